@@ -1,0 +1,94 @@
+"""What an array is built from: plain data, with units in names and defaults in one place.
+
+Figures without a documented source are our own choice ([P] in the project's language) and are
+meant to be set; none is presented as a product's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class MediaDistribution(IntEnum):
+    """How a medium's service time varies around its mean."""
+
+    CONSTANT = 1
+    EXPONENTIAL = 2
+
+
+@dataclass(frozen=True)
+class ControllerSpec:
+    """A controller: a station of ``core_count`` servers in front of cache and media."""
+
+    controller_id: str
+    core_count: int = 8  # 1..64
+    read_ns: int = 12_000  # core time of one read
+    write_ns: int = 18_000  # core time of one write
+    read_hit_ratio: float = 0.5  # probability that a mapped read is served from cache
+    write_back: bool = True  # false: a write is answered only when the media have it
+
+
+@dataclass(frozen=True)
+class PortSpec:
+    """A front-end port; it takes commands up to ``queue_limit`` (FACTS 4.2) and refuses beyond."""
+
+    port_id: str
+    controller_id: str
+    fabric: str
+    queue_limit: int = 1638  # 3PAR 4G HBA, FACTS 4.2
+    command_ns: int = 1_000  # port time of one command frame
+    refusal_ns: int = 2_000  # port time of one refusal; without it overload would be free
+    bandwidth_bytes_per_second: int = 800_000_000  # each way
+    forward_latency_ns: int = 50_000  # initiator to port
+    return_latency_ns: int = 50_000  # port to initiator
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """A thin pool: pages on disks, handed out on first write."""
+
+    pool_id: str
+    capacity_bytes: int  # a multiple of page_bytes
+    page_bytes: int = 16 << 10  # a multiple of 512, 4 KiB..1 GiB; 3PAR's page, FACTS 4.6
+    disk_count: int = 64  # 1..65536; pages are striped over them
+    media_ns: int = 300_000  # mean service time of one disk access
+    media_distribution: MediaDistribution = MediaDistribution.EXPONENTIAL
+
+
+@dataclass(frozen=True)
+class VolumeSpec:
+    """A thin volume: a size that it promises, pages that it takes on first write."""
+
+    volume_id: str
+    pool_id: str
+    capacity_bytes: int  # a multiple of 512
+
+
+@dataclass(frozen=True)
+class InitiatorSpec:
+    """A host's port into a fabric."""
+
+    name: str
+    fabric: str
+
+
+@dataclass(frozen=True)
+class ArrayHostSpec:
+    """A host as the array knows it: a name for a set of initiators."""
+
+    host_id: str
+    initiators: tuple[InitiatorSpec, ...]
+
+
+@dataclass(frozen=True)
+class ExportSpec:
+    """A volume shown to a host under a LUN, through each port on each initiator's fabric."""
+
+    volume_id: str
+    host_id: str
+    lun: int  # 0..16383; unique per host

@@ -1,0 +1,94 @@
+"""What both sides of a border speak: windows of virtual time, never one call per I/O.
+
+An array is a BlockDevice.  Multipath is a BlockDevice over BlockDevices.  The hypervisor drives
+one.  A remote service is a BlockDevice whose exchange is one round trip on a stream; where
+windows are cut, and what carries them, cannot change a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class IoBatch(NamedTuple):
+    """The first ``count`` rows of ``records`` (dtype SUBMISSION), sorted by (time, id, attempt).
+
+    Every time lies in [previous until, until).  The buffer belongs to the submitter and is read
+    before ``exchange`` returns.
+    """
+
+    records: NDArray[np.void]
+    count: int
+
+
+class Reply(NamedTuple):
+    """What reaches the submitter before until + L, and when anything else can at the earliest.
+
+    The first ``count`` rows of ``records`` (dtype COMPLETION) are sorted by (time, id, attempt)
+    and valid until the next exchange.  ``next_ns`` >= until + L.
+    """
+
+    records: NDArray[np.void]
+    count: int
+    next_ns: int
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """What a driver says when it takes a device: one driver per device, a second is refused."""
+
+    driver: str  # full name of the driving service, for messages
+    epoch: int  # counts the driver's connections; messages of older epochs are fenced off
+    seed: int  # the tree's seed: the device draws from it while attached
+    start_ns: int  # the driver's virtual time; the device may not be ahead of it
+    lookahead_ns: int  # the tree's L, at most the device's own
+
+
+@dataclass(frozen=True)
+class Nexus:
+    """One addressable thing below a border: an I_T_L nexus of an array, or a host's device.
+
+    ``index`` is what a submission's ``nexus`` holds.  Above multipath ``initiator`` is the host
+    and ``target`` is empty.
+    """
+
+    index: int
+    initiator: str
+    target: str
+    volume: str  # "a1.v1": array and volume, the device's name on every host
+    lun: int
+    capacity_bytes: int
+    usable: bool
+
+
+class BlockDevice(Protocol):
+    """A thing that takes submissions and gives completions, window by window."""
+
+    @property
+    def name(self) -> str:
+        """Its service's name, e.g. ``arrays/a1``."""
+
+    @property
+    def lookahead_ns(self) -> int:
+        """Least forward plus least return latency over its paths; fixed while attached."""
+
+    def attach(self, attachment: Attachment) -> None:
+        """Takes the device for one driver; FailedPrecondition names a driver that has it."""
+
+    def detach(self) -> None:
+        """Gives the device back."""
+
+    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
+        """Returns the nexuses that these initiators can reach, in index order, at a border."""
+
+    def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
+        """Runs one window; raises PeerLost when the device is gone."""
+
+
+class PeerLost(Exception):
+    """The device behind a link died or broke; what was not answered is lost."""

@@ -1,0 +1,62 @@
+/* The records that cross service borders, as in engine/records.py (a test compares the two). */
+#ifndef SMOKESTACK_RECORDS_H
+#define SMOKESTACK_RECORDS_H
+
+#include <stdint.h>
+
+typedef struct {
+    int64_t time;
+    uint64_t id;
+    uint64_t lba;
+    uint32_t length;
+    uint32_t nexus;
+    uint32_t vm;
+    uint16_t attempt;
+    uint8_t op;
+    uint8_t flags;
+} submission_t;
+
+typedef struct {
+    int64_t time;
+    uint64_t id;
+    uint64_t array_ns;
+    uint64_t first_data_ns;
+    uint32_t nexus;
+    uint32_t sense;
+    uint16_t attempt;
+    uint8_t status;
+    uint8_t kind;
+    uint32_t zero;
+} completion_t;
+
+typedef struct {
+    int64_t time_ns;
+    uint64_t lba;
+    uint32_t length;
+    uint8_t op;
+    uint8_t pad[3];
+} trace_record_t;
+
+_Static_assert(sizeof(submission_t) == 40, "a submission is 40 bytes on the wire");
+_Static_assert(sizeof(completion_t) == 48, "a completion is 48 bytes on the wire");
+_Static_assert(sizeof(trace_record_t) == 24, "a trace record is 24 bytes");
+
+enum { OP_READ = 0x28, OP_WRITE = 0x2A };
+enum { KIND_RESPONSE = 0, KIND_HOST = 1, KIND_EVENT = 2 };
+enum { STATUS_GOOD = 0x00, STATUS_CHECK = 0x02, STATUS_BUSY = 0x08, STATUS_TASK_SET_FULL = 0x28 };
+enum { HOST_NO_CONNECT = 0x01 };
+enum { EVENT_PATH_DOWN = 1, EVENT_PATH_UP = 2 };
+enum {
+    SENSE_NONE = 0,
+    SENSE_SPACE_ALLOCATION_FAILED = 0x072707,
+    SENSE_LBA_OUT_OF_RANGE = 0x052100,
+    SENSE_LU_NOT_SUPPORTED = 0x052500
+};
+enum { STREAM_WORKLOAD = 1, STREAM_THINK = 2, STREAM_ARRIVAL = 3, STREAM_MEDIA = 4 };
+
+#define BLOCK_BYTES 512u
+#define SLOT_SHIFT 40
+#define NEVER_NS INT64_MAX
+#define NIL 0xffffffffu
+
+#endif

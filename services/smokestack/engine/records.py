@@ -1,0 +1,111 @@
+"""The fixed-layout records that cross service borders, little-endian.
+
+A batch is a NumPy structured array of these; in a process it passes by reference, between
+processes as raw bytes.  The C twins stand in ``include/smokestack/records.h``; a test compares
+the two layouts.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+
+SUBMISSION: Final = np.dtype(
+    [
+        ("time", "<i8"),
+        ("id", "<u8"),
+        ("lba", "<u8"),
+        ("length", "<u4"),
+        ("nexus", "<u4"),
+        ("vm", "<u4"),
+        ("attempt", "<u2"),
+        ("op", "u1"),
+        ("flags", "u1"),
+    ]
+)
+COMPLETION: Final = np.dtype(
+    [
+        ("time", "<i8"),
+        ("id", "<u8"),
+        ("array_ns", "<u8"),
+        ("first_data_ns", "<u8"),
+        ("nexus", "<u4"),
+        ("sense", "<u4"),
+        ("attempt", "<u2"),
+        ("status", "u1"),
+        ("kind", "u1"),
+        ("zero", "<u4"),
+    ]
+)
+HEADER: Final = np.dtype(
+    [
+        ("until", "<i8"),
+        ("next", "<i8"),
+        ("epoch", "<u4"),
+        ("sequence", "<u4"),
+        ("count", "<u4"),
+        ("flags", "<u4"),
+    ]
+)
+# One command of a parsed trace; time counts from the trace's first command.
+TRACE: Final = np.dtype(
+    {
+        "names": ["time_ns", "lba", "length", "op"],
+        "formats": ["<i8", "<u8", "<u4", "u1"],
+        "offsets": [0, 8, 16, 20],
+        "itemsize": 24,
+    }
+)
+
+BLOCK_BYTES: Final = 512
+SLOT_SHIFT: Final = 40  # id = slot << 40 | sequence: the slot is a tag among outstanding I/Os
+SLOTS_MAX: Final = 1 << 24
+NEVER_NS: Final = (1 << 63) - 1
+
+
+class Op(IntEnum):
+    """SCSI operation codes, as they stand in a submission's ``op``."""
+
+    READ = 0x28
+    WRITE = 0x2A
+
+
+class Kind(IntEnum):
+    """What a completion record is: an array's answer, a host's verdict, or an event."""
+
+    RESPONSE = 0
+    HOST = 1
+    EVENT = 2
+
+
+class Status(IntEnum):
+    """SAM status codes (FACTS 4.1), the ``status`` of a RESPONSE."""
+
+    GOOD = 0x00
+    CHECK_CONDITION = 0x02
+    BUSY = 0x08
+    TASK_SET_FULL = 0x28
+
+
+class HostStatus(IntEnum):
+    """Why a host gave up without an array's answer, the ``status`` of a HOST record."""
+
+    NO_CONNECT = 0x01
+
+
+class EventCode(IntEnum):
+    """What happened, the ``sense`` of an EVENT record."""
+
+    PATH_DOWN = 1
+    PATH_UP = 2
+
+
+class Sense(IntEnum):
+    """Sense data as key << 16 | ASC << 8 | ASCQ (FACTS 4.3)."""
+
+    NONE = 0
+    SPACE_ALLOCATION_FAILED = 0x072707
+    LBA_OUT_OF_RANGE = 0x052100
+    LU_NOT_SUPPORTED = 0x052500
