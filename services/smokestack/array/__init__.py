@@ -1,0 +1,1 @@
+"""The thin-provisioning array: ports, controllers, cache, media, thin pools and exports."""

@@ -1,0 +1,90 @@
+"""What an array refuses before anything changes: each spec, field by field."""
+
+from __future__ import annotations
+
+from smokestack.engine.checks import identifier, in_range, multiple_of
+from smokestack.engine.errors import InvalidArgument
+from smokestack.engine.records import BLOCK_BYTES
+
+from .specs import (
+    GIB,
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    MediaDistribution,
+    PoolSpec,
+    PortSpec,
+    VolumeSpec,
+)
+
+LATENCY_NS_MIN = 1_000  # windows are cut by it: below a microsecond they would hold nothing
+LATENCY_NS_MAX = 10_000_000_000
+SERVICE_NS_MAX = 60_000_000_000
+VOLUME_BYTES_MAX = 1 << 50
+POOL_BYTES_MAX = 1 << 55
+
+
+def check_controller(spec: ControllerSpec) -> None:
+    """Refuses a controller that could serve nothing or not be drawn for."""
+    identifier("controller.controller_id", spec.controller_id)
+    in_range("controller.core_count", spec.core_count, 1, 64)
+    in_range("controller.read_ns", spec.read_ns, 0, SERVICE_NS_MAX)
+    in_range("controller.write_ns", spec.write_ns, 0, SERVICE_NS_MAX)
+    in_range("controller.read_hit_ratio", spec.read_hit_ratio, 0, 1)
+
+
+def check_port(spec: PortSpec) -> None:
+    """Refuses a port whose times would break the lookahead or the arithmetic."""
+    identifier("port.port_id", spec.port_id)
+    identifier("port.fabric", spec.fabric)
+    in_range("port.queue_limit", spec.queue_limit, 1, 1 << 20)
+    in_range("port.command_ns", spec.command_ns, 0, SERVICE_NS_MAX)
+    in_range("port.refusal_ns", spec.refusal_ns, 0, SERVICE_NS_MAX)
+    in_range("port.bandwidth_bytes_per_second", spec.bandwidth_bytes_per_second, 1_000, 1 << 50)
+    in_range(
+        "port.forward_latency_ns", spec.forward_latency_ns, LATENCY_NS_MIN, LATENCY_NS_MAX
+    )
+    in_range("port.return_latency_ns", spec.return_latency_ns, LATENCY_NS_MIN, LATENCY_NS_MAX)
+
+
+def check_pool(spec: PoolSpec) -> None:
+    """Refuses a pool without whole pages or without disks."""
+    identifier("pool.pool_id", spec.pool_id)
+    in_range("pool.page_bytes", spec.page_bytes, 4096, GIB)
+    multiple_of("pool.page_bytes", spec.page_bytes, BLOCK_BYTES)
+    in_range("pool.capacity_bytes", spec.capacity_bytes, spec.page_bytes, POOL_BYTES_MAX)
+    multiple_of("pool.capacity_bytes", spec.capacity_bytes, spec.page_bytes)
+    in_range("pool.disk_count", spec.disk_count, 1, 65536)
+    in_range("pool.media_ns", spec.media_ns, 0, SERVICE_NS_MAX)
+    if spec.media_distribution not in tuple(MediaDistribution):
+        raise InvalidArgument.at(
+            "pool.media_distribution", "is none of CONSTANT, EXPONENTIAL"
+        )
+
+
+def check_volume(spec: VolumeSpec) -> None:
+    """Refuses a volume of no whole blocks, or larger than the page map can name."""
+    identifier("volume.volume_id", spec.volume_id)
+    in_range("volume.capacity_bytes", spec.capacity_bytes, BLOCK_BYTES, VOLUME_BYTES_MAX)
+    multiple_of("volume.capacity_bytes", spec.capacity_bytes, BLOCK_BYTES)
+
+
+def check_host(spec: ArrayHostSpec) -> None:
+    """Refuses a host without initiators, or with one named twice."""
+    identifier("host.host_id", spec.host_id)
+    if not spec.initiators:
+        raise InvalidArgument.at("host.initiators", "is empty: give at least one")
+    seen: set[str] = set()
+    for index, initiator in enumerate(spec.initiators):
+        identifier(f"host.initiators[{index}].name", initiator.name)
+        identifier(f"host.initiators[{index}].fabric", initiator.fabric)
+        if initiator.name in seen:
+            raise InvalidArgument.at(
+                f"host.initiators[{index}].name", f"{initiator.name!r} stands here twice"
+            )
+        seen.add(initiator.name)
+
+
+def check_export(spec: ExportSpec) -> None:
+    """Refuses a LUN that no host could address."""
+    in_range("export.lun", spec.lun, 0, 16383)

@@ -1,0 +1,441 @@
+"""The array: inventory that changes at borders, and a kernel that serves I/O between them.
+
+Management calls validate whole and then change rows of the kernel's tables; they are made between
+windows only (the caller holds the border).  A call at border t acts at t plus the forward latency,
+for the array has already run that far.  Rows are appended and never reused, so an index that a
+submitter holds keeps its meaning; deleted things stay behind as invalid rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from smokestack.engine.blockdevice import Attachment, IoBatch, Nexus, Reply
+from smokestack.engine.checks import identifier, in_range, multiple_of
+from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from smokestack.engine.records import BLOCK_BYTES, EventCode
+
+from . import checks
+from .specs import (
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    MediaDistribution,
+    PoolSpec,
+    PortSpec,
+    VolumeSpec,
+)
+from .state import NOTHING, ArrayState
+from .usage import PoolUsage, PortUsage, VolumeUsage
+
+_DEFAULT_LATENCY_NS = 50_000
+_EVENT_IDS = 1 << 63
+_U64 = 1 << 64
+
+
+class ArrayModel:
+    """One array; a BlockDevice whose nexuses are I_T_L nexuses."""
+
+    def __init__(self, array_id: str, seed: int = 1) -> None:
+        identifier("array.array_id", array_id)
+        self.array_id = array_id
+        self.name = f"arrays/{array_id}"
+        self.state = ArrayState()
+        self.state.row["seed"] = seed
+        self.driver: str | None = None
+        self.epoch = 0
+        self.controllers: dict[str, ControllerSpec] = {}
+        self.ports: dict[str, PortSpec] = {}
+        self.pools: dict[str, PoolSpec] = {}
+        self.volumes: dict[str, VolumeSpec] = {}
+        self.hosts: dict[str, ArrayHostSpec] = {}
+        self.exports: dict[tuple[str, str], ExportSpec] = {}
+        self._rows: dict[tuple[str, str], int] = {}
+        # By ITL index: (volume, host, initiator, port); what labels an ITL's row.
+        self.itls: list[tuple[str, str, str, str]] = []
+        self._events = 0
+        self._fit_latencies()
+
+    # --- clock and border -------------------------------------------------------------------
+
+    @property
+    def seed(self) -> int:
+        """The seed that media and cache are drawn from; a driver brings its own."""
+        return int(self.state.row["seed"])
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time that windows have run to."""
+        return int(self.state.row["until_ns"])
+
+    @property
+    def lookahead_ns(self) -> int:
+        """Least forward plus least return latency over the ports."""
+        row = self.state.row
+        return int(row["forward_ns"]) + int(row["return_ns"])
+
+    def advance(self, until_ns: int) -> None:
+        """Runs an array that nobody drives to a time; FailedPrecondition names a driver."""
+        if self.driver is not None:
+            raise FailedPrecondition(
+                f"{self.name} is driven by {self.driver}: advance that instead",
+                reason="DRIVEN",
+                resource=self.name,
+            )
+        if until_ns < self.now_ns:
+            raise InvalidArgument.at("until_ns", f"{until_ns} is before now, {self.now_ns}")
+        self.state.exchange(until_ns, NOTHING)
+
+    def attach(self, attachment: Attachment) -> None:
+        """Takes the array for one driver, whose clock and seed it follows from here on."""
+        if self.driver is not None:
+            raise FailedPrecondition(
+                f"{self.name} is driven by {self.driver} already; a second driver is refused",
+                reason="DRIVEN",
+                resource=self.name,
+            )
+        if attachment.start_ns < self.now_ns:
+            raise FailedPrecondition(
+                f"{self.name} stands at {self.now_ns} ns, ahead of {attachment.driver} at "
+                f"{attachment.start_ns} ns: start it anew",
+                reason="AHEAD",
+                resource=self.name,
+            )
+        in_range("lookahead_ns", attachment.lookahead_ns, 1, self.lookahead_ns)
+        self.driver, self.epoch = attachment.driver, attachment.epoch
+        self.state.restart(attachment.start_ns)
+        self.state.row["seed"] = attachment.seed
+        self.state.row["lookahead_ns"] = attachment.lookahead_ns
+
+    def detach(self) -> None:
+        """Gives the array back; what was in flight is gone."""
+        self.driver = None
+        self.state.restart(self.now_ns)
+        self._fit_latencies()
+
+    def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
+        """Runs one window for the driver."""
+        return self.state.exchange(until_ns, submissions)
+
+    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
+        """Returns the ITLs of these initiators, in index order."""
+        wanted = set(initiators)
+        found = []
+        for index, (volume_id, host_id, initiator, port_id) in enumerate(self.itls):
+            if initiator not in wanted or not self.state["itl"][index]["valid"]:
+                continue
+            found.append(
+                Nexus(
+                    index=index,
+                    initiator=initiator,
+                    target=port_id,
+                    volume=f"{self.array_id}.{volume_id}",
+                    lun=self.exports[volume_id, host_id].lun,
+                    capacity_bytes=self.volumes[volume_id].capacity_bytes,
+                    usable=self.ports[port_id].enabled,
+                )
+            )
+        return tuple(found)
+
+    def _fit_latencies(self) -> None:
+        """Sets the least latencies; while driven they are fixed, for windows rest on them."""
+        if self.driver is not None:
+            return
+        ports = self.ports.values()
+        row = self.state.row
+        row["forward_ns"] = min((p.forward_latency_ns for p in ports), default=_DEFAULT_LATENCY_NS)
+        row["return_ns"] = min((p.return_latency_ns for p in ports), default=_DEFAULT_LATENCY_NS)
+        row["lookahead_ns"] = self.lookahead_ns
+
+    # --- hardware ---------------------------------------------------------------------------
+
+    def create_controller(self, spec: ControllerSpec) -> None:
+        """Adds a controller."""
+        checks.check_controller(spec)
+        self._absent("controllers", self.controllers, spec.controller_id)
+        index = self._append("controllers", "controller", spec.controller_id)
+        row = self.state["controller"][index]
+        row["read_ns"], row["write_ns"] = spec.read_ns, spec.write_ns
+        row["hit_threshold"] = min(int(Fraction(spec.read_hit_ratio) * _U64), _U64 - 1)
+        row["hit_always"] = spec.read_hit_ratio >= 1
+        row["write_back"] = spec.write_back
+        row["core_base"] = self.state.append("core", spec.core_count)
+        row["core_count"] = spec.core_count
+        self.controllers[spec.controller_id] = spec
+
+    def delete_controller(self, controller_id: str) -> None:
+        """Removes a controller that no port belongs to."""
+        self._present("controllers", self.controllers, controller_id)
+        users = [p.port_id for p in self.ports.values() if p.controller_id == controller_id]
+        self._unused("controllers", controller_id, "ports", users)
+        del self.controllers[controller_id], self._rows["controllers", controller_id]
+
+    def create_port(self, spec: PortSpec) -> None:
+        """Adds a port, and an ITL for each export that it can serve."""
+        checks.check_port(spec)
+        self._absent("ports", self.ports, spec.port_id)
+        self._present("controllers", self.controllers, spec.controller_id)
+        row = self.state.row
+        if self.driver is not None and (
+            spec.forward_latency_ns < row["forward_ns"]
+            or spec.return_latency_ns < row["return_ns"]
+        ):
+            raise FailedPrecondition(
+                f"{self.name} is driven with latencies of at least {row['forward_ns']} and "
+                f"{row['return_ns']} ns; a faster port can be added only before it is attached",
+                reason="LOOKAHEAD_FIXED",
+            )
+        index = self._append("ports", "port", spec.port_id)
+        port = self.state["port"][index]
+        port["command_ns"], port["refusal_ns"] = spec.command_ns, spec.refusal_ns
+        port["ns_per_mib"] = (10**9 << 20) // spec.bandwidth_bytes_per_second
+        port["forward_ns"], port["return_ns"] = spec.forward_latency_ns, spec.return_latency_ns
+        port["controller"] = self._rows["controllers", spec.controller_id]
+        port["queue_limit"], port["up"] = spec.queue_limit, spec.enabled
+        self.ports[spec.port_id] = spec
+        self._fit_latencies()
+        for export in sorted(self.exports.values(), key=lambda e: (e.volume_id, e.host_id)):
+            self._add_itls(export, [spec.port_id])
+
+    def delete_port(self, port_id: str) -> None:
+        """Removes a port that no export uses."""
+        self._present("ports", self.ports, port_id)
+        users = [v for i, (v, _, _, p) in enumerate(self.itls) if p == port_id and self._valid(i)]
+        self._unused("ports", port_id, "exports of volumes", users)
+        del self.ports[port_id], self._rows["ports", port_id]
+        self._fit_latencies()
+
+    def set_port_enabled(self, port_id: str, enabled: bool, cause: int = 0) -> None:
+        """Takes a port's link down or up; its initiators see it after the return latency.
+
+        While down the port answers nothing: commands that reach it and answers that would leave
+        it are lost.
+        """
+        self._present("ports", self.ports, port_id)
+        if self.ports[port_id].enabled == enabled:
+            return
+        index = self._rows["ports", port_id]
+        port = self.state["port"][index]
+        port["up"] = enabled
+        if not enabled:
+            port["epoch"] += 1
+        self.ports[port_id] = replace(self.ports[port_id], enabled=enabled)
+        if self.driver is not None:
+            self._send_events(index, EventCode.PATH_UP if enabled else EventCode.PATH_DOWN, cause)
+
+    def set_port_queue_limit(self, port_id: str, queue_limit: int) -> None:
+        """Changes how many commands a port takes; those outstanding stay."""
+        self._present("ports", self.ports, port_id)
+        spec = replace(self.ports[port_id], queue_limit=queue_limit)
+        checks.check_port(spec)
+        self.state["port"][self._rows["ports", port_id]]["queue_limit"] = queue_limit
+        self.ports[port_id] = spec
+
+    def _send_events(self, port_row: int, code: EventCode, cause: int) -> None:
+        """Tells every initiator behind the port, now plus the forward latency."""
+        at_ns = self.now_ns + int(self.state.row["forward_ns"])
+        affected = [
+            i
+            for i in range(len(self.itls))
+            if self._valid(i) and self.state["itl"][i]["port"] == port_row
+        ]
+        self.state.reserve("out", int(self.state.row["out_end"]) + len(affected))
+        for itl in affected:
+            event_id = _EVENT_IDS + self._events
+            self._events += 1
+            self.state.kernel.send_event(at_ns, event_id, cause, itl, int(code))
+
+    # --- space ------------------------------------------------------------------------------
+
+    def create_pool(self, spec: PoolSpec) -> None:
+        """Adds a thin pool."""
+        checks.check_pool(spec)
+        self._absent("pools", self.pools, spec.pool_id)
+        index = self._append("pools", "pool", spec.pool_id)
+        row = self.state["pool"][index]
+        row["page_bytes"] = spec.page_bytes
+        row["capacity_pages"] = spec.capacity_bytes // spec.page_bytes
+        row["media_ns"] = spec.media_ns
+        row["exponential"] = spec.media_distribution is MediaDistribution.EXPONENTIAL
+        row["disk_base"] = self.state.append("disk", spec.disk_count)
+        row["disk_count"] = spec.disk_count
+        self.pools[spec.pool_id] = spec
+
+    def delete_pool(self, pool_id: str) -> None:
+        """Removes a pool that holds no volume."""
+        self._present("pools", self.pools, pool_id)
+        users = [v.volume_id for v in self.volumes.values() if v.pool_id == pool_id]
+        self._unused("pools", pool_id, "volumes", users)
+        del self.pools[pool_id], self._rows["pools", pool_id]
+
+    def update_pool_capacity(self, pool_id: str, capacity_bytes: int) -> None:
+        """Grows a pool, or shrinks it to no less than is allocated."""
+        self._present("pools", self.pools, pool_id)
+        spec = replace(self.pools[pool_id], capacity_bytes=capacity_bytes)
+        checks.check_pool(spec)
+        allocated = self.pool_usage(pool_id).allocated_bytes
+        if capacity_bytes < allocated:
+            raise FailedPrecondition(
+                f"{self.name}/pools/{pool_id} has {allocated} bytes allocated: "
+                f"{capacity_bytes} would not hold them; delete volumes first",
+                reason="CAPACITY_IN_USE",
+            )
+        row = self.state["pool"][self._rows["pools", pool_id]]
+        row["capacity_pages"] = capacity_bytes // spec.page_bytes
+        self.pools[pool_id] = spec
+
+    def create_volume(self, spec: VolumeSpec) -> None:
+        """Adds a thin volume; it takes no space until it is written."""
+        checks.check_volume(spec)
+        self._absent("volumes", self.volumes, spec.volume_id)
+        self._present("pools", self.pools, spec.pool_id)
+        index = self._append("volumes", "volume", spec.volume_id)
+        row = self.state["volume"][index]
+        row["capacity_bytes"] = spec.capacity_bytes
+        row["pool"], row["valid"] = self._rows["pools", spec.pool_id], 1
+        self.volumes[spec.volume_id] = spec
+
+    def update_volume_capacity(self, volume_id: str, capacity_bytes: int) -> None:
+        """Grows a volume; shrinking would cut off data and is refused."""
+        self._present("volumes", self.volumes, volume_id)
+        spec = self.volumes[volume_id]
+        multiple_of("volume.capacity_bytes", capacity_bytes, BLOCK_BYTES)
+        if capacity_bytes < spec.capacity_bytes:
+            raise InvalidArgument.at(
+                "volume.capacity_bytes",
+                f"{capacity_bytes} is less than the {spec.capacity_bytes} it has; "
+                "a volume only grows",
+            )
+        spec = replace(spec, capacity_bytes=capacity_bytes)
+        checks.check_volume(spec)
+        row = self.state["volume"][self._rows["volumes", volume_id]]
+        row["capacity_bytes"] = capacity_bytes
+        self.volumes[volume_id] = spec
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Removes a volume that is not exported; its pages return to the pool."""
+        self._present("volumes", self.volumes, volume_id)
+        users = [host for volume, host in self.exports if volume == volume_id]
+        self._unused("volumes", volume_id, "exports to hosts", users)
+        index = self._rows["volumes", volume_id]
+        row = self.state["volume"][index]
+        if row["allocated_pages"]:
+            self.state.copy_pages(len(self.state["page"]), index)
+        self.state["pool"]["allocated_pages"][row["pool"]] -= row["allocated_pages"]
+        row["valid"] = row["allocated_pages"] = 0
+        del self.volumes[volume_id], self._rows["volumes", volume_id]
+
+    # --- exports ----------------------------------------------------------------------------
+
+    def create_host(self, spec: ArrayHostSpec) -> None:
+        """Registers a host's initiators; an initiator belongs to one host."""
+        checks.check_host(spec)
+        self._absent("hosts", self.hosts, spec.host_id)
+        for host in self.hosts.values():
+            taken = {i.name for i in host.initiators} & {i.name for i in spec.initiators}
+            if taken:
+                raise AlreadyExists(
+                    f"initiator {min(taken)} belongs to {self.name}/hosts/{host.host_id} already"
+                )
+        self.hosts[spec.host_id] = spec
+
+    def delete_host(self, host_id: str) -> None:
+        """Removes a host that nothing is exported to."""
+        self._present("hosts", self.hosts, host_id)
+        users = [volume for volume, host in self.exports if host == host_id]
+        self._unused("hosts", host_id, "exports of volumes", users)
+        del self.hosts[host_id]
+
+    def create_export(self, spec: ExportSpec) -> None:
+        """Shows a volume to a host, on each of its initiators through each port it can reach."""
+        checks.check_export(spec)
+        self._present("volumes", self.volumes, spec.volume_id)
+        self._present("hosts", self.hosts, spec.host_id)
+        if (spec.volume_id, spec.host_id) in self.exports:
+            raise AlreadyExists.of(f"{self.name}/exports/{spec.volume_id}.{spec.host_id}")
+        for other in self.exports.values():
+            if other.host_id == spec.host_id and other.lun == spec.lun:
+                raise AlreadyExists(
+                    f"LUN {spec.lun} of {self.name}/hosts/{spec.host_id} is "
+                    f"{self.name}/volumes/{other.volume_id} already",
+                    reason="LUN_IN_USE",
+                )
+        self.exports[spec.volume_id, spec.host_id] = spec
+        self._add_itls(spec, sorted(self.ports))
+
+    def delete_export(self, volume_id: str, host_id: str) -> None:
+        """Hides a volume from a host; commands that still come find no logical unit."""
+        if (volume_id, host_id) not in self.exports:
+            raise NotFound.of(f"{self.name}/exports/{volume_id}.{host_id}")
+        for index, (volume, host, _, _) in enumerate(self.itls):
+            if (volume, host) == (volume_id, host_id):
+                self.state["itl"][index]["valid"] = 0
+        del self.exports[volume_id, host_id]
+
+    def _add_itls(self, export: ExportSpec, ports: Sequence[str]) -> None:
+        initiators = sorted(self.hosts[export.host_id].initiators, key=lambda i: i.name)
+        for initiator in initiators:
+            for port_id in ports:
+                if self.ports[port_id].fabric != initiator.fabric:
+                    continue
+                index = self.state.append("itl")
+                self.state.append("histogram")
+                row = self.state["itl"][index]
+                row["volume"] = self._rows["volumes", export.volume_id]
+                row["port"], row["valid"] = self._rows["ports", port_id], 1
+                self.state.row["itl_count"] = index + 1
+                self.itls.append((export.volume_id, export.host_id, initiator.name, port_id))
+
+    # --- usage ------------------------------------------------------------------------------
+
+    def pool_usage(self, pool_id: str) -> PoolUsage:
+        """Returns a pool's space as it stands."""
+        self._present("pools", self.pools, pool_id)
+        row = self.state["pool"][self._rows["pools", pool_id]]
+        subscribed = sum(v.capacity_bytes for v in self.volumes.values() if v.pool_id == pool_id)
+        return PoolUsage.of(row, self.pools[pool_id], subscribed)
+
+    def volume_usage(self, volume_id: str) -> VolumeUsage:
+        """Returns what a volume has taken from its pool."""
+        self._present("volumes", self.volumes, volume_id)
+        row = self.state["volume"][self._rows["volumes", volume_id]]
+        page_bytes = self.pools[self.volumes[volume_id].pool_id].page_bytes
+        return VolumeUsage(int(row["allocated_pages"]) * page_bytes)
+
+    def port_usage(self, port_id: str) -> PortUsage:
+        """Returns a port's queue and counters as they stand."""
+        self._present("ports", self.ports, port_id)
+        return PortUsage.of(self.state["port"][self._rows["ports", port_id]])
+
+    # --- rows and names ---------------------------------------------------------------------
+
+    def row_of(self, collection: str, resource_id: str) -> int:
+        """Returns the table row of a resource, e.g. ``row_of("ports", "p0")``."""
+        return self._rows[collection, resource_id]
+
+    def _append(self, collection: str, table: str, resource_id: str) -> int:
+        index = self.state.append(table)
+        self._rows[collection, resource_id] = index
+        return index
+
+    def _valid(self, itl: int) -> bool:
+        return bool(self.state["itl"][itl]["valid"])
+
+    def _absent(self, collection: str, have: dict[str, Any], resource_id: str) -> None:
+        if resource_id in have:
+            raise AlreadyExists.of(f"{self.name}/{collection}/{resource_id}")
+
+    def _present(self, collection: str, have: dict[str, Any], resource_id: str) -> None:
+        if resource_id not in have:
+            raise NotFound.of(f"{self.name}/{collection}/{resource_id}")
+
+    def _unused(self, collection: str, resource_id: str, what: str, users: Sequence[str]) -> None:
+        if users:
+            raise FailedPrecondition(
+                f"{self.name}/{collection}/{resource_id} is in use by {what} "
+                f"{', '.join(sorted(set(users))[:3])}: remove those first",
+                reason="IN_USE",
+            )

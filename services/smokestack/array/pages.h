@@ -1,0 +1,43 @@
+/* The page map: which pages of which volume have physical space, in one open-addressing table.
+ *
+ * Four neighbouring pages share a cache line, so runs and large commands cost one miss, not many.
+ */
+#ifndef SMOKESTACK_ARRAY_PAGES_H
+#define SMOKESTACK_ARRAY_PAGES_H
+
+#include "tables.h"
+
+#define PAGE_NUMBER_BITS 40
+#define PAGE_NONE UINT64_MAX
+
+static inline uint64_t page_key(uint32_t volume, uint64_t page) {
+    return ((uint64_t)volume + 1) << PAGE_NUMBER_BITS | page;
+}
+
+/* Where the search for a key begins; `mask` is the table's size, a power of two, less one. */
+static inline uint64_t page_home(uint64_t key, uint64_t mask) {
+    uint64_t h = (key >> 2) * 0x9E3779B97F4A7C15u;
+    return ((h >> 20) << 2 | (key & 3)) & mask;
+}
+
+/* The place that holds the key, or the empty place where it would go. */
+static inline page_t *page_find(page_t *pages, uint64_t mask, uint64_t key) {
+    uint64_t at = page_home(key, mask);
+    while (pages[at].key != key && pages[at].key != 0) at = (at + 1) & mask;
+    return &pages[at];
+}
+
+/* Copies every page but those of `without` (a volume, or NIL) into an empty table. */
+static inline uint64_t pages_copy(
+    const page_t *from, uint64_t rows, page_t *to, uint64_t mask, uint32_t without) {
+    uint64_t copied = 0;
+    for (uint64_t i = 0; i < rows; i++) {
+        if (from[i].key == 0) continue;
+        if (without != NIL && (from[i].key >> PAGE_NUMBER_BITS) == (uint64_t)without + 1) continue;
+        *page_find(to, mask, from[i].key) = from[i];
+        copied++;
+    }
+    return copied;
+}
+
+#endif

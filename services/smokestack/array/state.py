@@ -1,0 +1,110 @@
+"""An array's tables and its window: the kernel's memory, and growing it between windows."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smokestack.engine.blockdevice import IoBatch, Reply
+from smokestack.engine.histogram import HISTOGRAM
+from smokestack.engine.records import COMPLETION, SUBMISSION
+from smokestack.engine.tables import Tables, zeros
+
+from . import _kernel
+
+NO_VOLUME: Final = 0xFFFFFFFF  # what copy_pages leaves out when it leaves out nothing
+_NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT = 1, 2, 3
+_ORDER: Final = (
+    "state",
+    "port",
+    "controller",
+    "core",
+    "pool",
+    "disk",
+    "volume",
+    "itl",
+    "io",
+    "page",
+    "inbox",
+    "out",
+    "histogram",
+    "calendar",
+    "bucket",
+)
+_COLUMNS: Final = {
+    "core": np.dtype("<i8"),
+    "disk": np.dtype("<i8"),
+    "inbox": np.dtype("<u4"),
+    "out": COMPLETION,
+    "histogram": HISTOGRAM,
+    "calendar": np.dtype("V64"),
+    "bucket": np.dtype("<u8"),
+}
+_IO_ROWS = 1024
+_PAGE_ROWS = 1 << 16
+
+NOTHING: Final = IoBatch(np.zeros(0, SUBMISSION), 0)
+
+
+class ArrayState(Tables):
+    """The array kernel's tables; every index is a row that was appended and never moves."""
+
+    def __init__(self) -> None:
+        rows = {
+            "io": _IO_ROWS,
+            "inbox": _IO_ROWS,
+            "out": 2 * _IO_ROWS,
+            "bucket": 2 * _IO_ROWS,
+            "page": _PAGE_ROWS,
+        }
+        super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
+        self.restart(0)
+
+    @property
+    def row(self) -> Any:
+        """The one row of clocks and settings."""
+        return self["state"][0]
+
+    def exchange(self, until_ns: int, batch: IoBatch) -> Reply:
+        """Runs one window, growing tables first when the batch needs it."""
+        need, ready, next_ns = self.kernel.exchange(until_ns, batch.records, batch.count)
+        while need:
+            self._grow(need, batch.count)
+            need, ready, next_ns = self.kernel.exchange(until_ns, batch.records, batch.count)
+        return Reply(self["out"], ready, next_ns)
+
+    def _grow(self, need: int, count: int) -> None:
+        if need == _NEEDS_COMMANDS:
+            old = len(self["io"])
+            self.reserve("io", old + count)
+            rows = len(self["io"])
+            self.reserve("inbox", rows)
+            buckets = 1 << (2 * rows - 1).bit_length()
+            self.reserve("bucket", buckets)
+            self.kernel.grow(old)
+        elif need == _NEEDS_PAGES:
+            self.copy_pages(2 * len(self["page"]), NO_VOLUME)
+        elif need == _NEEDS_OUT:
+            self.reserve("out", 2 * len(self["out"]))
+
+    def copy_pages(self, rows: int, without_volume: int) -> None:
+        """Moves the page map to a table of another size, less one volume's pages."""
+        old = self["page"]
+        self.replace("page", zeros(rows, old.dtype))
+        self.kernel.copy_pages(old, without_volume)
+
+    def restart(self, now_ns: int) -> None:
+        """Forgets every command in flight; pages and counters stay."""
+        self.kernel.start(now_ns)
+        row = self.row
+        row["until_ns"] = now_ns
+        row["page_pending"] = row["inbox_count"] = 0
+        row["out_start"] = row["out_end"] = row["out_disorder"] = 0
+        self["port"]["outstanding"] = 0
+        self["itl"]["outstanding"] = 0
+
+    def histograms(self) -> NDArray[Any]:
+        """Returns the array-latency histogram of each ITL, by ITL index."""
+        return self.used("histogram")

@@ -1,0 +1,126 @@
+/* The array's tables, one X-macro each: the C struct and the NumPy dtype come from one list. */
+#ifndef SMOKESTACK_ARRAY_TABLES_H
+#define SMOKESTACK_ARRAY_TABLES_H
+
+#include "smokestack/kernel.h"
+
+/* One row: clocks, cursors and settings of the whole array. */
+#define STATE_FIELDS(F)                                                                        \
+    F(int64_t, until_ns)     /* windows have run to here, in the submitter's time */           \
+    F(int64_t, forward_ns)   /* least forward latency over the ports */                        \
+    F(int64_t, return_ns)    /* least return latency over the ports */                         \
+    F(int64_t, lookahead_ns) /* the tree's L */                                                \
+    F(uint64_t, seed)                                                                          \
+    F(uint64_t, page_count)   /* mapped pages of all volumes */                                \
+    F(uint64_t, page_pending) /* most pages that accepted writes may still map */              \
+    F(uint32_t, io_free)      /* head of the free list through io.next */                      \
+    F(uint32_t, io_free_count)                                                                 \
+    F(uint32_t, inbox_count) /* arrivals in order, not yet processed */                        \
+    F(uint32_t, out_start)   /* first completion not yet given to the submitter */             \
+    F(uint32_t, out_end)                                                                       \
+    F(uint32_t, out_disorder) /* set when completions wait out of order */                     \
+    F(uint32_t, itl_count)                                                                     \
+    F(uint32_t, padding)
+
+#define PORT_FIELDS(F)                                                                         \
+    F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \
+    F(int64_t, tx_free_ns)                                                                     \
+    F(int64_t, command_ns)                                                                     \
+    F(int64_t, refusal_ns)                                                                     \
+    F(int64_t, ns_per_mib)                                                                     \
+    F(int64_t, forward_ns)                                                                     \
+    F(int64_t, return_ns)                                                                      \
+    F(uint32_t, controller)                                                                    \
+    F(uint32_t, queue_limit)                                                                   \
+    F(uint32_t, outstanding)                                                                   \
+    F(uint32_t, epoch) /* counts link losses; responses of an older epoch are lost */          \
+    F(uint32_t, up)                                                                            \
+    F(uint32_t, padding)                                                                       \
+    F(uint64_t, commands)                                                                      \
+    F(uint64_t, task_set_full)                                                                 \
+    F(uint64_t, busy)                                                                          \
+    F(uint64_t, dropped) /* commands and responses lost to a port that was down */             \
+    F(uint64_t, rx_bytes)                                                                      \
+    F(uint64_t, tx_bytes)
+
+#define CONTROLLER_FIELDS(F)                                                                   \
+    F(int64_t, read_ns)                                                                        \
+    F(int64_t, write_ns)                                                                       \
+    F(uint64_t, hit_threshold) /* a draw below it is a cache hit */                            \
+    F(uint32_t, hit_always)                                                                    \
+    F(uint32_t, write_back)                                                                    \
+    F(uint32_t, core_base)                                                                     \
+    F(uint32_t, core_count)                                                                    \
+    F(uint64_t, hits)                                                                          \
+    F(uint64_t, misses)                                                                        \
+    F(uint64_t, busy_ns)
+
+#define POOL_FIELDS(F)                                                                         \
+    F(uint64_t, page_bytes)                                                                    \
+    F(uint64_t, capacity_pages)                                                                \
+    F(uint64_t, allocated_pages)                                                               \
+    F(uint64_t, next_page) /* physical page numbers are handed out in order, never again */    \
+    F(uint64_t, failures)  /* writes refused for want of space */                              \
+    F(int64_t, media_ns)                                                                       \
+    F(uint32_t, exponential)                                                                   \
+    F(uint32_t, disk_base)                                                                     \
+    F(uint32_t, disk_count)                                                                    \
+    F(uint32_t, padding)                                                                       \
+    F(uint64_t, media_busy_ns)
+
+#define VOLUME_FIELDS(F)                                                                       \
+    F(uint64_t, capacity_bytes)                                                                \
+    F(uint64_t, allocated_pages)                                                               \
+    F(uint32_t, pool)                                                                          \
+    F(uint32_t, valid)
+
+#define ITL_FIELDS(F)                                                                          \
+    F(uint32_t, volume)                                                                        \
+    F(uint32_t, port)                                                                          \
+    F(uint32_t, valid)                                                                         \
+    F(uint32_t, outstanding)                                                                   \
+    F(uint64_t, reads)                                                                         \
+    F(uint64_t, writes)                                                                        \
+    F(uint64_t, read_bytes)                                                                    \
+    F(uint64_t, write_bytes)                                                                   \
+    F(uint64_t, good)                                                                          \
+    F(uint64_t, check_condition)                                                               \
+    F(uint64_t, task_set_full)                                                                 \
+    F(uint64_t, busy)
+
+/* A command in the array: one cache line. */
+#define IO_FIELDS(F)                                                                           \
+    F(int64_t, time) /* of its next event */                                                   \
+    F(uint64_t, id)                                                                            \
+    F(uint64_t, lba) /* after the controller: the disk it goes to */                           \
+    F(int64_t, arrival_ns)                                                                     \
+    F(uint64_t, first_data_ns)                                                                 \
+    F(uint32_t, length)                                                                        \
+    F(uint32_t, itl)                                                                           \
+    F(uint32_t, next)                                                                          \
+    F(uint32_t, sense) /* before the controller: most pages that a write may map */            \
+    F(uint32_t, epoch) /* the port's, at arrival */                                            \
+    F(uint16_t, attempt)                                                                       \
+    F(uint8_t, op)                                                                             \
+    F(uint8_t, kind)
+
+/* One mapped page in an open-addressing table; key 0 is an empty place. */
+#define PAGE_FIELDS(F)                                                                         \
+    F(uint64_t, key) /* (volume + 1) << 40 | page */                                           \
+    F(uint64_t, physical)
+
+DECLARE_STRUCT(array_state_t, STATE_FIELDS)
+DECLARE_STRUCT(port_t, PORT_FIELDS)
+DECLARE_STRUCT(controller_t, CONTROLLER_FIELDS)
+DECLARE_STRUCT(pool_t, POOL_FIELDS)
+DECLARE_STRUCT(volume_t, VOLUME_FIELDS)
+DECLARE_STRUCT(itl_t, ITL_FIELDS)
+DECLARE_STRUCT(io_t, IO_FIELDS)
+DECLARE_STRUCT(page_t, PAGE_FIELDS)
+
+_Static_assert(sizeof(io_t) == 64, "a command is one cache line");
+
+/* At one instant events are taken in this order: what leaves before what arrives. */
+enum { DEPART = 0, REFUSE = 1, TX = 2, MEDIA = 3, CTRL = 4, ARRIVE = 5 };
+
+#endif

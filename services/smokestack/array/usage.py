@@ -1,0 +1,61 @@
+"""What an array's resources hold and have done, as plain data read from the kernel's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .specs import PoolSpec
+
+
+@dataclass(frozen=True)
+class PoolUsage:
+    """A thin pool's space: what it has, has handed out, and has promised."""
+
+    capacity_bytes: int
+    allocated_bytes: int
+    subscribed_bytes: int
+    allocation_failure_count: int
+
+    @classmethod
+    def of(cls, row: Any, spec: PoolSpec, subscribed_bytes: int) -> PoolUsage:
+        """Reads a pool's row."""
+        return cls(
+            capacity_bytes=spec.capacity_bytes,
+            allocated_bytes=int(row["allocated_pages"]) * spec.page_bytes,
+            subscribed_bytes=subscribed_bytes,
+            allocation_failure_count=int(row["failures"]),
+        )
+
+
+@dataclass(frozen=True)
+class VolumeUsage:
+    """What a thin volume has taken."""
+
+    allocated_bytes: int
+
+
+@dataclass(frozen=True)
+class PortUsage:
+    """A front-end port's queue, and its counts since the array started."""
+
+    outstanding_count: int
+    command_count: int
+    task_set_full_count: int
+    busy_count: int
+    dropped_count: int
+    rx_bytes: int
+    tx_bytes: int
+
+    @classmethod
+    def of(cls, row: Any) -> PortUsage:
+        """Reads a port's row."""
+        return cls(
+            outstanding_count=int(row["outstanding"]),
+            command_count=int(row["commands"]),
+            task_set_full_count=int(row["task_set_full"]),
+            busy_count=int(row["busy"]),
+            dropped_count=int(row["dropped"]),
+            rx_bytes=int(row["rx_bytes"]),
+            tx_bytes=int(row["tx_bytes"]),
+        )

@@ -1,0 +1,31 @@
+"""Checks of single fields, each refusing with the field's path and what would be right."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import InvalidArgument
+
+_IDENTIFIER = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+def identifier(field: str, value: str) -> None:
+    """Refuses what is no resource id: lower-case letters, digits and hyphens, 1 to 63."""
+    if not _IDENTIFIER.fullmatch(value):
+        raise InvalidArgument.at(
+            field,
+            f"{value!r} is no id: use 1 to 63 lower-case letters, digits and hyphens, "
+            "a letter first, no hyphen last",
+        )
+
+
+def in_range(field: str, value: int | float, least: int | float, most: int | float) -> None:
+    """Refuses a number outside [least, most]."""
+    if not least <= value <= most:
+        raise InvalidArgument.at(field, f"{value} is not within {least} to {most}")
+
+
+def multiple_of(field: str, value: int, unit: int) -> None:
+    """Refuses what is not a positive multiple of a unit."""
+    if value <= 0 or value % unit:
+        raise InvalidArgument.at(field, f"{value} is not a positive multiple of {unit}")
