@@ -1,0 +1,24 @@
+"""What all tests share: the two tiers, and hypothesis without wall-clock deadlines.
+
+The fast tier needs Python and a C compiler. Tests marked `full` need more (Prometheus, a built
+wheel) and are chosen with SMOKESTACK_TIER=full; there a missing tool fails, it never skips.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None, print_blob=True)
+settings.load_profile("house")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("SMOKESTACK_TIER", "fast") == "full":
+        return
+    full = [item for item in items if item.get_closest_marker("full")]
+    if full:
+        config.hook.pytest_deselected(items=full)
+        items[:] = [item for item in items if item not in set(full)]
