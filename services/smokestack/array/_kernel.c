@@ -538,9 +538,6 @@ static PyMethodDef METHODS[] = {
      "send_event(time_ns, id, cause, itl, code)"},
     {NULL, NULL, 0, NULL}};
 
-#define ROW(table, struct_type, field) \
-    {table, #field, FIELD_FORMAT(__typeof__(((struct_type *)0)->field)), \
-     offsetof(struct_type, field), sizeof(struct_type)},
 #define STATE_ROW(type, field) ROW("state", array_state_t, field)
 #define PORT_ROW(type, field) ROW("port", port_t, field)
 #define CONTROLLER_ROW(type, field) ROW("controller", controller_t, field)

@@ -13,10 +13,10 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from smokestack.engine.blockdevice import Attachment, IoBatch, Nexus, Reply
+from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, Nexus, Reply
 from smokestack.engine.checks import identifier, in_range, multiple_of
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from smokestack.engine.records import BLOCK_BYTES, EventCode
+from smokestack.engine.records import BLOCK_BYTES, NEVER_NS, EventCode
 
 from . import checks
 from .specs import (
@@ -28,7 +28,7 @@ from .specs import (
     PortSpec,
     VolumeSpec,
 )
-from .state import NOTHING, ArrayState
+from .state import ArrayState
 from .usage import PoolUsage, PortUsage, VolumeUsage
 
 _DEFAULT_LATENCY_NS = 50_000
@@ -57,6 +57,7 @@ class ArrayModel:
         # By ITL index: (volume, host, initiator, port); what labels an ITL's row.
         self.itls: list[tuple[str, str, str, str]] = []
         self._events = 0
+        self._port_changes: list[tuple[str, bool, int]] = []
         self._fit_latencies()
 
     # --- clock and border -------------------------------------------------------------------
@@ -87,7 +88,7 @@ class ArrayModel:
             )
         if until_ns < self.now_ns:
             raise InvalidArgument.at("until_ns", f"{until_ns} is before now, {self.now_ns}")
-        self.state.exchange(until_ns, NOTHING)
+        self.exchange(until_ns, NOTHING)
 
     def attach(self, attachment: Attachment) -> None:
         """Takes the array for one driver, whose clock and seed it follows from here on."""
@@ -117,8 +118,19 @@ class ArrayModel:
         self._fit_latencies()
 
     def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
-        """Runs one window for the driver."""
-        return self.state.exchange(until_ns, submissions)
+        """Runs one window for the driver.
+
+        Link changes made since the last window act at its end, so that the time promised for the
+        next arrival already counts the events that they send.
+        """
+        reply = self.state.exchange(until_ns, submissions)
+        if not self._port_changes:
+            return reply
+        changes, self._port_changes = self._port_changes, []
+        return reply._replace(
+            records=self.state["out"],
+            next_ns=min([reply.next_ns, *(self._set_link(*change) for change in changes)]),
+        )
 
     def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
         """Returns the ITLs of these initiators, in index order."""
@@ -212,19 +224,13 @@ class ArrayModel:
         """Takes a port's link down or up; its initiators see it after the return latency.
 
         While down the port answers nothing: commands that reach it and answers that would leave
-        it are lost.
+        it are lost.  The change acts at the end of the running window, or of the next one.
         """
         self._present("ports", self.ports, port_id)
         if self.ports[port_id].enabled == enabled:
             return
-        index = self._rows["ports", port_id]
-        port = self.state["port"][index]
-        port["up"] = enabled
-        if not enabled:
-            port["epoch"] += 1
         self.ports[port_id] = replace(self.ports[port_id], enabled=enabled)
-        if self.driver is not None:
-            self._send_events(index, EventCode.PATH_UP if enabled else EventCode.PATH_DOWN, cause)
+        self._port_changes.append((port_id, enabled, cause))
 
     def set_port_queue_limit(self, port_id: str, queue_limit: int) -> None:
         """Changes how many commands a port takes; those outstanding stay."""
@@ -234,19 +240,28 @@ class ArrayModel:
         self.state["port"][self._rows["ports", port_id]]["queue_limit"] = queue_limit
         self.ports[port_id] = spec
 
-    def _send_events(self, port_row: int, code: EventCode, cause: int) -> None:
-        """Tells every initiator behind the port, now plus the forward latency."""
+    def _set_link(self, port_id: str, enabled: bool, cause: int) -> int:
+        """Moves a port's link, tells its initiators, and returns when they hear at the earliest."""
+        index = self._rows["ports", port_id]
+        port = self.state["port"][index]
+        port["up"] = enabled
+        if not enabled:
+            port["epoch"] += 1
         at_ns = self.now_ns + int(self.state.row["forward_ns"])
+        code = EventCode.PATH_UP if enabled else EventCode.PATH_DOWN
         affected = [
             i
             for i in range(len(self.itls))
-            if self._valid(i) and self.state["itl"][i]["port"] == port_row
+            if self._valid(i) and self.state["itl"][i]["port"] == index
         ]
+        if self.driver is None or not affected:
+            return NEVER_NS
         self.state.reserve("out", int(self.state.row["out_end"]) + len(affected))
         for itl in affected:
             event_id = _EVENT_IDS + self._events
             self._events += 1
             self.state.kernel.send_event(at_ns, event_id, cause, itl, int(code))
+        return at_ns + int(port["return_ns"])
 
     # --- space ------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smokestack.engine.blockdevice import IoBatch, Reply
 from smokestack.engine.histogram import HISTOGRAM
-from smokestack.engine.records import COMPLETION, SUBMISSION
+from smokestack.engine.records import COMPLETION
 from smokestack.engine.tables import Tables, zeros
 
 from . import _kernel
@@ -44,8 +44,6 @@ _COLUMNS: Final = {
 }
 _IO_ROWS = 1024
 _PAGE_ROWS = 1 << 16
-
-NOTHING: Final = IoBatch(np.zeros(0, SUBMISSION), 0)
 
 
 class ArrayState(Tables):

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .records import SUBMISSION
 
 
 class IoBatch(NamedTuple):
@@ -24,6 +26,9 @@ class IoBatch(NamedTuple):
 
     records: NDArray[np.void]
     count: int
+
+
+NOTHING: Final = IoBatch(np.zeros(0, SUBMISSION), 0)
 
 
 class Reply(NamedTuple):

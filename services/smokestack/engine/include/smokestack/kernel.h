@@ -40,6 +40,10 @@ typedef struct {
 #define FIELD_FORMAT(type)                                                                     \
     _Generic((type)0, int64_t: "<i8", uint64_t: "<u8", int32_t: "<i4", uint32_t: "<u4",        \
              uint16_t: "<u2", uint8_t: "u1")
+/* One row of a layout: ROW("port", port_t, queue_limit). */
+#define ROW(table, struct_type, field)                                                         \
+    {table, #field, FIELD_FORMAT(__typeof__(((struct_type *)0)->field)),                       \
+     offsetof(struct_type, field), sizeof(struct_type)},
 #define DECLARE_STRUCT(name, FIELDS)                                                           \
     typedef struct {                                                                           \
         FIELDS(DECLARE_FIELD)                                                                  \

@@ -1,0 +1,1 @@
+"""The hypervisor: hosts, virtual machines, virtual disks, and the I/O that they originate."""

@@ -1,0 +1,364 @@
+/* The hypervisor's I/O: jobs that issue, the brokering cost, and what guests see come back.
+ *
+ * It drives the tree.  A window runs until something unknown could arrive: no later than the time
+ * that the last reply promised, and no later than one lookahead after its own first submission.
+ */
+#include "smokestack/records.h"
+#include "tables.h"
+
+#include "smokestack/exponential.h"
+#include "smokestack/histogram.h"
+#include "smokestack/philox.h"
+
+enum { T_STATE, T_JOB, T_SLOT, T_DISK, T_SIZE, T_ZIPF, T_TRACE, T_FREE, T_INBOX, T_OUT,
+       T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_COUNT };
+
+typedef struct {
+    hv_state_t *state;
+    job_t *job;
+    slot_t *slot;
+    disk_t *disk;
+    size_row_t *size;
+    uint32_t *zipf;
+    trace_record_t *trace;
+    uint32_t *free; /* each job's stack of free slots, at its slot_base */
+    completion_t *inbox;
+    submission_t *out;
+    hist_t *histogram;
+} hv_t;
+
+/* Events are the issue of a slot, or, above JOB_NODE, the next arrival of a job. */
+#define JOB_NODE 0x80000000u
+#define CAL_CTX hv_t *
+#define CAL_TIME(ctx, i)                                                                       \
+    ((i) & JOB_NODE ? (ctx)->job[(i) & ~JOB_NODE].arrival_ns : (ctx)->slot[i].time)
+#define CAL_NEXT(ctx, i) (*hv_next(ctx, i))
+#define CAL_LESS(ctx, i, j) hv_less(ctx, i, j)
+
+static inline uint32_t *hv_next(hv_t *h, uint32_t i) {
+    return i & JOB_NODE ? &h->job[i & ~JOB_NODE].next : &h->slot[i].next;
+}
+
+static inline int hv_less(hv_t *h, uint32_t i, uint32_t j) {
+    int64_t a = CAL_TIME(h, i), b = CAL_TIME(h, j);
+    return a != b ? a < b : i < j;
+}
+
+#include "smokestack/calendar.h"
+
+static const table_decl_t TABLES[T_COUNT] = {
+    {"state", sizeof(hv_state_t)}, {"job", sizeof(job_t)},
+    {"slot", sizeof(slot_t)}, {"disk", sizeof(disk_t)},
+    {"size", sizeof(size_row_t)}, {"zipf", sizeof(uint32_t)},
+    {"trace", sizeof(trace_record_t)}, {"free", sizeof(uint32_t)},
+    {"inbox", sizeof(completion_t)}, {"out", sizeof(submission_t)},
+    {"histogram", sizeof(hist_t)}, {"calendar", sizeof(calendar_t)},
+    {"bucket", sizeof(cal_bucket_t)}};
+
+static inline hv_t hv_of(const kernel_t *k) {
+    return (hv_t){k->table[T_STATE], k->table[T_JOB],   k->table[T_SLOT],  k->table[T_DISK],
+                  k->table[T_SIZE],  k->table[T_ZIPF],  k->table[T_TRACE], k->table[T_FREE],
+                  k->table[T_INBOX], k->table[T_OUT],   k->table[T_HISTOGRAM]};
+}
+
+static inline calendar_t *calendar_of(const kernel_t *k) { return k->table[T_CALENDAR]; }
+static inline cal_bucket_t *bucket_of(const kernel_t *k) { return k->table[T_BUCKET]; }
+
+static inline int clock_driven(const job_t *j) {
+    return j->kind == JOB_RATE || j->kind == JOB_TRACE_OPEN;
+}
+
+/* --- what an I/O is ------------------------------------------------------------------------ */
+
+#define ZIPF_RANKS 1024u
+
+static uint64_t zipf_index(const uint32_t *cumulative, uint64_t word, uint64_t places) {
+    uint32_t u = (uint32_t)(word >> 32), low = 0, high = ZIPF_RANKS - 1;
+    while (low < high) { /* the first rank whose cumulative weight exceeds u */
+        uint32_t middle = (low + high) / 2;
+        if (u < cumulative[middle]) high = middle;
+        else low = middle + 1;
+    }
+    uint64_t bucket = (low * 389u) & (ZIPF_RANKS - 1); /* hot ranks lie scattered */
+    uint64_t index = (uint64_t)(((unsigned __int128)bucket * places) >> 10);
+    uint64_t span = (uint64_t)(((unsigned __int128)(bucket + 1) * places) >> 10) - index;
+    if (span == 0) span = 1;
+    index += (uint64_t)(((unsigned __int128)(word & 0xffffffffu) * span) >> 32);
+    return index < places ? index : places - 1;
+}
+
+static void synthesise(hv_t *h, job_t *j, uint64_t sequence, submission_t *io) {
+    uint64_t w[4];
+    philox4x64_10(h->state->seed, STREAM_WORKLOAD, sequence, j->uid, 0, 0, w);
+    io->op = j->read_always || w[0] < j->read_threshold ? OP_READ : OP_WRITE;
+    const size_row_t *size = &h->size[j->size_base];
+    while (w[1] >> 32 >= size->threshold) size++;
+    io->length = (uint32_t)size->length;
+    uint64_t places = j->region_bytes / size->length, offset;
+    if (j->pattern == PATTERN_SEQUENTIAL) {
+        if (j->cursor + size->length > j->region_bytes) j->cursor = 0;
+        offset = j->cursor;
+        j->cursor += size->length;
+    } else if (j->pattern == PATTERN_ZIPF) {
+        offset = zipf_index(&h->zipf[j->zipf_base], w[2], places) * size->length;
+    } else {
+        offset = mulhi64(w[2], places) * size->length;
+    }
+    io->lba = j->first_block + offset / BLOCK_BYTES;
+}
+
+static void issue(hv_t *h, job_t *j, uint32_t i, int64_t now, uint32_t *out_count) {
+    uint64_t sequence = j->issued++;
+    submission_t io = {.time = now, .id = (uint64_t)i << SLOT_SHIFT | sequence, .nexus = j->nexus,
+                       .vm = j->vm};
+    if (j->trace_count) {
+        const trace_record_t *record = &h->trace[j->trace_base + sequence];
+        __builtin_prefetch(record + 8);
+        io.op = record->op;
+        io.length = record->length;
+        io.lba = j->first_block + record->lba;
+    } else {
+        synthesise(h, j, sequence, &io);
+    }
+    slot_t *s = &h->slot[i];
+    s->time = now;
+    s->id = io.id;
+    s->length = io.length;
+    s->op = io.op;
+    s->outstanding = 1;
+    s->owed = 0;
+    h->state->outstanding++;
+    h->disk[j->disk].outstanding++;
+    uint32_t at = (*out_count)++;
+    for (; at > 0 && h->out[at - 1].time == now && h->out[at - 1].id > io.id; at--)
+        h->out[at] = h->out[at - 1];
+    h->out[at] = io;
+}
+
+/* --- when the next one is ------------------------------------------------------------------- */
+
+static int job_over(const job_t *j, int64_t issue_ns, uint64_t number) {
+    return j->stopped || (j->stop_ns > 0 && issue_ns >= j->stop_ns) ||
+           (j->io_limit > 0 && number >= j->io_limit) ||
+           (j->trace_count > 0 && number >= j->trace_count);
+}
+
+static int64_t arrival_after(const hv_t *h, const job_t *j, int64_t arrival_ns) {
+    if (j->kind == JOB_TRACE_OPEN) {
+        if (j->arrivals >= j->trace_count) return arrival_ns;
+        uint64_t recorded = (uint64_t)h->trace[j->trace_base + j->arrivals].time_ns;
+        return j->base_ns +
+               (int64_t)((unsigned __int128)recorded * j->scale_num / j->scale_den);
+    }
+    int64_t interval = j->interval_ns;
+    if (j->arrival_exponential) {
+        uint64_t w[4];
+        philox4x64_10(h->state->seed, STREAM_ARRIVAL, j->arrivals - 1, j->uid, 0, 0, w);
+        interval = exponential_ns(j->interval_ns, w[0]);
+    }
+    return arrival_ns + interval;
+}
+
+/* One arrival of a clock-driven job: it issues, or waits for a slot. */
+static int arrive(hv_t *h, job_t *j, int64_t now, uint32_t *out_count) {
+    int64_t arrival_ns = now - j->broker_ns;
+    if (job_over(j, arrival_ns, j->arrivals)) return 0;
+    j->arrivals++;
+    if (j->free_count) {
+        issue(h, j, h->free[j->slot_base + --j->free_count], now, out_count);
+    } else {
+        j->backlog++;
+    }
+    j->arrival_ns = arrival_after(h, j, arrival_ns) + j->broker_ns;
+    return 1;
+}
+
+static int64_t think(const hv_t *h, const job_t *j, uint64_t id, int failed) {
+    if (failed) return j->backoff_ns;
+    if (!j->think_exponential) return j->think_ns;
+    uint64_t w[4];
+    philox4x64_10(h->state->seed, STREAM_THINK, id & ((1ull << SLOT_SHIFT) - 1), j->uid, 0, 0, w);
+    return exponential_ns(j->think_ns, w[0]);
+}
+
+/* Returns whether the slot has another issue to wait for; its time is set. */
+static int complete(hv_t *h, const completion_t *c, uint32_t slot_rows) {
+    uint32_t i = (uint32_t)(c->id >> SLOT_SHIFT);
+    if (i >= slot_rows || !h->slot[i].outstanding || h->slot[i].id != c->id) return 0;
+    slot_t *s = &h->slot[i];
+    job_t *j = &h->job[s->job];
+    disk_t *d = &h->disk[j->disk];
+    int failed = c->kind != KIND_RESPONSE || c->status != STATUS_GOOD;
+    s->outstanding = 0;
+    h->state->outstanding--;
+    h->state->ios++;
+    h->state->last_completion_ns = c->time;
+    d->outstanding--;
+    j->completed++;
+    j->last_status = (uint32_t)c->kind << 8 | c->status;
+    j->last_sense = c->sense;
+    if (failed) {
+        h->state->errors++;
+        d->errors++;
+        j->errors++;
+    } else if (s->op == OP_WRITE) {
+        d->writes++;
+        d->write_bytes += s->length;
+    } else {
+        d->reads++;
+        d->read_bytes += s->length;
+    }
+    hist_add(&h->histogram[j->disk], (uint64_t)(c->time - (s->time - j->broker_ns)));
+    if (!clock_driven(j)) {
+        s->time = c->time + think(h, j, c->id, failed) + j->broker_ns;
+        return 1;
+    }
+    if (j->backlog == 0) {
+        h->free[j->slot_base + j->free_count++] = i;
+        return 0;
+    }
+    j->backlog--;
+    s->owed = 1;
+    s->time = c->time + j->broker_ns;
+    return 1;
+}
+
+/* --- a window ------------------------------------------------------------------------------ */
+
+static void inbox_append(hv_t *h, const completion_t *from, uint32_t count) {
+    hv_state_t *s = h->state;
+    s->inbox_count -= s->inbox_taken;
+    for (uint32_t n = 0; n < s->inbox_count; n++) h->inbox[n] = h->inbox[n + s->inbox_taken];
+    s->inbox_taken = 0;
+    for (uint32_t n = 0; n < count; n++) h->inbox[s->inbox_count + n] = from[n];
+    s->inbox_count += count;
+}
+
+/* Runs to the returned horizon and fills `out`; see the head of this file for how far. */
+static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, uint32_t *out_count) {
+    hv_state_t *s = h->state;
+    calendar_t *calendar = calendar_of(k);
+    cal_bucket_t *bucket = bucket_of(k);
+    cal_tune(calendar, bucket, h);
+    for (;;) {
+        int64_t come = s->inbox_taken < s->inbox_count ? h->inbox[s->inbox_taken].time : NEVER_NS;
+        uint32_t i = cal_peek(calendar, bucket, h, come < horizon ? come : horizon);
+        if (i != CAL_NIL) {
+            int64_t now = CAL_TIME(h, i);
+            uint32_t before = *out_count;
+            cal_pop(calendar, bucket, h, i);
+            if (i & JOB_NODE) {
+                if (arrive(h, &h->job[i & ~JOB_NODE], now, out_count))
+                    cal_push(calendar, bucket, h, i);
+            } else {
+                job_t *j = &h->job[h->slot[i].job];
+                if (h->slot[i].owed || !job_over(j, now - j->broker_ns, j->issued))
+                    issue(h, j, i, now, out_count);
+            }
+            if (before == 0 && *out_count && horizon - now > s->lookahead_ns)
+                horizon = now + s->lookahead_ns;
+        } else if (come < horizon) {
+            const completion_t *c = &h->inbox[s->inbox_taken++];
+            if (s->inbox_taken + 2 < s->inbox_count)
+                __builtin_prefetch(&h->slot[h->inbox[s->inbox_taken + 2].id >> SLOT_SHIFT]);
+            if (complete(h, c, k->rows[T_SLOT]))
+                cal_push(calendar, bucket, h, (uint32_t)(c->id >> SLOT_SHIFT));
+        } else {
+            break;
+        }
+    }
+    s->until_ns = horizon;
+    return horizon;
+}
+
+/* --- Python -------------------------------------------------------------------------------- */
+
+static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 3) return PyErr_Format(PyExc_TypeError, "run(limit_ns, completions, count)");
+    kernel_t *k = (kernel_t *)self;
+    hv_t h = hv_of(k);
+    int64_t limit = arg_i64(args[0]), count = arg_i64(args[2]);
+    Py_buffer from;
+    if (PyErr_Occurred() || arg_records(args[1], &from, sizeof(completion_t), count) < 0)
+        return NULL;
+    int64_t kept = (int64_t)h.state->inbox_count - h.state->inbox_taken;
+    if (kept + count > k->rows[T_INBOX]) {
+        PyBuffer_Release(&from);
+        return PyErr_Format(PyExc_ValueError, "more completions than slots");
+    }
+    uint32_t out_count = 0;
+    Py_BEGIN_ALLOW_THREADS
+    inbox_append(&h, from.buf, (uint32_t)count);
+    limit = run(&h, k, limit, &out_count);
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&from);
+    return Py_BuildValue("ILI", out_count, (long long)limit, h.state->inbox_taken);
+}
+
+/* Starts a job whose rows are filled in: its slots or its first arrival enter the calendar. */
+static PyObject *py_start_job(PyObject *self, PyObject *arg) {
+    kernel_t *k = (kernel_t *)self;
+    hv_t h = hv_of(k);
+    int64_t index = arg_i64(arg);
+    if (PyErr_Occurred()) return NULL;
+    job_t *j = &h.job[index];
+    for (uint32_t n = 0; n < j->slot_count; n++) {
+        uint32_t i = j->slot_base + n;
+        h.slot[i].job = (uint32_t)index;
+        h.slot[i].time = j->base_ns + j->broker_ns;
+        h.free[i] = j->slot_base + j->slot_count - 1 - n; /* the lowest on top */
+        if (!clock_driven(j)) cal_push(calendar_of(k), bucket_of(k), &h, i);
+    }
+    if (clock_driven(j)) {
+        j->free_count = j->slot_count;
+        j->arrival_ns = arrival_after(&h, j, j->base_ns) + j->broker_ns;
+        if (j->kind == JOB_RATE) j->arrival_ns = j->base_ns + j->broker_ns;
+        cal_push(calendar_of(k), bucket_of(k), &h, (uint32_t)index | JOB_NODE);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *py_start(PyObject *self, PyObject *arg) {
+    kernel_t *k = (kernel_t *)self;
+    int64_t now = arg_i64(arg);
+    if (PyErr_Occurred()) return NULL;
+    *calendar_of(k) = (calendar_t){.floor_ns = now, .mark_ns = now, .mask = CAL_BUCKETS_MIN - 1,
+                                   .shift = 14, .buckets_max = k->rows[T_BUCKET]};
+    cal_clear(calendar_of(k), bucket_of(k));
+    Py_RETURN_NONE;
+}
+
+/* After tables have grown: the calendar may use the buckets that grew with them. */
+static PyObject *py_grow(PyObject *self, PyObject *unused) {
+    kernel_t *k = (kernel_t *)self;
+    (void)unused;
+    calendar_of(k)->buckets_max = k->rows[T_BUCKET];
+    Py_RETURN_NONE;
+}
+
+/* Events that wait plus I/Os outstanding: 0 when nothing will happen any more. */
+static PyObject *py_pending(PyObject *self, PyObject *unused) {
+    kernel_t *k = (kernel_t *)self;
+    (void)unused;
+    return PyLong_FromUnsignedLongLong(calendar_of(k)->count + hv_of(k).state->outstanding);
+}
+
+static PyMethodDef METHODS[] = {
+    {"run", (PyCFunction)(void (*)(void))py_run, METH_FASTCALL,
+     "run(limit_ns, completions, count) -> (submissions, until_ns, completions_taken)"},
+    {"start_job", py_start_job, METH_O, "start_job(index)"},
+    {"start", py_start, METH_O, "start(now_ns)"},
+    {"grow", py_grow, METH_NOARGS, "grow()"},
+    {"pending", py_pending, METH_NOARGS, "pending() -> events waiting plus I/Os outstanding"},
+    {NULL, NULL, 0, NULL}};
+
+#define STATE_ROW(type, field) ROW("state", hv_state_t, field)
+#define JOB_ROW(type, field) ROW("job", job_t, field)
+#define SLOT_ROW(type, field) ROW("slot", slot_t, field)
+#define DISK_ROW(type, field) ROW("disk", disk_t, field)
+#define SIZE_ROW(type, field) ROW("size", size_row_t, field)
+static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) JOB_FIELDS(JOB_ROW)
+                                          SLOT_FIELDS(SLOT_ROW) DISK_FIELDS(DISK_ROW)
+                                              SIZE_FIELDS(SIZE_ROW)};
+
+KERNEL_MODULE(hypervisor, "The hypervisor's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

@@ -1,0 +1,361 @@
+"""The hypervisor: hosts, VMs and their disks, and a kernel that issues their I/O.
+
+It drives the tree: `advance` cuts virtual time into windows, each one exchange with the device
+below, and no result depends on where the cuts fall.  Management calls are made between windows
+only (the caller holds the border).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import numpy as np
+
+from smokestack.engine.blockdevice import (
+    NOTHING,
+    Attachment,
+    BlockDevice,
+    IoBatch,
+    Nexus,
+    PeerLost,
+    Reply,
+)
+from smokestack.engine.border import BorderLock
+from smokestack.engine.checks import identifier, in_range, multiple_of
+from smokestack.engine.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+)
+from smokestack.engine.jobplan import JobPlan
+from smokestack.engine.records import BLOCK_BYTES, COMPLETION, NEVER_NS, SLOTS_MAX
+
+from .inventory import Disk, Job, Vm
+from .specs import DiskSpec, HostSpec, VmSpec
+from .state import HypervisorState
+from .statistics import DiskStatistics, Statistics, disk_statistics, statistics
+
+_BROKER_NS_MAX = 60 * 10**9
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class HypervisorModel:
+    """One hypervisor: every host and VM of the stack that it drives."""
+
+    def __init__(
+        self, hypervisor_id: str = "hv1", seed: int = 1, border: BorderLock | None = None
+    ) -> None:
+        identifier("hypervisor_id", hypervisor_id)
+        in_range("seed", seed, 0, (1 << 63) - 1)
+        self.name = f"hypervisors/{hypervisor_id}"
+        self.border = border or BorderLock()
+        self.state = HypervisorState()
+        self.state.row["seed"] = seed
+        self.seed = seed
+        self.driver: str | None = None  # nobody drives a driver
+        self.epoch = 0
+        self.hosts: dict[str, HostSpec] = {}
+        self.vms: dict[tuple[str, str], Vm] = {}
+        self.disks: dict[tuple[str, str, str], Disk] = {}
+        self.jobs: dict[tuple[str, str, str], Job] = {}
+        self._device: BlockDevice | None = None
+        self._attached = False
+        self._advancing = False
+        self._reply: Reply | None = None
+        self._digest = hashlib.sha256()
+        self.windows = 0
+
+    # --- clock ------------------------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time that windows have run to."""
+        return int(self.state.row["until_ns"])
+
+    @property
+    def lookahead_ns(self) -> int:
+        """The tree's L; 0 while nothing is connected."""
+        return self._device.lookahead_ns if self._device else 0
+
+    @property
+    def advancing(self) -> bool:
+        """Whether an Advance is running."""
+        return self._advancing
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing will happen any more: no I/O outstanding, no job with work left."""
+        return bool(self.state.kernel.pending() == 0)
+
+    def connect(self, device: BlockDevice) -> None:
+        """Gives the hypervisor the device that it will drive."""
+        if self._device is not None:
+            raise FailedPrecondition(f"{self.name} drives {self._device.name} already")
+        self._device = device
+
+    def advance(self, until_ns: int, stop: Callable[[], bool] = lambda: False) -> int:
+        """Runs virtual time flat out to a point, or until ``stop()``; returns the time reached."""
+        if until_ns < self.now_ns:
+            raise InvalidArgument.at("until_ns", f"{until_ns} is before now, {self.now_ns}")
+        if until_ns >= NEVER_NS:
+            raise InvalidArgument.at("until_ns", f"{until_ns} is beyond the end of time")
+        return self._advance(until_ns, stop)
+
+    def advance_until_idle(
+        self, limit_ns: int = NEVER_NS - 1, stop: Callable[[], bool] = lambda: False
+    ) -> int:
+        """Runs until nothing will happen any more, or to a limit; returns the time reached."""
+        return self._advance(limit_ns, lambda: self.idle or stop())
+
+    def _advance(self, end_ns: int, stop: Callable[[], bool]) -> int:
+        with self.border.change():
+            if self._advancing:
+                raise FailedPrecondition(
+                    f"{self.name} is advancing already: wait for that call to end",
+                    reason="ADVANCING",
+                )
+            device = self._attach()
+            self._advancing = True
+        try:
+            self._windows(device, end_ns, stop)
+        except PeerLost as lost:
+            raise Unavailable(f"{device.name} is gone: {lost}", resource=device.name) from lost
+        finally:
+            self._advancing = False
+        return self.now_ns
+
+    def _windows(self, device: BlockDevice, end_ns: int, stop: Callable[[], bool]) -> None:
+        """Window after window; the first is empty and asks when anything can arrive by now."""
+        with self.border.window():
+            next_ns = self._window(device, self.now_ns)
+        while self.now_ns < end_ns and not stop():
+            with self.border.window():
+                next_ns = self._window(device, min(next_ns, end_ns))
+
+    def _window(self, device: BlockDevice, limit_ns: int) -> int:
+        state = self.state
+        records, count = (self._reply.records, self._reply.count) if self._reply else _EMPTY
+        submitted, until_ns, taken = state.kernel.run(limit_ns, records, count)
+        self._reply = None
+        if taken:
+            self._digest.update(state["inbox"][:taken].data)
+        batch = IoBatch(state["out"], submitted) if submitted else NOTHING
+        self._reply = device.exchange(until_ns, batch)
+        self.windows += 1
+        return self._reply.next_ns
+
+    def _attach(self) -> BlockDevice:
+        device = self._device
+        if device is None:
+            raise FailedPrecondition(f"{self.name} has nothing to drive: connect multipath first")
+        if not self._attached:
+            self.epoch += 1
+            lookahead_ns = device.lookahead_ns
+            device.attach(
+                Attachment(self.name, self.epoch, self.seed, self.now_ns, lookahead_ns)
+            )
+            self.state.row["lookahead_ns"] = lookahead_ns
+            self._attached = True
+        return device
+
+    def close(self) -> None:
+        """Gives the device back."""
+        if self._device is not None and self._attached:
+            self._device.detach()
+        self._attached = False
+
+    # --- what came back ---------------------------------------------------------------------
+
+    def digest(self) -> str:
+        """Returns the SHA-256 over every completion that guests have seen, in order."""
+        return self._digest.hexdigest()
+
+    def statistics(self) -> Statistics:
+        """Returns totals over all disks."""
+        return statistics(self.state, self.now_ns, self.digest())
+
+    def disk_statistics(self, host_id: str, vm_id: str, disk_id: str) -> DiskStatistics:
+        """Returns one disk's counts and latencies."""
+        return disk_statistics(self.state, self.disk(host_id, vm_id, disk_id).row)
+
+    # --- inventory --------------------------------------------------------------------------
+
+    def create_host(self, spec: HostSpec) -> None:
+        """Adds a physical host."""
+        identifier("host.host_id", spec.host_id)
+        if spec.host_id in self.hosts:
+            raise AlreadyExists.of(f"hosts/{spec.host_id}")
+        self.hosts[spec.host_id] = spec
+
+    def create_vm(self, spec: VmSpec) -> None:
+        """Adds a running VM to a host."""
+        identifier("vm.vm_id", spec.vm_id)
+        in_range("vm.broker_ns", spec.broker_ns, 0, _BROKER_NS_MAX)
+        self.host(spec.host_id)
+        if (spec.host_id, spec.vm_id) in self.vms:
+            raise AlreadyExists.of(f"hosts/{spec.host_id}/vms/{spec.vm_id}")
+        self.vms[spec.host_id, spec.vm_id] = Vm(spec, index=len(self.vms))
+
+    def create_disk(self, spec: DiskSpec) -> None:
+        """Adds a virtual disk on a device that the VM's host has discovered."""
+        identifier("disk.disk_id", spec.disk_id)
+        self.vm(spec.host_id, spec.vm_id)
+        key = (spec.host_id, spec.vm_id, spec.disk_id)
+        if key in self.disks:
+            raise AlreadyExists.of(f"hosts/{key[0]}/vms/{key[1]}/disks/{key[2]}")
+        nexus = self._nexus(spec.host_id, spec.device)
+        if spec.device_offset_bytes:
+            multiple_of("disk.device_offset_bytes", spec.device_offset_bytes, BLOCK_BYTES)
+        left = nexus.capacity_bytes - spec.device_offset_bytes
+        capacity_bytes = spec.capacity_bytes or left
+        if capacity_bytes > left or left <= 0:
+            raise InvalidArgument.at(
+                "disk.capacity_bytes",
+                f"{spec.device} has {nexus.capacity_bytes} bytes: from "
+                f"{spec.device_offset_bytes} on at most {max(left, 0)} are left",
+            )
+        multiple_of("disk.capacity_bytes", capacity_bytes, BLOCK_BYTES)
+        row = self.state.append("disk")
+        self.state.append("histogram")
+        self.disks[key] = Disk(spec, row, nexus.index, capacity_bytes)
+
+    def create_job(self, plan: JobPlan) -> None:
+        """Starts a job: it issues from its start time, or from now if that is past."""
+        key = (plan.host_id, plan.vm_id, plan.job_id)
+        vm = self.vm(plan.host_id, plan.vm_id)
+        disk = self.disk(plan.host_id, plan.vm_id, plan.disk_id)
+        if key in self.jobs:
+            raise AlreadyExists.of(plan.name)
+        if self.state.slot_count + plan.slots > SLOTS_MAX:
+            raise FailedPrecondition(
+                f"{plan.name} needs {plan.slots} I/O slots: {self.state.slot_count} of "
+                f"{SLOTS_MAX} are taken; use smaller iodepths",
+                reason="SLOTS_EXHAUSTED",
+            )
+        region_bytes = _region_bytes(plan, disk.capacity_bytes)
+        index = self.state.append_job(
+            plan, region_bytes=region_bytes, now_ns=self.now_ns, broker_ns=vm.spec.broker_ns
+        )
+        row = self.state["job"][index]
+        first = disk.spec.device_offset_bytes + plan.region_offset_bytes
+        row["first_block"] = first // BLOCK_BYTES
+        row["nexus"], row["vm"], row["disk"] = disk.nexus, vm.index, disk.row
+        self.state.kernel.start_job(index)
+        self.jobs[key] = Job(plan, index)
+
+    def stop_job(self, host_id: str, vm_id: str, job_id: str) -> None:
+        """Makes a job issue nothing more; what is outstanding completes."""
+        self.state["job"][self.job(host_id, vm_id, job_id).index]["stopped"] = 1
+
+    def delete_job(self, host_id: str, vm_id: str, job_id: str) -> None:
+        """Removes a job that has stopped and has nothing outstanding."""
+        job = self.job(host_id, vm_id, job_id)
+        row = self.state["job"][job.index]
+        if not row["stopped"] or row["issued"] != row["completed"]:
+            raise FailedPrecondition(
+                f"{job.plan.name} may still issue or has I/O outstanding: stop it and advance",
+                reason="IN_USE",
+            )
+        del self.jobs[host_id, vm_id, job_id]
+
+    def delete_disk(self, host_id: str, vm_id: str, disk_id: str) -> None:
+        """Removes a disk that no job uses."""
+        self.disk(host_id, vm_id, disk_id)
+        users = [
+            j
+            for (h, v, j), job in self.jobs.items()
+            if (h, v, job.plan.disk_id) == (host_id, vm_id, disk_id)
+        ]
+        _unused(f"hosts/{host_id}/vms/{vm_id}/disks/{disk_id}", "jobs", users)
+        del self.disks[host_id, vm_id, disk_id]
+
+    def delete_vm(self, host_id: str, vm_id: str) -> None:
+        """Removes a VM without disks."""
+        self.vm(host_id, vm_id)
+        users = [d for h, v, d in self.disks if (h, v) == (host_id, vm_id)]
+        _unused(f"hosts/{host_id}/vms/{vm_id}", "disks", users)
+        del self.vms[host_id, vm_id]
+
+    def delete_host(self, host_id: str) -> None:
+        """Removes a host without VMs."""
+        self.host(host_id)
+        _unused(f"hosts/{host_id}", "vms", [v for h, v in self.vms if h == host_id])
+        del self.hosts[host_id]
+
+    def host(self, host_id: str) -> HostSpec:
+        """Returns a host."""
+        return _found(self.hosts, host_id, f"hosts/{host_id}")
+
+    def vm(self, host_id: str, vm_id: str) -> Vm:
+        """Returns a VM."""
+        self.host(host_id)
+        return _found(self.vms, (host_id, vm_id), f"hosts/{host_id}/vms/{vm_id}")
+
+    def disk(self, host_id: str, vm_id: str, disk_id: str) -> Disk:
+        """Returns a virtual disk."""
+        self.vm(host_id, vm_id)
+        name = f"hosts/{host_id}/vms/{vm_id}/disks/{disk_id}"
+        return _found(self.disks, (host_id, vm_id, disk_id), name)
+
+    def job(self, host_id: str, vm_id: str, job_id: str) -> Job:
+        """Returns a job."""
+        self.vm(host_id, vm_id)
+        name = f"hosts/{host_id}/vms/{vm_id}/jobs/{job_id}"
+        return _found(self.jobs, (host_id, vm_id, job_id), name)
+
+    def _nexus(self, host_id: str, device: str) -> Nexus:
+        if self._device is None:
+            raise FailedPrecondition(f"{self.name} has no devices: connect multipath first")
+        found = {n.volume: n for n in self._device.report_luns([host_id])}
+        if device not in found:
+            known = ", ".join(sorted(found)) or "none: export a volume and rescan"
+            raise InvalidArgument.at(
+                "disk.device", f"{device!r} is no device of hosts/{host_id} (it has {known})"
+            )
+        return found[device]
+
+
+_EMPTY: Final = (np.zeros(0, COMPLETION), 0)
+
+
+def _region_bytes(plan: JobPlan, capacity_bytes: int) -> int:
+    """Resolves and checks the part of the disk that a job works on."""
+    left = capacity_bytes - plan.region_offset_bytes
+    region_bytes = plan.region_bytes or left
+    if left <= 0 or region_bytes > left:
+        raise InvalidArgument.at(
+            "job.region_bytes",
+            f"the disk has {capacity_bytes} bytes: from {plan.region_offset_bytes} on at most "
+            f"{max(left, 0)} are left",
+        )
+    largest = max((length for length, _ in plan.block_sizes), default=0)
+    if largest > region_bytes:
+        raise InvalidArgument.at(
+            "job.block_sizes", f"{largest} bytes do not fit the region of {region_bytes}"
+        )
+    if plan.trace is not None and len(plan.trace):
+        end = int((plan.trace["lba"] * BLOCK_BYTES + plan.trace["length"]).max())
+        if end > region_bytes:
+            raise InvalidArgument.at(
+                "job.trace", f"reaches byte {end}: the disk's region has {region_bytes}"
+            )
+    return region_bytes
+
+
+def _found(have: dict[_K, _V], key: _K, name: str) -> _V:
+    if key not in have:
+        raise NotFound.of(name)
+    return have[key]
+
+
+def _unused(name: str, what: str, users: list[str]) -> None:
+    if users:
+        raise FailedPrecondition(
+            f"{name} has {what} {', '.join(sorted(users)[:3])}: remove those first",
+            reason="IN_USE",
+        )

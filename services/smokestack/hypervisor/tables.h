@@ -1,0 +1,94 @@
+/* The hypervisor's tables, one X-macro each: the C struct and the NumPy dtype come from one list. */
+#ifndef SMOKESTACK_HYPERVISOR_TABLES_H
+#define SMOKESTACK_HYPERVISOR_TABLES_H
+
+#include "smokestack/kernel.h"
+
+#define STATE_FIELDS(F)                                                                        \
+    F(int64_t, until_ns)                                                                       \
+    F(int64_t, lookahead_ns) /* the tree's L */                                                \
+    F(int64_t, last_completion_ns)                                                             \
+    F(uint64_t, seed)                                                                          \
+    F(uint64_t, ios)                                                                           \
+    F(uint64_t, errors)                                                                        \
+    F(uint64_t, outstanding)                                                                   \
+    F(uint32_t, inbox_count)                                                                   \
+    F(uint32_t, inbox_taken) /* of those, processed by the last window */
+
+#define JOB_FIELDS(F)                                                                          \
+    F(uint64_t, uid)                                                                           \
+    F(uint64_t, issued)   /* the next I/O's sequence number */                                 \
+    F(uint64_t, arrivals) /* clock-driven jobs: arrivals so far */                             \
+    F(uint64_t, backlog)  /* arrivals that found no free slot */                               \
+    F(uint64_t, io_limit)                                                                      \
+    F(uint64_t, read_threshold)                                                                \
+    F(int64_t, arrival_ns) /* of the event that waits in the calendar */                       \
+    F(int64_t, base_ns)    /* when the job starts */                                           \
+    F(int64_t, stop_ns)                                                                        \
+    F(int64_t, broker_ns)                                                                      \
+    F(int64_t, think_ns)                                                                       \
+    F(int64_t, interval_ns)                                                                    \
+    F(int64_t, backoff_ns)                                                                     \
+    F(uint64_t, first_block)                                                                   \
+    F(uint64_t, region_bytes)                                                                  \
+    F(uint64_t, cursor) /* sequential: bytes from the region's start */                        \
+    F(uint64_t, scale_num)                                                                     \
+    F(uint64_t, scale_den)                                                                     \
+    F(uint64_t, trace_base)                                                                    \
+    F(uint64_t, trace_count)                                                                   \
+    F(uint64_t, errors)                                                                        \
+    F(uint64_t, completed)                                                                     \
+    F(uint32_t, kind)                                                                          \
+    F(uint32_t, pattern)                                                                       \
+    F(uint32_t, nexus)                                                                         \
+    F(uint32_t, vm)                                                                            \
+    F(uint32_t, disk)                                                                          \
+    F(uint32_t, next)                                                                          \
+    F(uint32_t, slot_base)                                                                     \
+    F(uint32_t, slot_count)                                                                    \
+    F(uint32_t, free_count) /* slots on the job's stack */                                     \
+    F(uint32_t, size_base)                                                                     \
+    F(uint32_t, size_count)                                                                    \
+    F(uint32_t, zipf_base)                                                                     \
+    F(uint32_t, think_exponential)                                                             \
+    F(uint32_t, arrival_exponential)                                                           \
+    F(uint32_t, read_always)                                                                   \
+    F(uint32_t, stopped)                                                                       \
+    F(uint32_t, last_status) /* of the newest completion: kind << 8 | status */                \
+    F(uint32_t, last_sense)
+
+/* An I/O slot: half a cache line. */
+#define SLOT_FIELDS(F)                                                                         \
+    F(int64_t, time) /* of its next issue; while outstanding, of its submission */             \
+    F(uint64_t, id)                                                                            \
+    F(uint32_t, length)                                                                        \
+    F(uint32_t, job)                                                                           \
+    F(uint32_t, next)                                                                          \
+    F(uint16_t, outstanding)                                                                   \
+    F(uint8_t, op)                                                                             \
+    F(uint8_t, owed) /* taken for a backlogged arrival: issues whatever has ended since */
+
+#define DISK_FIELDS(F)                                                                         \
+    F(uint64_t, reads)                                                                         \
+    F(uint64_t, writes)                                                                        \
+    F(uint64_t, read_bytes)                                                                    \
+    F(uint64_t, write_bytes)                                                                   \
+    F(uint64_t, errors)                                                                        \
+    F(uint64_t, outstanding)
+
+#define SIZE_FIELDS(F)                                                                         \
+    F(uint64_t, threshold) /* up to 2^32 */                                                    \
+    F(uint64_t, length)
+
+DECLARE_STRUCT(hv_state_t, STATE_FIELDS)
+DECLARE_STRUCT(job_t, JOB_FIELDS)
+DECLARE_STRUCT(slot_t, SLOT_FIELDS)
+DECLARE_STRUCT(disk_t, DISK_FIELDS)
+DECLARE_STRUCT(size_row_t, SIZE_FIELDS)
+
+_Static_assert(sizeof(slot_t) == 32, "two slots to a cache line");
+
+enum { JOB_CLOSED = 1, JOB_RATE = 2, JOB_TRACE_OPEN = 3, JOB_TRACE_CLOSED = 4 };
+enum { PATTERN_RANDOM = 1, PATTERN_SEQUENTIAL = 2, PATTERN_ZIPF = 3 };
+
+#endif

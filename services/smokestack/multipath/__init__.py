@@ -1,0 +1,1 @@
+"""The host's multipath I/O layer: devices, paths, queues and path selection."""

@@ -1,0 +1,127 @@
+"""What a rescan changes: devices and paths, from the nexuses that the arrays report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from smokestack.engine.blockdevice import Nexus
+
+from .specs import MultipathHostSpec, PathState
+from .state import NIL, MultipathState
+
+
+@dataclass
+class Path:
+    """One I_T_L nexus of a device."""
+
+    name: str  # "<initiator>.<port>"
+    array_id: str
+    initiator: str
+    port: str
+    itl: int  # the array's index
+    row: int
+
+
+@dataclass
+class Device:
+    """A LUN as one host sees it."""
+
+    name: str  # "a1.v1"
+    host_id: str
+    array_id: str
+    lun: int
+    capacity_bytes: int
+    row: int
+    preferred_path: str = ""
+    paths: dict[str, Path] = field(default_factory=dict)  # by name, sorted by (initiator, port)
+
+
+@dataclass(frozen=True)
+class RescanResult:
+    """What a rescan found and lost."""
+
+    devices_added: int = 0
+    devices_removed: int = 0
+    paths_added: int = 0
+    paths_removed: int = 0
+
+
+def group(nexuses: Iterable[Nexus]) -> dict[str, list[Nexus]]:
+    """Returns nexuses by volume, each volume's sorted by (initiator, target)."""
+    found: dict[str, list[Nexus]] = {}
+    for nexus in sorted(nexuses, key=lambda n: (n.volume, n.initiator, n.target)):
+        found.setdefault(nexus.volume, []).append(nexus)
+    return found
+
+
+def add_device(
+    state: MultipathState, spec: MultipathHostSpec, array_id: str, nexus: Nexus
+) -> Device:
+    """Appends a device's row with its host's defaults."""
+    row = state.append("device")
+    state.append("kernel_histogram")
+    state.row["device_count"] = row + 1
+    device = state["device"][row]
+    device["queue_head"] = device["queue_tail"] = device["current"] = NIL
+    device["depth"] = spec.lun_queue_depth
+    device["selector"] = int(spec.selector)
+    device["ios_per_path"] = spec.ios_per_path
+    return Device(nexus.volume, spec.host_id, array_id, nexus.lun, nexus.capacity_bytes, row)
+
+
+def add_path(state: MultipathState, device: Device, array_row: int, nexus: Nexus) -> Path:
+    """Appends a path's row; it begins in the state that the array reports."""
+    row = state.append("path")
+    state.append("path_histogram")
+    path = state["path"][row]
+    path["array"], path["itl"], path["device"] = array_row, nexus.index, device.row
+    path["state"] = PathState.ACTIVE if nexus.usable else PathState.DEAD
+    name = f"{nexus.initiator}.{nexus.target}"
+    return Path(name, device.array_id, nexus.initiator, nexus.target, nexus.index, row)
+
+
+def update_paths(
+    state: MultipathState, device: Device, array_row: int, nexuses: Sequence[Nexus]
+) -> tuple[int, int]:
+    """Brings a device's paths in line with what the array reports; returns (added, removed)."""
+    reported = {f"{n.initiator}.{n.target}": n for n in nexuses}
+    gone = [
+        p for p in device.paths.values() if p.name not in reported or p.itl != reported[p.name].index
+    ]
+    for path in gone:
+        state["path"][path.row]["state"] = PathState.DEAD
+        del device.paths[path.name]
+    added = [name for name in reported if name not in device.paths]
+    for name in added:
+        device.paths[name] = add_path(state, device, array_row, reported[name])
+    for name, path in device.paths.items():
+        row = state["path"][path.row]
+        if row["state"] != PathState.DISABLED:
+            row["state"] = PathState.ACTIVE if reported[name].usable else PathState.DEAD
+    if nexuses:
+        device.capacity_bytes = nexuses[0].capacity_bytes
+        device.lun = nexuses[0].lun
+    if gone or added:
+        set_order(state, device)
+    return len(added), len(gone)
+
+
+def set_order(state: MultipathState, device: Device) -> None:
+    """Writes the device's path lists anew: sorted, and all unused so far."""
+    paths = sorted(device.paths.values(), key=lambda p: (p.initiator, p.port))
+    device.paths = {p.name: p for p in paths}
+    row = state["device"][device.row]
+    if len(paths) > row["path_count"]:
+        base = state.append("order", len(paths))
+        row = state["device"][device.row]
+        row["order_base"] = base
+    row["path_count"] = len(paths)
+    row["current"], row["current_ios"] = NIL, 0
+    for at, path in enumerate(paths):
+        order = state["order"][int(row["order_base"]) + at]
+        order["sorted"] = order["used"] = path.row
+    if device.preferred_path not in device.paths:
+        device.preferred_path = ""
+    row["preferred"] = list(device.paths).index(device.preferred_path or paths[0].name) if paths else 0
+    state.fit_paths(len(paths))

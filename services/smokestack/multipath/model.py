@@ -1,0 +1,357 @@
+"""Multipath: what hosts see of the arrays, and a kernel that carries I/O over the paths.
+
+It is a BlockDevice over BlockDevices: its nexuses are devices, its arrays' nexuses are ITLs.
+Management calls are made between windows only (the caller holds the border).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smokestack.engine.blockdevice import (
+    Attachment,
+    BlockDevice,
+    IoBatch,
+    Nexus,
+    PeerLost,
+    Reply,
+)
+from smokestack.engine.checks import identifier, in_range
+from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from smokestack.engine.records import NEVER_NS
+
+from .inventory import Device, RescanResult, add_device, group, set_order, update_paths
+from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector
+from .state import NIL, MultipathState
+from .status import DeviceStatus
+
+_DEFAULT_LOOKAHEAD_NS = 100_000
+
+
+@dataclass
+class ConnectedArray:
+    """An array below: its link, and which path each of its ITLs is."""
+
+    array_id: str
+    device: BlockDevice
+    row: int
+    path_of: NDArray[np.uint32]
+    lost_at_ns: int | None = None  # the border at which its process was found gone
+    lost_epoch: int = 0
+
+
+class MultipathModel:
+    """The multipath layer of every host that one hypervisor drives."""
+
+    def __init__(self, spec: MultipathSpec | None = None) -> None:
+        spec = spec or MultipathSpec()
+        identifier("multipath.name", spec.name)
+        in_range("multipath.qfull_retry_delay_ns", spec.qfull_retry_delay_ns, 0, 60 * 10**9)
+        self.spec = spec
+        self.name = f"multipaths/{spec.name}"
+        self.state = MultipathState()
+        self.state.row["retry_delay_ns"] = spec.qfull_retry_delay_ns
+        self.state.row["lookahead_ns"] = _DEFAULT_LOOKAHEAD_NS
+        self.driver: str | None = None
+        self.seed = 0
+        self.epoch = 0
+        self.arrays: dict[str, ConnectedArray] = {}
+        self.hosts: dict[str, MultipathHostSpec] = {}
+        self._devices: dict[tuple[str, str], Device] = {}
+
+    # --- the border above -------------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time that windows have run to."""
+        return int(self.state.row["until_ns"])
+
+    @property
+    def lookahead_ns(self) -> int:
+        """The least lookahead of its arrays; while attached, the tree's."""
+        if self.driver is not None:
+            return int(self.state.row["lookahead_ns"])
+        each = (a.device.lookahead_ns for a in self.arrays.values() if a.lost_at_ns is None)
+        return min(each, default=_DEFAULT_LOOKAHEAD_NS)
+
+    def advance(self, until_ns: int) -> None:
+        """Refuses: multipath has no I/O of its own, time reaches it from its driver."""
+        by = f"is driven by {self.driver}" if self.driver else "has no driver yet"
+        raise FailedPrecondition(
+            f"{self.name} {by}: advance the hypervisor instead", reason="DRIVEN"
+        )
+
+    def attach(self, attachment: Attachment) -> None:
+        """Takes the layer, and all arrays below, for one driver."""
+        if self.driver is not None:
+            raise FailedPrecondition(
+                f"{self.name} is driven by {self.driver} already; a second driver is refused",
+                reason="DRIVEN",
+                resource=self.name,
+            )
+        in_range("lookahead_ns", attachment.lookahead_ns, 1, self.lookahead_ns)
+        below = Attachment(
+            driver=self.name,
+            epoch=attachment.epoch,
+            seed=attachment.seed,
+            start_ns=attachment.start_ns,
+            lookahead_ns=attachment.lookahead_ns,
+        )
+        taken = []
+        try:
+            for array in self._live():
+                array.device.attach(below)
+                taken.append(array)
+        except Exception:
+            for array in taken:
+                array.device.detach()
+            raise
+        self.driver, self.seed, self.epoch = attachment.driver, attachment.seed, attachment.epoch
+        self.state.row["lookahead_ns"] = attachment.lookahead_ns
+        self.state.row["until_ns"] = attachment.start_ns
+
+    def detach(self) -> None:
+        """Gives the layer and its arrays back; what was in flight is gone."""
+        self.driver = None
+        for array in self._live():
+            array.device.detach()
+        state = self.state
+        state["slot"]["phase"] = 0
+        state["path"]["in_flight"] = state["path"]["in_flight_bytes"] = 0
+        for column in ("active", "queued"):
+            state["device"][column] = 0
+        state["device"]["queue_head"] = state["device"]["queue_tail"] = NIL
+        state.row["hand_count"] = state.row["born_count"] = 0
+        state.kernel.start(self.now_ns)
+
+    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
+        """Returns the devices of these hosts, in index order."""
+        wanted = set(initiators)
+        found = (d for d in self._devices.values() if d.host_id in wanted)
+        return tuple(
+            Nexus(
+                index=d.row,
+                initiator=d.host_id,
+                target="",
+                volume=d.name,
+                lun=d.lun,
+                capacity_bytes=d.capacity_bytes,
+                usable=any(
+                    self.state["path"][p.row]["state"] == PathState.ACTIVE
+                    for p in d.paths.values()
+                ),
+            )
+            for d in sorted(found, key=lambda d: d.row)
+        )
+
+    def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
+        """Runs one window through the devices' queues and the arrays below."""
+        state = self.state
+        need = state.kernel.run(until_ns, submissions.records, submissions.count)
+        if need:
+            state.fit_slots(need)
+            state.kernel.run(until_ns, submissions.records, submissions.count)
+        least_ns = NEVER_NS
+        lost = []
+        for array in self._live():
+            count = int(state["counts"][array.row])
+            try:
+                reply = array.device.exchange(
+                    until_ns, IoBatch(state.dispatches(array.row), count)
+                )
+            except PeerLost:
+                lost.append(array)
+                continue
+            least_ns = min(least_ns, reply.next_ns)
+            if reply.count:
+                self._accept(array, reply)
+        for array in lost:
+            self._lose(array, until_ns)
+        ready, next_ns = state.kernel.finish(least_ns)
+        return Reply(state["out"], ready, next_ns)
+
+    def _accept(self, array: ConnectedArray, reply: Reply) -> None:
+        state = self.state
+        while not state.kernel.accept(reply.records, reply.count, array.path_of):
+            state.fit_hand(int(state.row["hand_count"]) + reply.count)
+
+    def _lose(self, array: ConnectedArray, border_ns: int) -> None:
+        """Records that an array's process is gone: what it has not answered is lost."""
+        array.lost_at_ns, array.lost_epoch = border_ns, self.epoch
+        self.state.kernel.lose_array(array.row, border_ns)
+
+    def _live(self) -> list[ConnectedArray]:
+        return [a for a in self.arrays.values() if a.lost_at_ns is None]
+
+    # --- inventory --------------------------------------------------------------------------
+
+    def connect_array(self, array_id: str, device: BlockDevice) -> None:
+        """Adds an array below; its devices appear when hosts rescan."""
+        identifier("array_id", array_id)
+        if array_id in self.arrays:
+            raise AlreadyExists.of(f"{self.name}/arrays/{array_id}")
+        if self.driver is not None:
+            raise FailedPrecondition(
+                f"{self.name} is driven by {self.driver}; connect arrays before the first Advance",
+                reason="DRIVEN",
+            )
+        row = len(self.arrays)
+        self.arrays[array_id] = ConnectedArray(array_id, device, row, _path_table(0))
+        # Rows follow the names' order, so that it does not matter which array came first.
+        if not self._devices:
+            self.arrays = dict(sorted(self.arrays.items()))
+            for row, array in enumerate(self.arrays.values()):
+                array.row = row
+        self.state.fit_arrays(len(self.arrays))
+
+    def create_host(self, spec: MultipathHostSpec) -> None:
+        """Adds a host; a rescan finds its devices."""
+        _check_host(spec)
+        if spec.host_id in self.hosts:
+            raise AlreadyExists.of(f"{self.name}/hosts/{spec.host_id}")
+        self.hosts[spec.host_id] = spec
+
+    def delete_host(self, host_id: str) -> None:
+        """Removes a host that has no devices (unexport and rescan first)."""
+        self.host(host_id)
+        if any(host == host_id for host, _ in self._devices):
+            raise FailedPrecondition(
+                f"{self.name}/hosts/{host_id} has devices: delete the exports and rescan first",
+                reason="IN_USE",
+            )
+        del self.hosts[host_id]
+
+    def host(self, host_id: str) -> MultipathHostSpec:
+        """Returns a host's settings."""
+        if host_id not in self.hosts:
+            raise NotFound.of(f"{self.name}/hosts/{host_id}")
+        return self.hosts[host_id]
+
+    def rescan(self, host_id: str) -> RescanResult:
+        """Asks every array what it exports to the host, and updates devices and paths."""
+        spec = self.host(host_id)
+        seen: set[str] = set()
+        counts = [0, 0, 0, 0]
+        for array in self._live():
+            found = group(array.device.report_luns(spec.initiators))
+            seen.update(found)
+            for name in sorted(found):
+                if (host_id, name) not in self._devices:
+                    device = add_device(self.state, spec, array.array_id, found[name][0])
+                    self._devices[host_id, name] = device
+                    counts[0] += 1
+                device = self._devices[host_id, name]
+                added, removed = update_paths(self.state, device, array.row, found[name])
+                counts[2] += added
+                counts[3] += removed
+                self._map_paths(array, device)
+        for host, name in [k for k in self._devices if k[0] == host_id and k[1] not in seen]:
+            device = self._devices[host, name]
+            if self.arrays[device.array_id].lost_at_ns is not None:
+                continue
+            counts[3] += update_paths(self.state, device, 0, [])[1]
+            counts[1] += 1
+            del self._devices[host, name]
+        return RescanResult(*counts)
+
+    def _map_paths(self, array: ConnectedArray, device: Device) -> None:
+        most = max((p.itl for p in device.paths.values()), default=-1)
+        if most >= len(array.path_of):
+            larger = _path_table(max(most + 1, 2 * len(array.path_of)))
+            larger[: len(array.path_of)] = array.path_of
+            array.path_of = larger
+        for path in device.paths.values():
+            array.path_of[path.itl] = path.row
+
+    # --- devices ----------------------------------------------------------------------------
+
+    def device(self, host_id: str, device: str) -> Device:
+        """Returns a host's device."""
+        self.host(host_id)
+        if (host_id, device) not in self._devices:
+            raise NotFound.of(f"{self.name}/hosts/{host_id}/devices/{device}")
+        return self._devices[host_id, device]
+
+    def devices(self, host_id: str) -> list[DeviceStatus]:
+        """Returns a host's devices by name, as they stand."""
+        self.host(host_id)
+        found = [d for (host, _), d in sorted(self._devices.items()) if host == host_id]
+        return [DeviceStatus.of(self.state, d) for d in found]
+
+    def device_status(self, host_id: str, device: str) -> DeviceStatus:
+        """Returns one device as it stands."""
+        return DeviceStatus.of(self.state, self.device(host_id, device))
+
+    def all_devices(self) -> list[Device]:
+        """Returns every host's devices, by (host, name)."""
+        return [d for _, d in sorted(self._devices.items())]
+
+    def update_device(
+        self,
+        host_id: str,
+        device: str,
+        *,
+        lun_queue_depth: int | None = None,
+        selector: Selector | None = None,
+        ios_per_path: int | None = None,
+        preferred_path: str | None = None,
+    ) -> None:
+        """Changes a device's depth or policy; all is checked before anything changes."""
+        found = self.device(host_id, device)
+        if lun_queue_depth is not None:
+            in_range("device.lun_queue_depth", lun_queue_depth, 1, 4096)
+        if selector is not None and selector not in tuple(Selector):
+            raise InvalidArgument.at("device.selector", _selector_help())
+        if ios_per_path is not None:
+            in_range("device.ios_per_path", ios_per_path, 1, 1 << 30)
+        if preferred_path and preferred_path not in found.paths:
+            raise InvalidArgument.at(
+                "device.preferred_path",
+                f"{preferred_path!r} is no path of {device}: use one of {', '.join(found.paths)}",
+            )
+        row = self.state["device"][found.row]
+        if lun_queue_depth is not None:
+            row["depth"] = lun_queue_depth
+        if ios_per_path is not None:
+            row["ios_per_path"] = ios_per_path
+        if selector is not None:
+            row["selector"] = int(selector)
+        if preferred_path is not None:
+            found.preferred_path = preferred_path
+            set_order(self.state, found)
+
+    def set_path_enabled(self, host_id: str, device: str, path: str, enabled: bool) -> None:
+        """Takes a path out of use or back; what is in flight on it stays in flight."""
+        found = self.device(host_id, device)
+        if path not in found.paths:
+            raise NotFound.of(f"{self.name}/hosts/{host_id}/devices/{device}/paths/{path}")
+        row = self.state["path"][found.paths[path].row]
+        row["disabled"] = not enabled
+        if enabled and row["state"] == PathState.DISABLED:
+            row["state"] = PathState.ACTIVE
+        elif not enabled and row["state"] == PathState.ACTIVE:
+            row["state"] = PathState.DISABLED
+
+
+def _path_table(rows: int) -> NDArray[np.uint32]:
+    return np.full(rows, NIL, dtype=np.uint32)
+
+
+def _selector_help() -> str:
+    return "is none of " + ", ".join(s.name for s in Selector)
+
+
+def _check_host(spec: MultipathHostSpec) -> None:
+    identifier("host.host_id", spec.host_id)
+    if not spec.initiators:
+        raise InvalidArgument.at("host.initiators", "is empty: give at least one")
+    for index, initiator in enumerate(spec.initiators):
+        identifier(f"host.initiators[{index}]", initiator)
+    if spec.selector not in tuple(Selector):
+        raise InvalidArgument.at("host.selector", _selector_help())
+    in_range("host.lun_queue_depth", spec.lun_queue_depth, 1, 4096)
+    in_range("host.ios_per_path", spec.ios_per_path, 1, 1 << 30)

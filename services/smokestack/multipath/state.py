@@ -1,0 +1,107 @@
+"""Multipath's tables: the kernel's memory, and growing it between windows."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smokestack.engine.histogram import HISTOGRAM
+from smokestack.engine.records import COMPLETION, SUBMISSION
+from smokestack.engine.tables import Tables, zeros
+
+from . import _kernel
+
+NIL: Final = 0xFFFFFFFF
+_ORDER: Final = (
+    "state",
+    "device",
+    "path",
+    "order",
+    "slot",
+    "hand",
+    "born",
+    "out",
+    "dispatch",
+    "counts",
+    "kernel_histogram",
+    "path_histogram",
+    "calendar",
+    "bucket",
+)
+_COLUMNS: Final = {
+    "hand": COMPLETION,
+    "born": COMPLETION,
+    "out": COMPLETION,
+    "dispatch": SUBMISSION,
+    "counts": np.dtype("<u4"),
+    "kernel_histogram": HISTOGRAM,
+    "path_histogram": HISTOGRAM,
+    "calendar": np.dtype("V64"),
+    "bucket": np.dtype("<u8"),
+}
+_SLOT_ROWS = 1024
+
+
+class MultipathState(Tables):
+    """The multipath kernel's tables; slots are the submitter's, row by row."""
+
+    def __init__(self) -> None:
+        rows = {"bucket": 64}
+        super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
+        self._paths_most = 1
+        self.kernel.start(0)
+        self.fit_slots(_SLOT_ROWS)
+
+    @property
+    def row(self) -> Any:
+        """The one row of clocks and settings."""
+        return self["state"][0]
+
+    def fit_slots(self, rows: int) -> None:
+        """Makes room for this many outstanding I/Os in every table that they pass through.
+
+        Within a window a command is dispatched at most once and once more for each of its paths
+        that is lost, which bounds an array's batch.
+        """
+        self.reserve("slot", rows)
+        slots = len(self["slot"])
+        self.reserve("born", slots)
+        self._fit_hand(slots)
+        self.reserve("bucket", 1 << (2 * slots - 1).bit_length())
+        self._fit_dispatch()
+        self.kernel.grow()
+
+    def fit_paths(self, paths_most: int) -> None:
+        """Makes room for devices of this many paths."""
+        if paths_most > self._paths_most:
+            self._paths_most = paths_most
+            self._fit_dispatch()
+
+    def fit_arrays(self, arrays: int) -> None:
+        """Makes room for one more array's batch."""
+        self.row["array_count"] = arrays
+        self.reserve("counts", arrays)
+        self._fit_dispatch()
+
+    def fit_hand(self, rows: int) -> None:
+        """Makes room for this many completions in hand."""
+        self._fit_hand(rows)
+
+    def _fit_hand(self, rows: int) -> None:
+        self.reserve("hand", rows)
+        self.reserve("out", len(self["hand"]) + len(self["born"]))
+
+    def _fit_dispatch(self) -> None:
+        """Gives each array a batch of its own; the batches are empty between windows."""
+        rows = len(self["slot"]) * (1 + self._paths_most)
+        arrays = max(1, int(self.row["array_count"]))
+        if rows * arrays > len(self["dispatch"]):
+            self.replace("dispatch", zeros(rows * arrays, SUBMISSION))
+        self.row["dispatch_rows"] = len(self["dispatch"]) // arrays
+
+    def dispatches(self, array: int) -> NDArray[Any]:
+        """Returns the batch of one array."""
+        rows = int(self.row["dispatch_rows"])
+        return self["dispatch"][array * rows : (array + 1) * rows]

@@ -1,0 +1,79 @@
+"""Devices and paths as they stand, as plain data read from the kernel's rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .inventory import Device
+from .specs import PathState, Selector
+from .state import MultipathState
+
+
+@dataclass(frozen=True)
+class PathStatus:
+    """One I_T_L nexus: its state, and what it has carried."""
+
+    name: str
+    array_id: str
+    initiator: str
+    port: str
+    state: PathState
+    in_flight_count: int
+    io_count: int
+    io_bytes: int
+    error_count: int
+    refusal_count: int
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """A device of a host: its settings, its queues, its paths."""
+
+    name: str
+    host_id: str
+    array_id: str
+    lun: int
+    capacity_bytes: int
+    selector: Selector
+    lun_queue_depth: int
+    ios_per_path: int
+    preferred_path: str
+    active_count: int
+    queued_count: int
+    paths: tuple[PathStatus, ...]
+
+    @classmethod
+    def of(cls, state: MultipathState, device: Device) -> DeviceStatus:
+        """Reads a device's row and its paths'."""
+        row = state["device"][device.row]
+        return cls(
+            name=device.name,
+            host_id=device.host_id,
+            array_id=device.array_id,
+            lun=device.lun,
+            capacity_bytes=device.capacity_bytes,
+            selector=Selector(int(row["selector"])),
+            lun_queue_depth=int(row["depth"]),
+            ios_per_path=int(row["ios_per_path"]),
+            preferred_path=device.preferred_path or next(iter(device.paths), ""),
+            active_count=int(row["active"]),
+            queued_count=int(row["queued"]),
+            paths=tuple(_path_status(state, device, name) for name in device.paths),
+        )
+
+
+def _path_status(state: MultipathState, device: Device, name: str) -> PathStatus:
+    path = device.paths[name]
+    row = state["path"][path.row]
+    return PathStatus(
+        name=name,
+        array_id=path.array_id,
+        initiator=path.initiator,
+        port=path.port,
+        state=PathState(int(row["state"])),
+        in_flight_count=int(row["in_flight"]),
+        io_count=int(row["ios"]),
+        io_bytes=int(row["bytes"]),
+        error_count=int(row["errors"]),
+        refusal_count=int(row["refused"]),
+    )

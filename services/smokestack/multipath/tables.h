@@ -1,0 +1,88 @@
+/* Multipath's tables, one X-macro each: the C struct and the NumPy dtype come from one list. */
+#ifndef SMOKESTACK_MULTIPATH_TABLES_H
+#define SMOKESTACK_MULTIPATH_TABLES_H
+
+#include "smokestack/kernel.h"
+
+#define STATE_FIELDS(F)                                                                        \
+    F(int64_t, until_ns)                                                                       \
+    F(int64_t, lookahead_ns) /* the tree's L */                                                \
+    F(int64_t, retry_delay_ns)                                                                 \
+    F(uint32_t, array_count)                                                                   \
+    F(uint32_t, device_count)                                                                  \
+    F(uint32_t, hand_count) /* completions in hand: received, their time not yet come */       \
+    F(uint32_t, hand_fresh) /* where those of the running exchange begin */                    \
+    F(uint32_t, born_count) /* completions made here that have not reached the submitter */    \
+    F(uint32_t, dispatch_rows) /* rows of the dispatch table that each array has */
+
+#define DEVICE_FIELDS(F)                                                                       \
+    F(uint32_t, queue_head)                                                                    \
+    F(uint32_t, queue_tail)                                                                    \
+    F(uint32_t, queued)                                                                        \
+    F(uint32_t, active)                                                                        \
+    F(uint32_t, depth) /* DQLEN */                                                             \
+    F(uint32_t, selector)                                                                      \
+    F(uint32_t, order_base)                                                                    \
+    F(uint32_t, path_count)                                                                    \
+    F(uint32_t, preferred)    /* position in the sorted list */                                \
+    F(uint32_t, current)      /* round robin: position in use, or NIL */                       \
+    F(uint32_t, current_ios)  /* round robin: I/Os since the last switch */                    \
+    F(uint32_t, ios_per_path) /* round robin: I/Os until the next */                           \
+    F(uint64_t, reads)                                                                         \
+    F(uint64_t, writes)                                                                        \
+    F(uint64_t, read_bytes)                                                                    \
+    F(uint64_t, write_bytes)                                                                   \
+    F(uint64_t, errors)                                                                        \
+    F(uint64_t, task_set_full)                                                                 \
+    F(uint64_t, busy)                                                                          \
+    F(uint64_t, retries)                                                                       \
+    F(uint64_t, no_connect)
+
+#define PATH_FIELDS(F)                                                                         \
+    F(uint32_t, array)                                                                         \
+    F(uint32_t, itl)                                                                           \
+    F(uint32_t, device)                                                                        \
+    F(uint32_t, state)                                                                         \
+    F(uint32_t, disabled) /* by an administrator; a link that returns does not undo it */      \
+    F(uint32_t, in_flight)                                                                     \
+    F(uint64_t, in_flight_bytes)                                                               \
+    F(uint64_t, dispatched)                                                                    \
+    F(uint64_t, ios)                                                                           \
+    F(uint64_t, bytes)                                                                         \
+    F(uint64_t, errors)                                                                        \
+    F(uint64_t, refused) /* TASK SET FULL or BUSY */                                           \
+    F(uint64_t, failovers) /* times that the path went down with or without I/O on it */
+
+/* A device's paths in two orders, a row each: as discovered, and least recently used first. */
+#define ORDER_FIELDS(F)                                                                        \
+    F(uint32_t, sorted)                                                                        \
+    F(uint32_t, used)
+
+/* A command on its way through the host: one cache line. */
+#define SLOT_FIELDS(F)                                                                         \
+    F(int64_t, time) /* when a refused command rejoins its queue */                            \
+    F(uint64_t, id)                                                                            \
+    F(uint64_t, lba)                                                                           \
+    F(int64_t, submit_ns)                                                                      \
+    F(int64_t, dispatch_ns)                                                                    \
+    F(uint32_t, length)                                                                        \
+    F(uint32_t, device)                                                                        \
+    F(uint32_t, path)                                                                          \
+    F(uint32_t, next)                                                                          \
+    F(uint32_t, vm)                                                                            \
+    F(uint16_t, attempt)                                                                       \
+    F(uint8_t, op)                                                                             \
+    F(uint8_t, phase)
+
+DECLARE_STRUCT(mp_state_t, STATE_FIELDS)
+DECLARE_STRUCT(device_t, DEVICE_FIELDS)
+DECLARE_STRUCT(path_t, PATH_FIELDS)
+DECLARE_STRUCT(order_t, ORDER_FIELDS)
+DECLARE_STRUCT(slot_t, SLOT_FIELDS)
+
+_Static_assert(sizeof(slot_t) == 64, "a command is one cache line");
+
+enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING };
+enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3 }; /* as specs.PathState */
+
+#endif
