@@ -71,7 +71,9 @@ class JobPlan:
     # (length in bytes, cumulative threshold up to 2 ** 32), 1 to BLOCK_SIZES_MAX entries, the
     # thresholds ascending and the last one 2 ** 32; empty for a trace.
     block_sizes: tuple[tuple[int, int], ...] = ()
-    zipf: npt.NDArray[np.uint32] | None = None  # ZIPF_RANKS cumulative thresholds
+    # ZIPF_RANKS cumulative thresholds; the last, 2 ** 32, does not fit and stands as 2 ** 32 - 1,
+    # so a word that is below none takes the last rank.
+    zipf: npt.NDArray[np.uint32] | None = None
 
     trace: npt.NDArray[Any] | None = None  # engine.records.TRACE, C-contiguous
     scale_num: int = 1  # TRACE_OPEN: recorded times are multiplied by scale_num / scale_den

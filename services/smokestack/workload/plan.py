@@ -11,7 +11,6 @@ from enum import IntEnum
 from fractions import Fraction
 from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 
 from smokestack.engine.errors import InvalidArgument, Violation
@@ -46,23 +45,11 @@ def compile_job(
     ``full_name`` ("hosts/h1/vms/v1/jobs/j1") alone decides the job's random streams.
     ``trace_records`` are the commands of the trace that ``spec.trace`` names.
     """
-    checks = _Checks()
     kind = _kind(spec)
-    _check_choices(spec, checks)
-    _check_times(spec, kind, checks)
-    _check_rate(spec, kind, checks)
-    if spec.trace:
-        _check_trace(spec, trace_records, checks)
-    else:
-        _check_content(spec, checks)
-        checks.need(trace_records is None, "trace", "'' names no trace, but records were given")
-    checks.refuse()
-    scale = _thousandths(spec.time_scale)
+    _check(spec, kind, trace_records)
+    scale = _thousandths(spec.time_scale) if kind is JobKind.TRACE_OPEN else Fraction(1)
     if kind is JobKind.TRACE_OPEN and trace_records is not None:
         _check_scaled_end(scale, trace_records, spec.start_ns)
-    synthetic = not spec.trace
-    rate = _thousandths(spec.rate_iops)
-    interval_ns = int(Fraction(1_000_000_000) / rate) if kind is JobKind.RATE else 0
     return JobPlan(
         host_id=spec.host_id,
         vm_id=spec.vm_id,
@@ -77,18 +64,18 @@ def compile_job(
         error_backoff_ns=spec.error_backoff_ns,
         think_ns=spec.think_ns,
         think_exponential=spec.think_time == ThinkTime.EXPONENTIAL,
-        interval_ns=interval_ns,
+        interval_ns=_interval_ns(spec) if kind is JobKind.RATE else 0,
         arrival_exponential=spec.arrival == Arrival.POISSON,
         pattern=Pattern(spec.pattern),
         read_threshold=min((1 << 64) - 1, math.floor(Fraction(spec.read_ratio) * (1 << 64))),
         read_always=spec.read_ratio == 1,
         region_offset_bytes=spec.region_offset_bytes,
         region_bytes=spec.region_bytes,
-        block_sizes=_thresholds(spec.block_sizes) if synthetic else (),
+        block_sizes=_thresholds(spec.block_sizes) if not spec.trace else (),
         zipf=zipf_table(float(spec.zipf_theta)) if _uses_zipf(spec) else None,
         trace=trace_records,
-        scale_num=scale.numerator if kind is JobKind.TRACE_OPEN else 1,
-        scale_den=scale.denominator if kind is JobKind.TRACE_OPEN else 1,
+        scale_num=scale.numerator,
+        scale_den=scale.denominator,
     )
 
 
@@ -153,6 +140,20 @@ def _uses_zipf(spec: JobSpec) -> bool:
 def _thousandths(value: float) -> Fraction:
     """Returns the decimal that people see, to the nearest thousandth, exactly."""
     return Fraction(round(Fraction(repr(float(value))) * _MILLI), _MILLI)
+
+
+def _check(spec: JobSpec, kind: JobKind, trace_records: npt.NDArray[Any] | None) -> None:
+    """Raises InvalidArgument with every field that is wrong."""
+    checks = _Checks()
+    _check_choices(spec, checks)
+    _check_times(spec, kind, checks)
+    _check_rate(spec, kind, checks)
+    if spec.trace:
+        _check_trace(spec, trace_records, checks)
+    else:
+        _check_content(spec, checks)
+        checks.need(trace_records is None, "trace", "'' names no trace, but records were given")
+    checks.refuse()
 
 
 def _check_choices(spec: JobSpec, checks: _Checks) -> None:
@@ -231,14 +232,17 @@ def _check_trace(spec: JobSpec, records: npt.NDArray[Any] | None, checks: _Check
 
 
 def _check_scaled_end(scale: Fraction, records: npt.NDArray[Any], start_ns: int) -> None:
-    # The kernel multiplies in 64 bits before it divides.
     last_ns = int(records["time_ns"][-1])
-    if last_ns * scale.numerator + start_ns >= np.iinfo(np.int64).max:
+    if start_ns + last_ns * scale.numerator // scale.denominator > TIME_NS_MAX:
         raise InvalidArgument.at(
             "job.time_scale",
-            f"{float(scale):g} is too fine for a trace of {last_ns / 1e9:,.0f} s: "
-            "use a rounder or a smaller number",
+            f"{float(scale):g} puts the trace's last command, at {last_ns / 1e9:,.0f} s, "
+            "more than 146 years into virtual time",
         )
+
+
+def _interval_ns(spec: JobSpec) -> int:
+    return int(1_000_000_000 / _thousandths(spec.rate_iops))
 
 
 def _thresholds(block_sizes: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
