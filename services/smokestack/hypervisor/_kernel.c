@@ -234,9 +234,12 @@ static void inbox_append(hv_t *h, const completion_t *from, uint32_t count) {
     s->inbox_count += count;
 }
 
-/* Runs to the returned horizon and fills `out`; see the head of this file for how far. */
-static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, uint32_t *out_count) {
+/* Runs to the returned horizon and fills `out`; see the head of this file for how far.  With
+ * `until_idle` the horizon is where the last event left nothing to wait for, if that is sooner. */
+static int64_t run(
+    hv_t *h, const kernel_t *k, int64_t horizon, int until_idle, uint32_t *out_count) {
     hv_state_t *s = h->state;
+    int64_t last = s->until_ns - 1;
     calendar_t *calendar = calendar_of(k);
     cal_bucket_t *bucket = bucket_of(k);
     cal_tune(calendar, bucket, h);
@@ -244,7 +247,7 @@ static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, uint32_t *out_co
         int64_t come = s->inbox_taken < s->inbox_count ? h->inbox[s->inbox_taken].time : NEVER_NS;
         uint32_t i = cal_peek(calendar, bucket, h, come < horizon ? come : horizon);
         if (i != CAL_NIL) {
-            int64_t now = CAL_TIME(h, i);
+            int64_t now = last = CAL_TIME(h, i);
             uint32_t before = *out_count;
             cal_pop(calendar, bucket, h, i);
             if (i & JOB_NODE) {
@@ -259,6 +262,7 @@ static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, uint32_t *out_co
                 horizon = now + s->lookahead_ns;
         } else if (come < horizon) {
             const completion_t *c = &h->inbox[s->inbox_taken++];
+            last = c->time;
             if (s->inbox_taken + 2 < s->inbox_count)
                 __builtin_prefetch(&h->slot[h->inbox[s->inbox_taken + 2].id >> SLOT_SHIFT]);
             if (complete(h, c, k->rows[T_SLOT]))
@@ -267,6 +271,7 @@ static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, uint32_t *out_co
             break;
         }
     }
+    if (until_idle && calendar->count == 0 && s->outstanding == 0) horizon = last + 1;
     s->until_ns = horizon;
     return horizon;
 }
@@ -274,10 +279,11 @@ static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, uint32_t *out_co
 /* --- Python -------------------------------------------------------------------------------- */
 
 static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
-    if (nargs != 3) return PyErr_Format(PyExc_TypeError, "run(limit_ns, completions, count)");
+    if (nargs != 4)
+        return PyErr_Format(PyExc_TypeError, "run(limit_ns, completions, count, until_idle)");
     kernel_t *k = (kernel_t *)self;
     hv_t h = hv_of(k);
-    int64_t limit = arg_i64(args[0]), count = arg_i64(args[2]);
+    int64_t limit = arg_i64(args[0]), count = arg_i64(args[2]), until_idle = arg_i64(args[3]);
     Py_buffer from;
     if (PyErr_Occurred() || arg_records(args[1], &from, sizeof(completion_t), count) < 0)
         return NULL;
@@ -289,7 +295,7 @@ static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     uint32_t out_count = 0;
     Py_BEGIN_ALLOW_THREADS
     inbox_append(&h, from.buf, (uint32_t)count);
-    limit = run(&h, k, limit, &out_count);
+    limit = run(&h, k, limit, until_idle != 0, &out_count);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&from);
     return Py_BuildValue("ILI", out_count, (long long)limit, h.state->inbox_taken);
@@ -345,7 +351,7 @@ static PyObject *py_pending(PyObject *self, PyObject *unused) {
 
 static PyMethodDef METHODS[] = {
     {"run", (PyCFunction)(void (*)(void))py_run, METH_FASTCALL,
-     "run(limit_ns, completions, count) -> (submissions, until_ns, completions_taken)"},
+     "run(limit_ns, completions, count, until_idle) -> (submissions, until_ns, completions_taken)"},
     {"start_job", py_start_job, METH_O, "start_job(index)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_NOARGS, "grow()"},

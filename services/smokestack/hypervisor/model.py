@@ -104,15 +104,15 @@ class HypervisorModel:
             raise InvalidArgument.at("until_ns", f"{until_ns} is before now, {self.now_ns}")
         if until_ns >= NEVER_NS:
             raise InvalidArgument.at("until_ns", f"{until_ns} is beyond the end of time")
-        return self._advance(until_ns, stop)
+        return self._advance(until_ns, stop, until_idle=False)
 
     def advance_until_idle(
         self, limit_ns: int = NEVER_NS - 1, stop: Callable[[], bool] = lambda: False
     ) -> int:
         """Runs until nothing will happen any more, or to a limit; returns the time reached."""
-        return self._advance(limit_ns, lambda: self.idle or stop())
+        return self._advance(limit_ns, lambda: self.idle or stop(), until_idle=True)
 
-    def _advance(self, end_ns: int, stop: Callable[[], bool]) -> int:
+    def _advance(self, end_ns: int, stop: Callable[[], bool], until_idle: bool) -> int:
         with self.border.change():
             if self._advancing:
                 raise FailedPrecondition(
@@ -122,25 +122,27 @@ class HypervisorModel:
             device = self._attach()
             self._advancing = True
         try:
-            self._windows(device, end_ns, stop)
+            self._windows(device, end_ns, stop, until_idle)
         except PeerLost as lost:
             raise Unavailable(f"{device.name} is gone: {lost}", resource=device.name) from lost
         finally:
             self._advancing = False
         return self.now_ns
 
-    def _windows(self, device: BlockDevice, end_ns: int, stop: Callable[[], bool]) -> None:
+    def _windows(
+        self, device: BlockDevice, end_ns: int, stop: Callable[[], bool], until_idle: bool
+    ) -> None:
         """Window after window; the first is empty and asks when anything can arrive by now."""
         with self.border.window():
-            next_ns = self._window(device, self.now_ns)
+            next_ns = self._window(device, self.now_ns, False)
         while self.now_ns < end_ns and not stop():
             with self.border.window():
-                next_ns = self._window(device, min(next_ns, end_ns))
+                next_ns = self._window(device, min(next_ns, end_ns), until_idle)
 
-    def _window(self, device: BlockDevice, limit_ns: int) -> int:
+    def _window(self, device: BlockDevice, limit_ns: int, until_idle: bool) -> int:
         state = self.state
         records, count = (self._reply.records, self._reply.count) if self._reply else _EMPTY
-        submitted, until_ns, taken = state.kernel.run(limit_ns, records, count)
+        submitted, until_ns, taken = state.kernel.run(limit_ns, records, count, until_idle)
         self._reply = None
         if taken:
             self._digest.update(state["inbox"][:taken].data)
