@@ -1,53 +1,98 @@
 """The border between windows: where changes and reads get in while time advances.
 
-One window or one change runs at a time.  A plain lock would starve changes, for the thread that
-runs windows takes it again at once; here a window yields to every change that waits.
+A change waits for at most the window that runs and the changes that came before it.  A plain lock
+would starve changes, for the thread that runs windows takes it again before a waiter wakes; here
+whoever leaves hands the border over, to a change first.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import deque
+from contextlib import AbstractContextManager
+from types import TracebackType
 
 
 class BorderLock:
-    """Serialises windows and changes; a change waits for at most the window that is running."""
+    """Serialises windows and changes.  Not reentrant: who holds it and asks again is told so."""
 
     def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._busy = False
-        self._changes_waiting = 0
+        self._mutex = threading.Lock()
+        self._owner: int | None = None  # a thread's ident; with no owner nobody waits
+        self._changes: deque[_Turn] = deque()
+        self._windows: deque[_Turn] = deque()
+        self._window = _Hold(self, self._windows)
+        self._change = _Hold(self, self._changes)
 
-    @contextmanager
-    def window(self) -> Iterator[None]:
-        """Holds the border for one window, after every change that came before."""
-        with self._condition:
-            while self._busy or self._changes_waiting:
-                self._condition.wait()
-            self._busy = True
-        try:
-            yield
-        finally:
-            self._leave()
+    def window(self) -> AbstractContextManager[None]:
+        """Holds the border for one window, after every change that waits."""
+        return self._window
 
-    @contextmanager
-    def change(self) -> Iterator[None]:
+    def change(self) -> AbstractContextManager[None]:
         """Holds the border for a management call or a consistent read."""
-        with self._condition:
-            self._changes_waiting += 1
-            try:
-                while self._busy:
-                    self._condition.wait()
-            finally:
-                self._changes_waiting -= 1
-            self._busy = True
+        return self._change
+
+    def _enter(self, queue: deque[_Turn]) -> None:
+        me = threading.get_ident()
+        with self._mutex:
+            if self._owner is None:
+                self._owner = me
+                return
+            if self._owner == me:
+                raise RuntimeError("this thread holds the border already")
+            turn = _Turn(me)
+            queue.append(turn)
         try:
-            yield
-        finally:
-            self._leave()
+            turn.come.acquire()
+        except BaseException:  # Ctrl-C while waiting, perhaps just as the turn came
+            self._withdraw(queue, turn)
+            raise
+
+    def _withdraw(self, queue: deque[_Turn], turn: _Turn) -> None:
+        with self._mutex:
+            if turn in queue:
+                queue.remove(turn)
+                return
+        self._leave()
 
     def _leave(self) -> None:
-        with self._condition:
-            self._busy = False
-            self._condition.notify_all()
+        with self._mutex:
+            queue = self._changes or self._windows
+            if not queue:
+                self._owner = None
+                return
+            turn = queue.popleft()
+            self._owner = turn.thread
+            turn.come.release()
+
+
+class _Turn:
+    """A thread's place in a queue; its lock opens when the border is handed to it."""
+
+    __slots__ = ("come", "thread")
+
+    def __init__(self, thread: int) -> None:
+        self.thread = thread
+        self.come = threading.Lock()
+        self.come.acquire()
+
+
+class _Hold:
+    """The context manager of one queue; without state of its own, so all threads share it."""
+
+    __slots__ = ("_border", "_queue")
+
+    def __init__(self, border: BorderLock, queue: deque[_Turn]) -> None:
+        self._border = border
+        self._queue = queue
+
+    def __enter__(self) -> None:
+        self._border._enter(self._queue)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._border._leave()

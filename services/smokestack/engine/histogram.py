@@ -1,11 +1,13 @@
 """Log-linear latency histograms as tables: 32 buckets to each power of two (see histogram.h).
 
-A row counts nanoseconds.  Histograms of parts add up to that of the whole, so a device's is the
-sum of its paths'.
+A row counts nanoseconds.  A bucket is at most 1/32 of its least value wide, so its middle is off
+by at most 1.6 %; from 2^44 ns (4.9 hours) on all values share the last bucket.  Histograms of
+parts add up to that of the whole, so a device's is the sum of its paths'.
 """
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
@@ -25,13 +27,17 @@ HISTOGRAM: Final = np.dtype(
     ]
 )
 
+# Powers of two from 1 us to 69 s: borders of buckets, so the cumulative counts are exact.
+PROMETHEUS_EXPONENTS: Final = range(10, 37)
+
 
 def lower_bounds() -> NDArray[np.int64]:
     """Returns each bucket's least value, in ns."""
     index = np.arange(BUCKETS, dtype=np.int64)
     exponent = np.maximum(index >> SUB_BITS, 1) - 1
     mantissa = np.where(index < 1 << SUB_BITS, index, (index & 31) + 32)
-    return mantissa << exponent
+    bounds: NDArray[np.int64] = mantissa << exponent
+    return bounds
 
 
 def merge(rows: NDArray[Any]) -> NDArray[Any]:
@@ -49,13 +55,33 @@ def merge(rows: NDArray[Any]) -> NDArray[Any]:
 def percentile_ns(row: Any, ratio: float) -> int:
     """Returns the value below which a share of the counts lies, off by at most 1.6 %; 0 if none.
 
-    The middle of the bucket is given, but never more than the greatest value counted.
+    It is the nearest-rank percentile.  The middle of the bucket is given, but never less than the
+    least or more than the greatest value counted, which ranks 1 and count give exactly.
     """
     count = int(row["count"])
     if count == 0:
         return 0
-    rank = min(max(int(np.ceil(ratio * count)), 1), count)
-    index = int(np.searchsorted(np.cumsum(row["bucket"]), rank))
+    least, most = int(row["min"]), int(row["max"])
+    rank = -(-Fraction(repr(float(ratio))) * count // 1)  # in decimals as written: 0.07 of 100 is 7
+    if rank <= 1:
+        return least
+    if rank >= count:
+        return most
+    index = int(np.searchsorted(np.cumsum(row["bucket"]), np.uint64(int(rank))))
     lower = lower_bounds()
-    upper = int(lower[index + 1]) if index + 1 < BUCKETS else int(row["max"]) + 1
-    return min((int(lower[index]) + upper - 1) // 2, int(row["max"]))
+    upper = int(lower[index + 1]) if index + 1 < BUCKETS else most + 1
+    return max(least, min((int(lower[index]) + upper - 1) // 2, most))
+
+
+def to_prometheus(row: Any) -> tuple[list[tuple[str, float]], float]:
+    """Returns cumulative (``le`` in seconds, count) up to ``+Inf``, and the sum in seconds.
+
+    Our borders are exclusive, ``le`` is inclusive: a value of exactly 2^k ns counts one step late.
+    """
+    cumulative = np.cumsum(row["bucket"])
+    steps = [
+        (repr((1 << k) / 1e9), float(cumulative[((k - SUB_BITS + 1) << SUB_BITS) - 1]))
+        for k in PROMETHEUS_EXPONENTS
+    ]
+    steps.append(("+Inf", float(row["count"])))
+    return steps, int(row["sum"]) / 1e9

@@ -18,6 +18,7 @@
 
 #define CAL_NIL 0xffffffffu
 #define CAL_BUCKETS_MIN 64u
+#define CAL_AHEAD 16 /* slices between an event popped and the one whose node is fetched */
 
 /* Lives in NumPy memory, one row; buckets_max is a power of two >= 64. */
 typedef struct {
@@ -66,6 +67,11 @@ static inline void cal_push(calendar_t *c, cal_bucket_t *b, CAL_CTX ctx, uint32_
     c->count++;
 }
 
+/* Fetches the bucket that a push at this time will touch; worth it some pushes ahead. */
+static inline void cal_prefetch(const calendar_t *c, const cal_bucket_t *b, int64_t time) {
+    __builtin_prefetch(&b[(uint32_t)(time >> c->shift) & c->mask], 1);
+}
+
 /* The earliest event when a whole lap of buckets is empty: look at every head. */
 static inline uint32_t cal_far(const calendar_t *c, const cal_bucket_t *b, CAL_CTX ctx) {
     uint32_t best = CAL_NIL;
@@ -107,6 +113,8 @@ static inline int64_t cal_first(calendar_t *c, cal_bucket_t *b, CAL_CTX ctx, int
 /* Takes out event i, which the last cal_peek returned. */
 static inline void cal_pop(calendar_t *c, cal_bucket_t *b, CAL_CTX ctx, uint32_t i) {
     cal_bucket_t *k = &b[(uint32_t)(CAL_TIME(ctx, i) >> c->shift) & c->mask];
+    uint32_t ahead = b[(uint32_t)((CAL_TIME(ctx, i) >> c->shift) + CAL_AHEAD) & c->mask].head;
+    if (ahead != CAL_NIL) __builtin_prefetch(&CAL_NEXT(ctx, ahead), 1);
     k->head = CAL_NEXT(ctx, i);
     if (k->head == CAL_NIL) k->tail = CAL_NIL;
     c->count--;
@@ -132,12 +140,14 @@ static inline void cal_rebuild(
     }
 }
 
-static inline uint32_t cal_log2(uint64_t v) { return v < 2 ? 0 : 63 - (uint32_t)__builtin_clzll(v); }
+static inline uint32_t cal_log2(uint64_t v) {
+    return v < 2 ? 0 : 63 - (uint32_t)__builtin_clzll(v);
+}
 
 /* Fits buckets to occupancy and width to the pace of pops; cheap, once per window. */
 static inline void cal_tune(calendar_t *c, cal_bucket_t *b, CAL_CTX ctx) {
     uint32_t buckets = c->mask + 1, shift = c->shift;
-    while (buckets < 2 * (uint64_t)c->count && buckets < c->buckets_max) buckets *= 2;
+    while (buckets < (uint64_t)c->count && buckets < c->buckets_max) buckets *= 2;
     while (buckets > CAL_BUCKETS_MIN && buckets / 8 > c->count) buckets /= 2;
     if (c->pops >= 256 && c->pops >= c->count / 4) {
         int64_t gap = (c->floor_ns - c->mark_ns) / (int64_t)c->pops;
