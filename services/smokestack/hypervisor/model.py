@@ -92,6 +92,11 @@ class HypervisorModel:
         """Whether nothing will happen any more: no I/O outstanding, no job with work left."""
         return bool(self.state.kernel.pending() == 0)
 
+    @property
+    def device_name(self) -> str:
+        """Full name of the service that it drives; empty while nothing is connected."""
+        return self._device.name if self._device else ""
+
     def connect(self, device: BlockDevice) -> None:
         """Gives the hypervisor the device that it will drive."""
         if self._device is not None:

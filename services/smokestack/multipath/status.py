@@ -18,6 +18,7 @@ class PathStatus:
     initiator: str
     port: str
     state: PathState
+    enabled: bool
     in_flight_count: int
     io_count: int
     io_bytes: int
@@ -71,6 +72,7 @@ def _path_status(state: MultipathState, device: Device, name: str) -> PathStatus
         initiator=path.initiator,
         port=path.port,
         state=PathState(int(row["state"])),
+        enabled=not row["disabled"],
         in_flight_count=int(row["in_flight"]),
         io_count=int(row["ios"]),
         io_bytes=int(row["bytes"]),

@@ -1,0 +1,392 @@
+"""The array's wire: requests become specs and model calls, what stands becomes messages.
+
+Names, masks, pages and retries are handled here; what a value may be is the model's to say.  The
+handlers ignore their context, so that a scenario is built by calling them as plain functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from google.protobuf import empty_pb2
+
+from smokestack.engine.errors import InvalidArgument, NotFound
+from smokestack.engine.masks import masked
+from smokestack.engine.messages import given, member, present, settings
+from smokestack.engine.names import NameForm
+from smokestack.engine.paging import page
+from smokestack.engine.requests import Border, Mutation, Requests
+from smokestack.v1 import array_pb2 as pb
+from smokestack.v1 import array_pb2_grpc, types_pb2
+
+from .model import ArrayModel
+from .specs import (
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    InitiatorSpec,
+    MediaDistribution,
+    PoolSpec,
+    PortSpec,
+    VolumeSpec,
+)
+
+ARRAY = NameForm("arrays/a1")
+CONTROLLER = NameForm("arrays/a1/controllers/c0")
+PORT = NameForm("arrays/a1/ports/p0")
+POOL = NameForm("arrays/a1/pools/p1")
+VOLUME = NameForm("arrays/a1/volumes/v1")
+HOST = NameForm("arrays/a1/hosts/h1")
+EXPORT = NameForm("arrays/a1/exports/v1.h1")
+
+# The model says "host" where the API, which has two more kinds of hosts, says "array_host".
+_FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
+_LUN_MAX = 16_383
+_K = TypeVar("_K")
+_T = TypeVar("_T")
+
+
+class ArrayService(array_pb2_grpc.ArrayServiceServicer):
+    """Serves one array."""
+
+    def __init__(self, model: ArrayModel, border: Border) -> None:
+        self._model = model
+        self._requests = Requests(border, _FIELDS)
+
+    # --- the array --------------------------------------------------------------------------
+
+    def GetArray(self, request: pb.GetArrayRequest, context: Any = None) -> pb.Array:
+        self._check_array(ARRAY, request.name)
+        with self._requests.read():
+            return self._array()
+
+    def ListArrays(
+        self, request: pb.ListArraysRequest, context: Any = None
+    ) -> pb.ListArraysResponse:
+        with self._requests.read():
+            found, token = page(
+                [self._model.array_id], request.page_size, request.page_token, "arrays"
+            )
+            return pb.ListArraysResponse(
+                arrays=[self._array() for _ in found], next_page_token=token
+            )
+
+    # --- controllers ------------------------------------------------------------------------
+
+    def CreateController(
+        self, request: pb.CreateControllerRequest, context: Any = None
+    ) -> pb.Controller:
+        def create() -> pb.Controller:
+            self._model.create_controller(
+                ControllerSpec(request.controller_id, **given(request.controller, ControllerSpec))
+            )
+            return self._controller(request.controller_id)
+
+        return self._create(request.parent, request, create)
+
+    def GetController(self, request: pb.GetControllerRequest, context: Any = None) -> pb.Controller:
+        return self._get(CONTROLLER, request.name, self._controller)
+
+    def ListControllers(
+        self, request: pb.ListControllersRequest, context: Any = None
+    ) -> pb.ListControllersResponse:
+        with self._requests.read():
+            found, token = self._page(request, self._model.controllers, "controllers")
+            return pb.ListControllersResponse(
+                controllers=map(self._controller, found), next_page_token=token
+            )
+
+    def DeleteController(
+        self, request: pb.DeleteControllerRequest, context: Any = None
+    ) -> empty_pb2.Empty:
+        return self._delete(CONTROLLER, request, self._model.delete_controller)
+
+    # --- ports ------------------------------------------------------------------------------
+
+    def CreatePort(self, request: pb.CreatePortRequest, context: Any = None) -> pb.Port:
+        def create() -> pb.Port:
+            controller_id = self._check_array(
+                CONTROLLER, request.port.controller, "port.controller"
+            )
+            self._model.create_port(_port_spec(request.port_id, controller_id, request.port))
+            return self._port(request.port_id)
+
+        return self._create(request.parent, request, create)
+
+    def GetPort(self, request: pb.GetPortRequest, context: Any = None) -> pb.Port:
+        return self._get(PORT, request.name, self._port)
+
+    def ListPorts(self, request: pb.ListPortsRequest, context: Any = None) -> pb.ListPortsResponse:
+        with self._requests.read():
+            found, token = self._page(request, self._model.ports, "ports")
+            return pb.ListPortsResponse(ports=map(self._port, found), next_page_token=token)
+
+    def UpdatePort(self, request: pb.UpdatePortRequest, context: Any = None) -> pb.Port:
+        port_id = self._check_array(PORT, request.port.name, "port.name")
+
+        def update() -> pb.Port:
+            fields = masked(
+                request.update_mask.paths, present(request.port), ("enabled", "queue_limit")
+            )
+            spec = _port_spec(port_id, "", request.port)
+            self._port(port_id)  # which refuses a port that does not exist
+            if "queue_limit" in fields:  # first, for it may be refused
+                self._model.set_port_queue_limit(port_id, spec.queue_limit)
+            if "enabled" in fields:
+                self._model.set_port_enabled(port_id, spec.enabled)
+            return self._port(port_id)
+
+        return self._requests.change(request, update)
+
+    def DeletePort(self, request: pb.DeletePortRequest, context: Any = None) -> empty_pb2.Empty:
+        return self._delete(PORT, request, self._model.delete_port)
+
+    # --- pools ------------------------------------------------------------------------------
+
+    def CreatePool(self, request: pb.CreatePoolRequest, context: Any = None) -> pb.Pool:
+        def create() -> pb.Pool:
+            self._model.create_pool(_pool_spec(request.pool_id, request.pool))
+            return self._pool(request.pool_id)
+
+        return self._create(request.parent, request, create)
+
+    def GetPool(self, request: pb.GetPoolRequest, context: Any = None) -> pb.Pool:
+        return self._get(POOL, request.name, self._pool)
+
+    def ListPools(self, request: pb.ListPoolsRequest, context: Any = None) -> pb.ListPoolsResponse:
+        with self._requests.read():
+            found, token = self._page(request, self._model.pools, "pools")
+            return pb.ListPoolsResponse(pools=map(self._pool, found), next_page_token=token)
+
+    def UpdatePool(self, request: pb.UpdatePoolRequest, context: Any = None) -> pb.Pool:
+        pool_id = self._check_array(POOL, request.pool.name, "pool.name")
+
+        def update() -> pb.Pool:
+            masked(request.update_mask.paths, present(request.pool), ("capacity_bytes",))
+            self._model.update_pool_capacity(pool_id, request.pool.capacity_bytes)
+            return self._pool(pool_id)
+
+        return self._requests.change(request, update)
+
+    def DeletePool(self, request: pb.DeletePoolRequest, context: Any = None) -> empty_pb2.Empty:
+        return self._delete(POOL, request, self._model.delete_pool)
+
+    # --- volumes ----------------------------------------------------------------------------
+
+    def CreateVolume(self, request: pb.CreateVolumeRequest, context: Any = None) -> pb.Volume:
+        def create() -> pb.Volume:
+            pool_id = self._check_array(POOL, request.volume.pool, "volume.pool")
+            self._model.create_volume(
+                VolumeSpec(request.volume_id, pool_id, request.volume.capacity_bytes)
+            )
+            return self._volume(request.volume_id)
+
+        return self._create(request.parent, request, create)
+
+    def GetVolume(self, request: pb.GetVolumeRequest, context: Any = None) -> pb.Volume:
+        return self._get(VOLUME, request.name, self._volume)
+
+    def ListVolumes(
+        self, request: pb.ListVolumesRequest, context: Any = None
+    ) -> pb.ListVolumesResponse:
+        with self._requests.read():
+            found, token = self._page(request, self._model.volumes, "volumes")
+            return pb.ListVolumesResponse(volumes=map(self._volume, found), next_page_token=token)
+
+    def UpdateVolume(self, request: pb.UpdateVolumeRequest, context: Any = None) -> pb.Volume:
+        volume_id = self._check_array(VOLUME, request.volume.name, "volume.name")
+
+        def update() -> pb.Volume:
+            masked(request.update_mask.paths, present(request.volume), ("capacity_bytes",))
+            self._model.update_volume_capacity(volume_id, request.volume.capacity_bytes)
+            return self._volume(volume_id)
+
+        return self._requests.change(request, update)
+
+    def DeleteVolume(self, request: pb.DeleteVolumeRequest, context: Any = None) -> empty_pb2.Empty:
+        return self._delete(VOLUME, request, self._model.delete_volume)
+
+    # --- hosts ------------------------------------------------------------------------------
+
+    def CreateArrayHost(
+        self, request: pb.CreateArrayHostRequest, context: Any = None
+    ) -> pb.ArrayHost:
+        def create() -> pb.ArrayHost:
+            initiators = tuple(
+                InitiatorSpec(i.name, i.fabric) for i in request.array_host.initiators
+            )
+            self._model.create_host(ArrayHostSpec(request.array_host_id, initiators))
+            return self._host(request.array_host_id)
+
+        return self._create(request.parent, request, create)
+
+    def GetArrayHost(self, request: pb.GetArrayHostRequest, context: Any = None) -> pb.ArrayHost:
+        return self._get(HOST, request.name, self._host)
+
+    def ListArrayHosts(
+        self, request: pb.ListArrayHostsRequest, context: Any = None
+    ) -> pb.ListArrayHostsResponse:
+        with self._requests.read():
+            found, token = self._page(request, self._model.hosts, "hosts")
+            return pb.ListArrayHostsResponse(
+                array_hosts=map(self._host, found), next_page_token=token
+            )
+
+    def DeleteArrayHost(
+        self, request: pb.DeleteArrayHostRequest, context: Any = None
+    ) -> empty_pb2.Empty:
+        return self._delete(HOST, request, self._model.delete_host)
+
+    # --- exports ----------------------------------------------------------------------------
+
+    def CreateExport(self, request: pb.CreateExportRequest, context: Any = None) -> pb.Export:
+        def create() -> pb.Export:
+            export = request.export
+            volume_id = self._check_array(VOLUME, export.volume, "export.volume")
+            host_id = self._check_array(HOST, export.host, "export.host")
+            lun = export.lun if export.HasField("lun") else self._free_lun(host_id)
+            self._model.create_export(ExportSpec(volume_id, host_id, lun))
+            return self._export(f"{volume_id}.{host_id}")
+
+        return self._create(request.parent, request, create)
+
+    def GetExport(self, request: pb.GetExportRequest, context: Any = None) -> pb.Export:
+        return self._get(EXPORT, request.name, self._export)
+
+    def ListExports(
+        self, request: pb.ListExportsRequest, context: Any = None
+    ) -> pb.ListExportsResponse:
+        with self._requests.read():
+            names = [f"{volume}.{host}" for volume, host in self._model.exports]
+            found, token = self._page(request, names, "exports")
+            return pb.ListExportsResponse(exports=map(self._export, found), next_page_token=token)
+
+    def DeleteExport(self, request: pb.DeleteExportRequest, context: Any = None) -> empty_pb2.Empty:
+        def delete(export_id: str) -> None:
+            self._export(export_id)  # which refuses one that does not exist
+            volume_id, _, host_id = export_id.partition(".")
+            self._model.delete_export(volume_id, host_id)
+
+        return self._delete(EXPORT, request, delete)
+
+    # --- what all of them share -------------------------------------------------------------
+
+    def _check_array(self, form: NameForm, name: str, field: str = "name") -> str:
+        """Returns the last identifier of a name; refuses one that lies in another array."""
+        array_id, *rest = form.parse(name, field)
+        if array_id != self._model.array_id:
+            if field in ("name", "parent") or field.endswith(".name"):
+                raise NotFound.of(ARRAY.format(array_id))
+            raise InvalidArgument.at(
+                field, f"{name!r} lies in another array than {self._model.name}"
+            )
+        return rest[-1] if rest else array_id
+
+    def _create(self, parent: str, request: Mutation, create: Callable[[], _T]) -> _T:
+        self._check_array(ARRAY, parent, "parent")
+        return self._requests.change(request, create)
+
+    def _get(self, form: NameForm, name: str, one: Callable[[str], _T]) -> _T:
+        resource_id = self._check_array(form, name)
+        with self._requests.read():
+            return one(resource_id)
+
+    def _page(self, request: Any, keys: Iterable[str], listing: str) -> tuple[list[str], str]:
+        self._check_array(ARRAY, request.parent, "parent")
+        return page(keys, request.page_size, request.page_token, listing)
+
+    def _delete(
+        self, form: NameForm, request: Any, delete: Callable[[str], None]
+    ) -> empty_pb2.Empty:
+        resource_id = self._check_array(form, request.name)
+
+        def change() -> empty_pb2.Empty:
+            delete(resource_id)
+            return empty_pb2.Empty()
+
+        return self._requests.change(request, change)
+
+    def _free_lun(self, host_id: str) -> int:
+        taken = {e.lun for e in self._model.exports.values() if e.host_id == host_id}
+        return next(lun for lun in range(_LUN_MAX + 2) if lun not in taken)
+
+    # --- messages of what stands ------------------------------------------------------------
+
+    def _found(
+        self, form: NameForm, resource_id: str, have: Mapping[_K, _T], key: _K
+    ) -> tuple[str, _T]:
+        name = form.format(self._model.array_id, resource_id)
+        if key not in have:
+            raise NotFound.of(name)
+        return name, have[key]
+
+    def _array(self) -> pb.Array:
+        usages = [self._model.pool_usage(pool_id) for pool_id in self._model.pools]
+        return pb.Array(
+            name=self._model.name,
+            capacity_bytes=sum(u.capacity_bytes for u in usages),
+            allocated_bytes=sum(u.allocated_bytes for u in usages),
+            subscribed_bytes=sum(u.subscribed_bytes for u in usages),
+        )
+
+    def _controller(self, controller_id: str) -> pb.Controller:
+        name, spec = self._found(CONTROLLER, controller_id, self._model.controllers, controller_id)
+        return pb.Controller(name=name, **settings(spec, "controller_id"))
+
+    def _port(self, port_id: str) -> pb.Port:
+        name, spec = self._found(PORT, port_id, self._model.ports, port_id)
+        return pb.Port(
+            name=name,
+            controller=CONTROLLER.format(self._model.array_id, spec.controller_id),
+            **settings(spec, "port_id", "controller_id"),
+            **asdict(self._model.port_usage(port_id)),
+        )
+
+    def _pool(self, pool_id: str) -> pb.Pool:
+        name, spec = self._found(POOL, pool_id, self._model.pools, pool_id)
+        usage = asdict(self._model.pool_usage(pool_id))
+        return pb.Pool(name=name, **settings(spec, "pool_id") | usage)
+
+    def _volume(self, volume_id: str) -> pb.Volume:
+        name, spec = self._found(VOLUME, volume_id, self._model.volumes, volume_id)
+        return pb.Volume(
+            name=name,
+            pool=POOL.format(self._model.array_id, spec.pool_id),
+            capacity_bytes=spec.capacity_bytes,
+            allocated_bytes=self._model.volume_usage(volume_id).allocated_bytes,
+        )
+
+    def _host(self, host_id: str) -> pb.ArrayHost:
+        name, spec = self._found(HOST, host_id, self._model.hosts, host_id)
+        initiators = [types_pb2.Initiator(name=i.name, fabric=i.fabric) for i in spec.initiators]
+        return pb.ArrayHost(name=name, initiators=initiators)
+
+    def _export(self, export_id: str) -> pb.Export:
+        volume_id, _, host_id = export_id.partition(".")
+        name, spec = self._found(EXPORT, export_id, self._model.exports, (volume_id, host_id))
+        return pb.Export(
+            name=name,
+            volume=VOLUME.format(self._model.array_id, volume_id),
+            host=HOST.format(self._model.array_id, host_id),
+            lun=spec.lun,
+        )
+
+
+# --- messages to specs: what is not set keeps the spec's default -----------------------------
+
+
+def _port_spec(port_id: str, controller_id: str, message: pb.Port) -> PortSpec:
+    return PortSpec(port_id, controller_id, **{"fabric": "", **given(message, PortSpec)})
+
+
+def _pool_spec(pool_id: str, message: pb.Pool) -> PoolSpec:
+    distribution = member(
+        MediaDistribution,
+        message.media_distribution,
+        "pool.media_distribution",
+        PoolSpec.media_distribution,
+    )
+    given_fields = given(message, PoolSpec) | {"media_distribution": distribution}
+    return PoolSpec(pool_id, **{"capacity_bytes": 0} | given_fields)

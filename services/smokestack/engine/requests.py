@@ -1,0 +1,118 @@
+"""How a service carries out requests: at a border, once per request_id, refusing in its own terms.
+
+What a request and its answer are is the wire's business; here a request is something that has a
+``request_id`` and can be turned into bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+from .errors import InvalidArgument, Refused, Violation
+
+REQUEST_ID_LENGTH_MAX = 128
+REMEMBERED_MAX = 4_096  # a retry comes within seconds; this bounds the memory, not the time
+
+_T = TypeVar("_T")
+# Models name a new resource's identifier "port.port_id"; in a request it stands beside "port".
+_OWN_ID = re.compile(r"(\w+)\.\1_id")
+
+
+class Mutation(Protocol):
+    """A request that changes something."""
+
+    @property
+    def request_id(self) -> str:
+        """What tells a retry from a new request; empty: nothing."""
+
+    def SerializeToString(self, *, deterministic: bool = ...) -> bytes:
+        """Returns the request as bytes, equal for equal requests."""
+
+
+class Border(Protocol):
+    """What lets changes in between two windows, one at a time."""
+
+    def change(self) -> AbstractContextManager[Any]:
+        """Waits for the running window and holds the next one back."""
+
+
+class Requests:
+    """Carries out the requests of one service on its model."""
+
+    def __init__(self, border: Border, fields: Mapping[str, str] | None = None) -> None:
+        """Takes the border, and what the model's words for fields begin with in requests.
+
+        ``{"host.": "array_host."}`` turns a violation of ``host.initiators`` into one of
+        ``array_host.initiators``; the first entry that fits counts.
+        """
+        self._border = border
+        self._fields = dict(fields or {})
+        self._answers: OrderedDict[str, tuple[bytes, Any]] = OrderedDict()
+
+    def read(self) -> AbstractContextManager[Any]:
+        """Holds time still while something is read."""
+        return self._border.change()
+
+    def change(self, request: Mutation, call: Callable[[], _T]) -> _T:
+        """Makes a change at a border and returns its answer; a retry gets the first one's."""
+        with self._border.change():
+            if not request.request_id:
+                return self._refusing_in_its_terms(call)
+            return self._once(request, call)
+
+    def _once(self, request: Mutation, call: Callable[[], _T]) -> _T:
+        request_id = request.request_id
+        if len(request_id) > REQUEST_ID_LENGTH_MAX:
+            raise InvalidArgument.at(
+                "request_id", f"has {len(request_id)} characters: use up to {REQUEST_ID_LENGTH_MAX}"
+            )
+        content = type(request).__name__.encode() + request.SerializeToString(deterministic=True)
+        if request_id in self._answers:
+            known, answer = self._answers[request_id]
+            if known != content:
+                raise _reused(request_id)
+            self._answers.move_to_end(request_id)
+            first: _T = answer
+            return first
+        made = self._refusing_in_its_terms(call)
+        self._answers[request_id] = (content, made)
+        if len(self._answers) > REMEMBERED_MAX:
+            self._answers.popitem(last=False)
+        return made
+
+    def _refusing_in_its_terms(self, call: Callable[[], _T]) -> _T:
+        try:
+            return call()
+        except Refused as refused:
+            violations = [
+                Violation(self._field(v.field), v.description) for v in refused.violations
+            ]
+            if violations == list(refused.violations):
+                raise
+            message = "; ".join(f"{v.field}: {v.description}" for v in violations)
+            raise type(refused)(
+                message,
+                reason=refused.reason,
+                resource=refused.resource,
+                violations=violations,
+            ) from refused
+
+    def _field(self, field: str) -> str:
+        for begins, instead in self._fields.items():
+            if field.startswith(begins):
+                return instead + field.removeprefix(begins)
+        own = _OWN_ID.fullmatch(field)
+        return f"{own[1]}_id" if own else field
+
+
+def _reused(request_id: str) -> InvalidArgument:
+    description = f"{request_id!r} was used for another request: make a new one"
+    return InvalidArgument(
+        f"request_id: {description}",
+        reason="REQUEST_ID_REUSED",
+        violations=[Violation("request_id", description)],
+    )

@@ -1,0 +1,276 @@
+"""Multipath's wire: requests become specs and model calls, what stands becomes messages.
+
+Names, masks, pages and retries are handled here; what a value may be is the model's to say.  The
+handlers ignore their context, so that a scenario is built by calling them as plain functions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import empty_pb2
+
+from smokestack.engine.errors import InvalidArgument, NotFound
+from smokestack.engine.masks import masked
+from smokestack.engine.messages import given, member, present
+from smokestack.engine.names import NameForm
+from smokestack.engine.paging import page
+from smokestack.engine.requests import Border, Requests
+from smokestack.v1 import multipath_pb2 as pb
+from smokestack.v1 import multipath_pb2_grpc
+
+from .model import MultipathModel
+from .specs import MultipathHostSpec, Selector
+from .status import DeviceStatus, PathStatus
+
+MULTIPATH = NameForm("multipaths/m1")
+HOST = NameForm("multipaths/m1/hosts/h1")
+DEVICE = NameForm("multipaths/m1/hosts/h1/devices/a1.v1")
+PATH = NameForm("multipaths/m1/hosts/h1/devices/a1.v1/paths/h1-a.p0")
+
+# The model says "host" where the API, which has two more kinds of hosts, says "multipath_host".
+_FIELDS = {"host.host_id": "multipath_host_id", "host.": "multipath_host."}
+_DEVICE_FIELDS = ("lun_queue_depth", "selector", "ios_per_path", "preferred_path")
+
+
+class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
+    """Serves one multipath layer."""
+
+    def __init__(self, model: MultipathModel, border: Border) -> None:
+        self._model = model
+        self._requests = Requests(border, _FIELDS)
+
+    # --- the layer --------------------------------------------------------------------------
+
+    def GetMultipath(self, request: pb.GetMultipathRequest, context: Any = None) -> pb.Multipath:
+        self._parse(MULTIPATH, request.name)
+        with self._requests.read():
+            return self._multipath()
+
+    def ListMultipaths(
+        self, request: pb.ListMultipathsRequest, context: Any = None
+    ) -> pb.ListMultipathsResponse:
+        with self._requests.read():
+            found, token = page(
+                [self._model.name], request.page_size, request.page_token, "multipaths"
+            )
+            return pb.ListMultipathsResponse(
+                multipaths=[self._multipath() for _ in found], next_page_token=token
+            )
+
+    # --- hosts ------------------------------------------------------------------------------
+
+    def CreateMultipathHost(
+        self, request: pb.CreateMultipathHostRequest, context: Any = None
+    ) -> pb.MultipathHost:
+        self._parse(MULTIPATH, request.parent, "parent")
+
+        def create() -> pb.MultipathHost:
+            self._model.create_host(_host_spec(request.multipath_host_id, request.multipath_host))
+            return self._host(request.multipath_host_id)
+
+        return self._requests.change(request, create)
+
+    def GetMultipathHost(
+        self, request: pb.GetMultipathHostRequest, context: Any = None
+    ) -> pb.MultipathHost:
+        (host_id,) = self._parse(HOST, request.name)
+        with self._requests.read():
+            return self._host(host_id)
+
+    def ListMultipathHosts(
+        self, request: pb.ListMultipathHostsRequest, context: Any = None
+    ) -> pb.ListMultipathHostsResponse:
+        self._parse(MULTIPATH, request.parent, "parent")
+        with self._requests.read():
+            found, token = page(
+                self._model.hosts, request.page_size, request.page_token, request.parent
+            )
+            return pb.ListMultipathHostsResponse(
+                multipath_hosts=map(self._host, found), next_page_token=token
+            )
+
+    def DeleteMultipathHost(
+        self, request: pb.DeleteMultipathHostRequest, context: Any = None
+    ) -> empty_pb2.Empty:
+        (host_id,) = self._parse(HOST, request.name)
+
+        def delete() -> empty_pb2.Empty:
+            self._model.delete_host(host_id)
+            return empty_pb2.Empty()
+
+        return self._requests.change(request, delete)
+
+    def RescanMultipathHost(
+        self, request: pb.RescanMultipathHostRequest, context: Any = None
+    ) -> pb.RescanMultipathHostResponse:
+        (host_id,) = self._parse(HOST, request.name)
+
+        def rescan() -> pb.RescanMultipathHostResponse:
+            result = self._model.rescan(host_id)
+            return pb.RescanMultipathHostResponse(
+                devices_added_count=result.devices_added,
+                devices_removed_count=result.devices_removed,
+                paths_added_count=result.paths_added,
+                paths_removed_count=result.paths_removed,
+            )
+
+        return self._requests.change(request, rescan)
+
+    # --- devices ----------------------------------------------------------------------------
+
+    def GetDevice(self, request: pb.GetDeviceRequest, context: Any = None) -> pb.Device:
+        host_id, device = self._parse(DEVICE, request.name)
+        with self._requests.read():
+            return self._device(self._model.device_status(host_id, device))
+
+    def ListDevices(
+        self, request: pb.ListDevicesRequest, context: Any = None
+    ) -> pb.ListDevicesResponse:
+        (host_id,) = self._parse(HOST, request.parent, "parent")
+        with self._requests.read():
+            devices = {device.name: device for device in self._model.devices(host_id)}
+            found, token = page(devices, request.page_size, request.page_token, request.parent)
+            return pb.ListDevicesResponse(
+                devices=[self._device(devices[name]) for name in found], next_page_token=token
+            )
+
+    def UpdateDevice(self, request: pb.UpdateDeviceRequest, context: Any = None) -> pb.Device:
+        host_id, device = self._parse(DEVICE, request.device.name, "device.name")
+
+        def update() -> pb.Device:
+            fields = masked(request.update_mask.paths, present(request.device), _DEVICE_FIELDS)
+            wanted = self._device_settings(host_id, device, request.device)
+            self._model.update_device(
+                host_id, device, **{name: wanted[name] for name in sorted(fields)}
+            )
+            return self._device(self._model.device_status(host_id, device))
+
+        return self._requests.change(request, update)
+
+    def _device_settings(self, host_id: str, device: str, message: pb.Device) -> dict[str, Any]:
+        """Returns what can be updated, the host's defaults where the message says nothing."""
+        self._model.device(host_id, device)  # which refuses a device that does not exist
+        host = self._model.host(host_id)
+        preferred = ""
+        if message.preferred_path:
+            *owner, preferred = self._parse(PATH, message.preferred_path, "device.preferred_path")
+            if owner != [host_id, device]:
+                raise InvalidArgument.at(
+                    "device.preferred_path", "lies on another device: use a path of this one"
+                )
+        defaults = {"lun_queue_depth": host.lun_queue_depth, "ios_per_path": host.ios_per_path}
+        return {
+            **defaults,
+            **present(message),
+            "selector": member(Selector, message.selector, "device.selector", host.selector),
+            "preferred_path": preferred,
+        }
+
+    # --- paths ------------------------------------------------------------------------------
+
+    def GetPath(self, request: pb.GetPathRequest, context: Any = None) -> pb.Path:
+        host_id, device, path = self._parse(PATH, request.name)
+        with self._requests.read():
+            return self._path(host_id, device, path)
+
+    def ListPaths(self, request: pb.ListPathsRequest, context: Any = None) -> pb.ListPathsResponse:
+        host_id, device = self._parse(DEVICE, request.parent, "parent")
+        with self._requests.read():
+            paths = [p.name for p in self._model.device_status(host_id, device).paths]
+            found, token = page(paths, request.page_size, request.page_token, request.parent)
+            return pb.ListPathsResponse(
+                paths=[self._path(host_id, device, name) for name in found], next_page_token=token
+            )
+
+    def UpdatePath(self, request: pb.UpdatePathRequest, context: Any = None) -> pb.Path:
+        host_id, device, path = self._parse(PATH, request.path.name, "path.name")
+
+        def update() -> pb.Path:
+            masked(request.update_mask.paths, present(request.path), ("enabled",))
+            enabled = request.path.enabled or not request.path.HasField("enabled")
+            self._model.set_path_enabled(host_id, device, path, enabled)
+            return self._path(host_id, device, path)
+
+        return self._requests.change(request, update)
+
+    # --- names, and messages of what stands ---------------------------------------------------
+
+    def _parse(self, form: NameForm, name: str, field: str = "name") -> tuple[str, ...]:
+        """Returns a name's identifiers below the layer; refuses a name in another layer."""
+        multipath_id, *rest = form.parse(name, field)
+        if multipath_id != self._model.spec.name:
+            raise NotFound.of(MULTIPATH.format(multipath_id))
+        return tuple(rest)
+
+    def _name(self, form: NameForm, *identifiers: str) -> str:
+        return form.format(self._model.spec.name, *identifiers)
+
+    def _multipath(self) -> pb.Multipath:
+        return pb.Multipath(
+            name=self._model.name,
+            qfull_retry_delay_ns=self._model.spec.qfull_retry_delay_ns,
+            arrays=[f"arrays/{array_id}" for array_id in sorted(self._model.arrays)],
+        )
+
+    def _host(self, host_id: str) -> pb.MultipathHost:
+        spec = self._model.host(host_id)
+        return pb.MultipathHost(
+            name=self._name(HOST, host_id),
+            initiators=spec.initiators,
+            selector=f"SELECTOR_{spec.selector.name}",
+            lun_queue_depth=spec.lun_queue_depth,
+            ios_per_path=spec.ios_per_path,
+        )
+
+    def _device(self, status: DeviceStatus) -> pb.Device:
+        array_id, _, volume_id = status.name.partition(".")
+        name = self._name(DEVICE, status.host_id, status.name)
+        preferred = status.preferred_path
+        return pb.Device(
+            name=name,
+            volume=f"arrays/{array_id}/volumes/{volume_id}",
+            capacity_bytes=status.capacity_bytes,
+            lun=status.lun,
+            selector=f"SELECTOR_{status.selector.name}",
+            lun_queue_depth=status.lun_queue_depth,
+            ios_per_path=status.ios_per_path,
+            preferred_path=f"{name}/paths/{preferred}" if preferred else "",
+            active_count=status.active_count,
+            queued_count=status.queued_count,
+        )
+
+    def _path(self, host_id: str, device: str, path: str) -> pb.Path:
+        name = self._name(PATH, host_id, device, path)
+        for status in self._model.device_status(host_id, device).paths:
+            if status.name == path:
+                return _path_message(name, status)
+        raise NotFound.of(name)
+
+
+def _path_message(name: str, status: PathStatus) -> pb.Path:
+    return pb.Path(
+        name=name,
+        port=f"arrays/{status.array_id}/ports/{status.port}",
+        initiator=status.initiator,
+        state=f"PATH_STATE_{status.state.name}",
+        enabled=status.enabled,
+        in_flight_count=status.in_flight_count,
+        io_count=status.io_count,
+        io_bytes=status.io_bytes,
+        error_count=status.error_count,
+        refusal_count=status.refusal_count,
+    )
+
+
+def _host_spec(host_id: str, message: pb.MultipathHost) -> MultipathHostSpec:
+    fields = given(message, MultipathHostSpec) | {
+        "initiators": tuple(message.initiators),
+        "selector": member(
+            Selector,
+            message.selector,
+            "multipath_host.selector",
+            MultipathHostSpec.selector,
+        ),
+    }
+    return MultipathHostSpec(host_id, **fields)
