@@ -1,0 +1,263 @@
+"""Multipath over a real array: discovery, selection, queues, retries, lost paths, refusals."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from smokestack.array.model import ArrayModel
+from smokestack.array.specs import (
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    InitiatorSpec,
+    PoolSpec,
+    PortSpec,
+    VolumeSpec,
+)
+from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, PeerLost, Reply
+from smokestack.engine.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Refused,
+)
+from smokestack.engine.records import SLOT_SHIFT, SUBMISSION, HostStatus, Kind, Op, Status
+from smokestack.multipath.model import MultipathModel
+from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec, PathState, Selector
+
+L = 100_000
+
+
+def make_stack(
+    selector: Selector = Selector.ROUND_ROBIN,
+    ports: int = 4,
+    depth: int = 64,
+    ios_per_path: int = 1,
+    queue_limit: int = 1638,
+    retry_delay_ns: int = 1_000_000,
+) -> tuple[ArrayModel, MultipathModel]:
+    array = ArrayModel("a1")
+    array.create_controller(ControllerSpec("c0"))
+    for port in range(ports):
+        array.create_port(PortSpec(f"p{port}", "c0", "fabric-a", queue_limit=queue_limit))
+    array.create_pool(PoolSpec("p1", 1 << 30))
+    array.create_volume(VolumeSpec("v1", "p1", 1 << 30))
+    array.create_host(ArrayHostSpec("h1", (InitiatorSpec("h1-a", "fabric-a"),)))
+    array.create_export(ExportSpec("v1", "h1", 0))
+    multipath = MultipathModel(MultipathSpec(qfull_retry_delay_ns=retry_delay_ns))
+    multipath.connect_array("a1", array)
+    multipath.create_host(MultipathHostSpec("h1", ("h1-a",), selector, depth, ios_per_path))
+    multipath.rescan("h1")
+    return array, multipath
+
+
+def attach(multipath: MultipathModel) -> None:
+    multipath.attach(Attachment("tests/driver", 1, 1, multipath.now_ns, multipath.lookahead_ns))
+
+
+def writes(*times: int, first_slot: int = 0) -> IoBatch:
+    records = np.zeros(len(times), SUBMISSION)
+    records["time"] = times
+    records["id"] = (np.arange(len(times), dtype=np.uint64) + np.uint64(first_slot)) << np.uint64(
+        SLOT_SHIFT
+    )
+    records["op"], records["length"] = Op.WRITE, 512
+    return IoBatch(records, len(times))
+
+
+def serve(multipath: MultipathModel, ios: IoBatch, for_ns: int = 10**9) -> list:
+    if multipath.driver is None:
+        attach(multipath)
+    start, replies = multipath.now_ns, []
+    until = start + L
+    reply = multipath.exchange(until, ios)
+    while True:
+        replies += [reply.records[i].copy() for i in range(reply.count)]
+        if until >= start + for_ns:
+            return replies
+        until = min(max(until + 1, reply.next_ns), start + for_ns)
+        reply = multipath.exchange(until, NOTHING)
+
+
+def carried(multipath: MultipathModel) -> dict[str, int]:
+    (device,) = multipath.devices("h1")
+    return {path.name: path.io_count for path in device.paths}
+
+
+def test_a_rescan_finds_devices_and_paths_in_the_names_order() -> None:
+    array, multipath = make_stack()
+    (device,) = multipath.devices("h1")
+    assert device.name == "a1.v1"
+    assert [p.name for p in device.paths] == ["h1-a.p0", "h1-a.p1", "h1-a.p2", "h1-a.p3"]
+    assert {p.state for p in device.paths} == {PathState.ACTIVE}
+    array.create_volume(VolumeSpec("v0", "p1", 1 << 20))
+    array.create_export(ExportSpec("v0", "h1", 1))
+    result = multipath.rescan("h1")
+    assert (result.devices_added, result.paths_added) == (1, 4)
+    assert multipath.rescan("h1").devices_added == 0
+    array.delete_export("v1", "h1")
+    result = multipath.rescan("h1")
+    assert (result.devices_removed, result.paths_removed) == (1, 4)
+    assert [d.name for d in multipath.devices("h1")] == ["a1.v0"]
+
+
+@pytest.mark.parametrize("selector", list(Selector))
+def test_every_selector_uses_only_usable_paths_and_loses_nothing(selector: Selector) -> None:
+    _, multipath = make_stack(selector)
+    multipath.set_path_enabled("h1", "a1.v1", "h1-a.p1", False)
+    replies = serve(multipath, writes(*range(0, 4000, 100)))
+    assert [int(r["status"]) for r in replies] == [Status.GOOD] * 40
+    counts = carried(multipath)
+    assert counts["h1-a.p1"] == 0
+    assert sum(counts.values()) == 40
+    for path in ("h1-a.p0", "h1-a.p2", "h1-a.p3"):
+        multipath.set_path_enabled("h1", "a1.v1", path, False)
+    replies = serve(multipath, writes(multipath.now_ns, first_slot=100))
+    assert [(int(r["kind"]), int(r["status"])) for r in replies] == [
+        (Kind.HOST, HostStatus.NO_CONNECT)
+    ]
+    multipath.set_path_enabled("h1", "a1.v1", "h1-a.p2", True)
+    (reply,) = serve(multipath, writes(multipath.now_ns, first_slot=200))
+    assert int(reply["status"]) == Status.GOOD
+
+
+def test_fixed_puts_all_on_its_path_and_fails_back() -> None:
+    _, multipath = make_stack(Selector.FIXED)
+    multipath.update_device("h1", "a1.v1", preferred_path="h1-a.p2")
+    serve(multipath, writes(*range(10)))
+    assert carried(multipath)["h1-a.p2"] == 10
+    multipath.set_path_enabled("h1", "a1.v1", "h1-a.p2", False)
+    serve(multipath, writes(*[multipath.now_ns] * 10, first_slot=20))
+    assert carried(multipath)["h1-a.p0"] == 10
+    multipath.set_path_enabled("h1", "a1.v1", "h1-a.p2", True)
+    serve(multipath, writes(*[multipath.now_ns] * 10, first_slot=40))
+    assert carried(multipath)["h1-a.p2"] == 20
+
+
+def test_round_robin_switches_every_ios_per_path() -> None:
+    _, multipath = make_stack(Selector.ROUND_ROBIN, ios_per_path=3)
+    serve(multipath, writes(*range(14)))
+    assert list(carried(multipath).values()) == [5, 3, 3, 3]
+
+
+def test_queue_length_fills_the_emptiest_path_and_rotates_on_ties() -> None:
+    _, multipath = make_stack(Selector.QUEUE_LENGTH)
+    serve(multipath, writes(0, 0, 0, 0, 0, 0))
+    assert list(carried(multipath).values()) == [2, 2, 1, 1]
+
+
+def test_the_lun_queue_depth_binds() -> None:
+    _, multipath = make_stack(depth=2)
+    attach(multipath)
+    multipath.exchange(L, writes(0, 0, 0, 0, 0))
+    (device,) = multipath.devices("h1")
+    assert (device.active_count, device.queued_count) == (2, 3)
+
+
+def test_a_refused_command_returns_after_the_delay_as_a_new_attempt() -> None:
+    _, multipath = make_stack(ports=1, queue_limit=1, retry_delay_ns=700_000)
+    first, second = serve(multipath, writes(0, 0))
+    assert (int(first["attempt"]), int(second["attempt"])) == (0, 1)
+    assert int(second["time"]) - int(first["time"]) >= 700_000
+    (device,) = multipath.devices("h1")
+    assert device.paths[0].refusal_count == 1
+
+
+def test_a_lost_path_fails_over_without_losing_an_io() -> None:
+    array, multipath = make_stack(Selector.ROUND_ROBIN)
+    attach(multipath)
+    multipath.exchange(L, writes(*[L - 1] * 8))
+    array.set_port_enabled("p0", False)
+    multipath.exchange(L, NOTHING)  # a border: the change acts here
+    replies = serve(multipath, NOTHING)
+    assert sorted(int(r["id"]) >> SLOT_SHIFT for r in replies) == list(range(8))
+    assert {int(r["status"]) for r in replies} == {Status.GOOD}
+    assert Counter(int(r["attempt"]) for r in replies) == {0: 6, 1: 2}
+    (device,) = multipath.devices("h1")
+    assert [p.state for p in device.paths] == [PathState.DEAD] + [PathState.ACTIVE] * 3
+    array.set_port_enabled("p0", True)
+    serve(multipath, NOTHING)
+    assert multipath.devices("h1")[0].paths[0].state == PathState.ACTIVE
+
+
+def test_without_any_path_left_io_fails_one_lookahead_later() -> None:
+    array, multipath = make_stack(ports=1)
+    attach(multipath)
+    multipath.exchange(L, writes(L - 1))
+    array.set_port_enabled("p0", False)
+    multipath.exchange(L, NOTHING)  # a border: the change acts here
+    (reply,) = serve(multipath, NOTHING)
+    assert (int(reply["kind"]), int(reply["status"])) == (Kind.HOST, HostStatus.NO_CONNECT)
+    assert int(reply["time"]) == (L + L) + L  # heard one lookahead after the border, then failed
+
+
+class DyingArray:
+    """A link to an array whose process dies at a given window."""
+
+    def __init__(self, array: ArrayModel, windows: int) -> None:
+        self._array, self._windows = array, windows
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._array, name)
+
+    def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
+        self._windows -= 1
+        if self._windows < 0:
+            raise PeerLost("the stream broke")
+        return self._array.exchange(until_ns, submissions)
+
+
+def test_a_dead_array_fails_what_it_has_not_answered_and_the_stack_runs_on() -> None:
+    array, _ = make_stack()
+    multipath = MultipathModel()
+    multipath.connect_array("a1", DyingArray(array, windows=1))
+    multipath.create_host(MultipathHostSpec("h1", ("h1-a",)))
+    multipath.rescan("h1")
+    attach(multipath)
+    multipath.exchange(L, writes(L - 1))
+    replies = serve(multipath, writes(L, L, first_slot=10))
+    assert sorted(int(r["id"]) >> SLOT_SHIFT for r in replies) == [0, 10, 11]
+    assert {int(r["kind"]) for r in replies} >= {Kind.HOST}
+    assert multipath.arrays["a1"].lost_at_ns == 2 * L
+    (device,) = multipath.devices("h1")
+    assert {p.state for p in device.paths} == {PathState.DEAD}
+    assert (device.active_count, device.queued_count) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "refusal", "says"),
+    [
+        (lambda m: m.rescan("h9"), NotFound, "hosts/h9"),
+        (lambda m: m.create_host(MultipathHostSpec("h1", ("x",))), AlreadyExists, "hosts/h1"),
+        (lambda m: m.create_host(MultipathHostSpec("h2", ())), InvalidArgument, "initiators"),
+        (
+            lambda m: m.create_host(MultipathHostSpec("h2", ("x",), lun_queue_depth=0)),
+            InvalidArgument,
+            "lun_queue_depth",
+        ),
+        (lambda m: m.delete_host("h1"), FailedPrecondition, "has devices"),
+        (lambda m: m.update_device("h1", "a1.v9"), NotFound, "devices/a1.v9"),
+        (
+            lambda m: m.update_device("h1", "a1.v1", lun_queue_depth=8, preferred_path="h2-a.p0"),
+            InvalidArgument,
+            "use one of h1-a.p0",
+        ),
+        (
+            lambda m: m.update_device("h1", "a1.v1", ios_per_path=5, lun_queue_depth=5000),
+            InvalidArgument,
+            "lun_queue_depth",
+        ),
+        (lambda m: m.set_path_enabled("h1", "a1.v1", "nope", True), NotFound, "paths/nope"),
+        (lambda m: m.connect_array("a1", ArrayModel("a1")), AlreadyExists, "arrays/a1"),
+        (lambda m: m.advance(1), FailedPrecondition, "advance the hypervisor"),
+    ],
+)
+def test_bad_input_is_refused_whole(call, refusal: type[Refused], says: str) -> None:
+    _, multipath = make_stack()
+    before = repr((multipath.hosts, multipath.devices("h1")))
+    with pytest.raises(refusal, match=says):
+        call(multipath)
+    assert repr((multipath.hosts, multipath.devices("h1"))) == before
