@@ -77,6 +77,12 @@ class FailedPrecondition(Refused):
     code = "FAILED_PRECONDITION"
 
 
+class ResourceExhausted(Refused):
+    """The request is more than the service takes; the message says how much that is."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+
 class Unavailable(Refused):
     """A peer that the request needs cannot be reached."""
 
