@@ -138,13 +138,15 @@ class HypervisorModel:
         self, device: BlockDevice, end_ns: int, stop: Callable[[], bool], until_idle: bool
     ) -> None:
         """Window after window; the first is empty and asks when anything can arrive by now."""
-        with self.border.window():
-            next_ns = self._window(device, self.now_ns, False)
-        while self.now_ns < end_ns and not stop():
-            with self.border.window():
-                next_ns = self._window(device, min(next_ns, end_ns), until_idle)
+        border = self.border
+        with border.window():
+            now_ns, next_ns = self._window(device, self.now_ns, False)
+        while now_ns < end_ns and not stop():
+            with border.window():
+                limit_ns = next_ns if next_ns < end_ns else end_ns
+                now_ns, next_ns = self._window(device, limit_ns, until_idle)
 
-    def _window(self, device: BlockDevice, limit_ns: int, until_idle: bool) -> int:
+    def _window(self, device: BlockDevice, limit_ns: int, until_idle: bool) -> tuple[int, int]:
         state = self.state
         records, count = (self._reply.records, self._reply.count) if self._reply else _EMPTY
         submitted, until_ns, taken = state.kernel.run(limit_ns, records, count, until_idle)
@@ -152,9 +154,9 @@ class HypervisorModel:
         if taken:
             self._digest.update(state["inbox"][:taken].data)
         batch = IoBatch(state["out"], submitted) if submitted else NOTHING
-        self._reply = device.exchange(until_ns, batch)
+        self._reply = reply = device.exchange(until_ns, batch)
         self.windows += 1
-        return self._reply.next_ns
+        return until_ns, reply.next_ns
 
     def _attach(self) -> BlockDevice:
         device = self._device

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from smokestack.engine.histogram import mean_ns, merge, percentile
+from smokestack.engine.histogram import merge, percentile_ns
 
 from .state import HypervisorState
 
@@ -51,13 +51,14 @@ class Statistics:
 
 def latency(row: Any) -> Latency:
     """Summarises one histogram row."""
+    count = int(row["count"])
     return Latency(
-        count=int(row["count"]),
-        mean_ns=mean_ns(row),
-        p50_ns=percentile(row, 50),
-        p90_ns=percentile(row, 90),
-        p99_ns=percentile(row, 99),
-        p999_ns=percentile(row, 99.9),
+        count=count,
+        mean_ns=int(row["sum"]) // count if count else 0,
+        p50_ns=percentile_ns(row, 0.5),
+        p90_ns=percentile_ns(row, 0.9),
+        p99_ns=percentile_ns(row, 0.99),
+        p999_ns=percentile_ns(row, 0.999),
         max_ns=int(row["max"]),
     )
 
@@ -85,6 +86,6 @@ def statistics(state: HypervisorState, now_ns: int, digest: str) -> Statistics:
         io_count=int(row["ios"]),
         error_count=int(row["errors"]),
         outstanding_count=int(row["outstanding"]),
-        latency=latency(merge(state.used("histogram"))),
+        latency=latency(merge(state.used("histogram"))[0]),
         digest=digest,
     )

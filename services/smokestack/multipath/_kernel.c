@@ -391,7 +391,13 @@ static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (need <= m.slot_rows) run(&m, until, batch.buf, (uint32_t)count);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&batch);
-    return PyLong_FromUnsignedLong(need <= m.slot_rows ? 0 : need);
+    if (need > m.slot_rows) return PyLong_FromUnsignedLong(need);
+    PyObject *counts = PyTuple_New(m.state->array_count);
+    for (uint32_t a = 0; counts && a < m.state->array_count; a++) {
+        PyObject *count = PyLong_FromUnsignedLong(m.counts[a]);
+        if (!count || PyTuple_SetItem(counts, a, count) < 0) Py_CLEAR(counts);
+    }
+    return counts;
 }
 
 static PyObject *py_accept(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
@@ -458,7 +464,7 @@ static PyObject *py_grow(PyObject *self, PyObject *unused) {
 
 static PyMethodDef METHODS[] = {
     {"run", (PyCFunction)(void (*)(void))py_run, METH_FASTCALL,
-     "run(until_ns, batch, count) -> slot rows needed, or 0 when done"},
+     "run(until_ns, batch, count) -> dispatches by array, or the slot rows that it needs first"},
     {"accept", (PyCFunction)(void (*)(void))py_accept, METH_FASTCALL,
      "accept(completions, count, path_of) -> False when the hand is too small"},
     {"finish", py_finish, METH_O, "finish(least_next_ns) -> (ready, next_ns)"},

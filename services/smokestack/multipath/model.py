@@ -60,6 +60,7 @@ class MultipathModel:
         self.seed = 0
         self.epoch = 0
         self.arrays: dict[str, ConnectedArray] = {}
+        self._live: list[ConnectedArray] = []  # those not lost, in the order of their rows
         self.hosts: dict[str, MultipathHostSpec] = {}
         self._devices: dict[tuple[str, str], Device] = {}
 
@@ -75,8 +76,7 @@ class MultipathModel:
         """The least lookahead of its arrays; while attached, the tree's."""
         if self.driver is not None:
             return int(self.state.row["lookahead_ns"])
-        each = (a.device.lookahead_ns for a in self.arrays.values() if a.lost_at_ns is None)
-        return min(each, default=_DEFAULT_LOOKAHEAD_NS)
+        return min((a.device.lookahead_ns for a in self._live), default=_DEFAULT_LOOKAHEAD_NS)
 
     def advance(self, until_ns: int) -> None:
         """Refuses: multipath has no I/O of its own, time reaches it from its driver."""
@@ -103,7 +103,7 @@ class MultipathModel:
         )
         taken = []
         try:
-            for array in self._live():
+            for array in self._live:
                 array.device.attach(below)
                 taken.append(array)
         except Exception:
@@ -117,7 +117,7 @@ class MultipathModel:
     def detach(self) -> None:
         """Gives the layer and its arrays back; what was in flight is gone."""
         self.driver = None
-        for array in self._live():
+        for array in self._live:
             array.device.detach()
         state = self.state
         state["slot"]["phase"] = 0
@@ -151,22 +151,21 @@ class MultipathModel:
     def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
         """Runs one window through the devices' queues and the arrays below."""
         state = self.state
-        need = state.kernel.run(until_ns, submissions.records, submissions.count)
-        if need:
-            state.fit_slots(need)
-            state.kernel.run(until_ns, submissions.records, submissions.count)
+        counts = state.kernel.run(until_ns, submissions.records, submissions.count)
+        if isinstance(counts, int):
+            state.fit_slots(counts)
+            counts = state.kernel.run(until_ns, submissions.records, submissions.count)
         least_ns = NEVER_NS
         lost = []
-        for array in self._live():
-            count = int(state["counts"][array.row])
+        for array in self._live:
+            batch = IoBatch(state.batches[array.row], counts[array.row])
             try:
-                reply = array.device.exchange(
-                    until_ns, IoBatch(state.dispatches(array.row), count)
-                )
+                reply = array.device.exchange(until_ns, batch)
             except PeerLost:
                 lost.append(array)
                 continue
-            least_ns = min(least_ns, reply.next_ns)
+            if reply.next_ns < least_ns:
+                least_ns = reply.next_ns
             if reply.count:
                 self._accept(array, reply)
         for array in lost:
@@ -182,10 +181,8 @@ class MultipathModel:
     def _lose(self, array: ConnectedArray, border_ns: int) -> None:
         """Records that an array's process is gone: what it has not answered is lost."""
         array.lost_at_ns, array.lost_epoch = border_ns, self.epoch
+        self._live.remove(array)
         self.state.kernel.lose_array(array.row, border_ns)
-
-    def _live(self) -> list[ConnectedArray]:
-        return [a for a in self.arrays.values() if a.lost_at_ns is None]
 
     # --- inventory --------------------------------------------------------------------------
 
@@ -206,6 +203,7 @@ class MultipathModel:
             self.arrays = dict(sorted(self.arrays.items()))
             for row, array in enumerate(self.arrays.values()):
                 array.row = row
+        self._live = [a for a in self.arrays.values() if a.lost_at_ns is None]
         self.state.fit_arrays(len(self.arrays))
 
     def create_host(self, spec: MultipathHostSpec) -> None:
@@ -236,7 +234,7 @@ class MultipathModel:
         spec = self.host(host_id)
         seen: set[str] = set()
         counts = [0, 0, 0, 0]
-        for array in self._live():
+        for array in self._live:
             found = group(array.device.report_luns(spec.initiators))
             seen.update(found)
             for name in sorted(found):

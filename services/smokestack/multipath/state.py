@@ -51,6 +51,7 @@ class MultipathState(Tables):
         rows = {"bucket": 64}
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
         self._paths_most = 1
+        self.batches: list[NDArray[Any]] = []  # each array's part of the dispatch table
         self.kernel.start(0)
         self.fit_slots(_SLOT_ROWS)
 
@@ -99,9 +100,6 @@ class MultipathState(Tables):
         arrays = max(1, int(self.row["array_count"]))
         if rows * arrays > len(self["dispatch"]):
             self.replace("dispatch", zeros(rows * arrays, SUBMISSION))
-        self.row["dispatch_rows"] = len(self["dispatch"]) // arrays
-
-    def dispatches(self, array: int) -> NDArray[Any]:
-        """Returns the batch of one array."""
-        rows = int(self.row["dispatch_rows"])
-        return self["dispatch"][array * rows : (array + 1) * rows]
+        rows = len(self["dispatch"]) // arrays
+        self.row["dispatch_rows"] = rows
+        self.batches = [self["dispatch"][a * rows : (a + 1) * rows] for a in range(arrays)]
