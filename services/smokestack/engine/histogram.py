@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SUB_BITS: Final = 5
+SUB_COUNT: Final = 1 << SUB_BITS
 VALUE_BITS: Final = 44
 BUCKETS: Final = (VALUE_BITS - SUB_BITS + 1) << SUB_BITS
 
@@ -27,7 +28,7 @@ HISTOGRAM: Final = np.dtype(
     ]
 )
 
-# Powers of two from 1 us to 69 s: borders of buckets, so the cumulative counts are exact.
+# Metrics count below 2^10 ns (1 us) to 2^36 ns (69 s): borders of buckets, so they count exactly.
 PROMETHEUS_EXPONENTS: Final = range(10, 37)
 
 
@@ -71,17 +72,3 @@ def percentile_ns(row: Any, ratio: float) -> int:
     lower = lower_bounds()
     upper = int(lower[index + 1]) if index + 1 < BUCKETS else most + 1
     return max(least, min((int(lower[index]) + upper - 1) // 2, most))
-
-
-def to_prometheus(row: Any) -> tuple[list[tuple[str, float]], float]:
-    """Returns cumulative (``le`` in seconds, count) up to ``+Inf``, and the sum in seconds.
-
-    Our borders are exclusive, ``le`` is inclusive: a value of exactly 2^k ns counts one step late.
-    """
-    cumulative = np.cumsum(row["bucket"])
-    steps = [
-        (repr((1 << k) / 1e9), float(cumulative[((k - SUB_BITS + 1) << SUB_BITS) - 1]))
-        for k in PROMETHEUS_EXPONENTS
-    ]
-    steps.append(("+Inf", float(row["count"])))
-    return steps, int(row["sum"]) / 1e9

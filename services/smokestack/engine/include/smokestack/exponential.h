@@ -13,7 +13,7 @@
 #include "exponential_table.h"
 #include "philox.h"
 
-/* At most 8 scalings: a word whose upper 54 bits are nearly all zero ends in the lowest cell. */
+/* At most 8 scalings: words below 2^10, one in 2^54, share the lowest cell. */
 #define EXPONENTIAL_SCALINGS_MAX 8
 
 static inline uint64_t exponential_q32(uint64_t w) {
