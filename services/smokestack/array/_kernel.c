@@ -126,6 +126,13 @@ static inline void respond(array_t *a, uint32_t i, uint8_t status, int64_t now) 
                            .attempt = io->attempt, .status = status, .kind = KIND_RESPONSE});
 }
 
+static void count_check(itl_t *itl, uint32_t sense) {
+    itl->check_condition++;
+    if (sense == SENSE_LBA_OUT_OF_RANGE) itl->out_of_range++;
+    else if (sense == SENSE_LU_NOT_SUPPORTED) itl->no_unit++;
+    else itl->no_space++;
+}
+
 static void depart(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     itl_t *itl = &a->itl[io->itl];
@@ -136,7 +143,7 @@ static void depart(array_t *a, uint32_t i) {
         port->dropped++;
     } else {
         int failed = io->sense != 0;
-        if (failed) itl->check_condition++;
+        if (failed) count_check(itl, io->sense);
         else itl->good++;
         hist_add(&a->histogram[io->itl], (uint64_t)(io->time - io->arrival_ns));
         respond(a, i, failed ? STATUS_CHECK : STATUS_GOOD, io->time);

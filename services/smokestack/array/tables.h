@@ -85,6 +85,9 @@
     F(uint64_t, write_bytes)                                                                   \
     F(uint64_t, good)                                                                          \
     F(uint64_t, check_condition)                                                               \
+    F(uint64_t, out_of_range) /* of those, by sense: 5/21/00 */                                \
+    F(uint64_t, no_unit)      /* 5/25/00 */                                                    \
+    F(uint64_t, no_space)     /* 7/27/07 */                                                    \
     F(uint64_t, task_set_full)                                                                 \
     F(uint64_t, busy)
 
