@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from smokestack.array.model import ArrayModel
 from smokestack.array.specs import (
     ArrayHostSpec,
@@ -39,7 +40,9 @@ def make_array(pages: int = 64, **port: int) -> ArrayModel:
     )
     array.create_port(replace(PortSpec("p0", "c0", "fabric-a"), **port))
     array.create_pool(
-        PoolSpec("p1", pages * PAGE, media_ns=300_000, media_distribution=MediaDistribution.CONSTANT)
+        PoolSpec(
+            "p1", pages * PAGE, media_ns=300_000, media_distribution=MediaDistribution.CONSTANT
+        )
     )
     array.create_volume(VolumeSpec("v1", "p1", 1 << 30))
     array.create_host(ArrayHostSpec("h1", (InitiatorSpec("h1-a", "fabric-a"),)))
@@ -137,9 +140,7 @@ def test_a_dry_pool_fails_the_whole_write_and_keeps_serving_what_it_has() -> Non
 def test_the_end_of_the_volume_is_an_error_not_a_wrap() -> None:
     array = attach(make_array())
     huge = (1 << 63) // 512 * 512
-    replies = serve(
-        array, (0, 1, Op.READ, (1 << 30) - 512, 1024), (1, 2, Op.WRITE, huge, 512)
-    )
+    replies = serve(array, (0, 1, Op.READ, (1 << 30) - 512, 1024), (1, 2, Op.WRITE, huge, 512))
     assert [int(r["sense"]) for r in replies] == [Sense.LBA_OUT_OF_RANGE] * 2
     assert array.pool_usage("p1").allocated_bytes == 0
 

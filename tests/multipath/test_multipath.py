@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+
 from smokestack.array.model import ArrayModel
 from smokestack.array.specs import (
     ArrayHostSpec,

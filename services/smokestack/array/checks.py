@@ -41,9 +41,7 @@ def check_port(spec: PortSpec) -> None:
     in_range("port.command_ns", spec.command_ns, 0, SERVICE_NS_MAX)
     in_range("port.refusal_ns", spec.refusal_ns, 0, SERVICE_NS_MAX)
     in_range("port.bandwidth_bytes_per_second", spec.bandwidth_bytes_per_second, 1_000, 1 << 50)
-    in_range(
-        "port.forward_latency_ns", spec.forward_latency_ns, LATENCY_NS_MIN, LATENCY_NS_MAX
-    )
+    in_range("port.forward_latency_ns", spec.forward_latency_ns, LATENCY_NS_MIN, LATENCY_NS_MAX)
     in_range("port.return_latency_ns", spec.return_latency_ns, LATENCY_NS_MIN, LATENCY_NS_MAX)
 
 
@@ -57,9 +55,7 @@ def check_pool(spec: PoolSpec) -> None:
     in_range("pool.disk_count", spec.disk_count, 1, 65536)
     in_range("pool.media_ns", spec.media_ns, 0, SERVICE_NS_MAX)
     if spec.media_distribution not in tuple(MediaDistribution):
-        raise InvalidArgument.at(
-            "pool.media_distribution", "is none of CONSTANT, EXPONENTIAL"
-        )
+        raise InvalidArgument.at("pool.media_distribution", "is none of CONSTANT, EXPONENTIAL")
 
 
 def check_volume(spec: VolumeSpec) -> None:

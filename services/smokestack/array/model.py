@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, Nexus, Reply
@@ -19,11 +18,11 @@ from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidA
 from smokestack.engine.records import BLOCK_BYTES, NEVER_NS, EventCode
 
 from . import checks
+from .rows import append_controller, append_pool, append_port
 from .specs import (
     ArrayHostSpec,
     ControllerSpec,
     ExportSpec,
-    MediaDistribution,
     PoolSpec,
     PortSpec,
     VolumeSpec,
@@ -33,7 +32,6 @@ from .usage import PoolUsage, PortUsage, VolumeUsage
 
 _DEFAULT_LATENCY_NS = 50_000
 _EVENT_IDS = 1 << 63
-_U64 = 1 << 64
 
 
 class ArrayModel:
@@ -168,14 +166,7 @@ class ArrayModel:
         """Adds a controller."""
         checks.check_controller(spec)
         self._absent("controllers", self.controllers, spec.controller_id)
-        index = self._append("controllers", "controller", spec.controller_id)
-        row = self.state["controller"][index]
-        row["read_ns"], row["write_ns"] = spec.read_ns, spec.write_ns
-        row["hit_threshold"] = min(int(Fraction(spec.read_hit_ratio) * _U64), _U64 - 1)
-        row["hit_always"] = spec.read_hit_ratio >= 1
-        row["write_back"] = spec.write_back
-        row["core_base"] = self.state.append("core", spec.core_count)
-        row["core_count"] = spec.core_count
+        self._rows["controllers", spec.controller_id] = append_controller(self.state, spec)
         self.controllers[spec.controller_id] = spec
 
     def delete_controller(self, controller_id: str) -> None:
@@ -192,21 +183,15 @@ class ArrayModel:
         self._present("controllers", self.controllers, spec.controller_id)
         row = self.state.row
         if self.driver is not None and (
-            spec.forward_latency_ns < row["forward_ns"]
-            or spec.return_latency_ns < row["return_ns"]
+            spec.forward_latency_ns < row["forward_ns"] or spec.return_latency_ns < row["return_ns"]
         ):
             raise FailedPrecondition(
                 f"{self.name} is driven with latencies of at least {row['forward_ns']} and "
                 f"{row['return_ns']} ns; a faster port can be added only before it is attached",
                 reason="LOOKAHEAD_FIXED",
             )
-        index = self._append("ports", "port", spec.port_id)
-        port = self.state["port"][index]
-        port["command_ns"], port["refusal_ns"] = spec.command_ns, spec.refusal_ns
-        port["ns_per_mib"] = (10**9 << 20) // spec.bandwidth_bytes_per_second
-        port["forward_ns"], port["return_ns"] = spec.forward_latency_ns, spec.return_latency_ns
-        port["controller"] = self._rows["controllers", spec.controller_id]
-        port["queue_limit"], port["up"] = spec.queue_limit, spec.enabled
+        controller = self._rows["controllers", spec.controller_id]
+        self._rows["ports", spec.port_id] = append_port(self.state, spec, controller)
         self.ports[spec.port_id] = spec
         self._fit_latencies()
         for export in sorted(self.exports.values(), key=lambda e: (e.volume_id, e.host_id)):
@@ -269,14 +254,7 @@ class ArrayModel:
         """Adds a thin pool."""
         checks.check_pool(spec)
         self._absent("pools", self.pools, spec.pool_id)
-        index = self._append("pools", "pool", spec.pool_id)
-        row = self.state["pool"][index]
-        row["page_bytes"] = spec.page_bytes
-        row["capacity_pages"] = spec.capacity_bytes // spec.page_bytes
-        row["media_ns"] = spec.media_ns
-        row["exponential"] = spec.media_distribution is MediaDistribution.EXPONENTIAL
-        row["disk_base"] = self.state.append("disk", spec.disk_count)
-        row["disk_count"] = spec.disk_count
+        self._rows["pools", spec.pool_id] = append_pool(self.state, spec)
         self.pools[spec.pool_id] = spec
 
     def delete_pool(self, pool_id: str) -> None:
@@ -307,7 +285,8 @@ class ArrayModel:
         checks.check_volume(spec)
         self._absent("volumes", self.volumes, spec.volume_id)
         self._present("pools", self.pools, spec.pool_id)
-        index = self._append("volumes", "volume", spec.volume_id)
+        index = self.state.append("volume")
+        self._rows["volumes", spec.volume_id] = index
         row = self.state["volume"][index]
         row["capacity_bytes"] = spec.capacity_bytes
         row["pool"], row["valid"] = self._rows["pools", spec.pool_id], 1
@@ -430,11 +409,6 @@ class ArrayModel:
     def row_of(self, collection: str, resource_id: str) -> int:
         """Returns the table row of a resource, e.g. ``row_of("ports", "p0")``."""
         return self._rows[collection, resource_id]
-
-    def _append(self, collection: str, table: str, resource_id: str) -> int:
-        index = self.state.append(table)
-        self._rows[collection, resource_id] = index
-        return index
 
     def _valid(self, itl: int) -> bool:
         return bool(self.state["itl"][itl]["valid"])

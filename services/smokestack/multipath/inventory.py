@@ -87,7 +87,9 @@ def update_paths(
     """Brings a device's paths in line with what the array reports; returns (added, removed)."""
     reported = {f"{n.initiator}.{n.target}": n for n in nexuses}
     gone = [
-        p for p in device.paths.values() if p.name not in reported or p.itl != reported[p.name].index
+        p
+        for p in device.paths.values()
+        if p.name not in reported or p.itl != reported[p.name].index
     ]
     for path in gone:
         state["path"][path.row]["state"] = PathState.DEAD
@@ -123,5 +125,7 @@ def set_order(state: MultipathState, device: Device) -> None:
         order["sorted"] = order["used"] = path.row
     if device.preferred_path not in device.paths:
         device.preferred_path = ""
-    row["preferred"] = list(device.paths).index(device.preferred_path or paths[0].name) if paths else 0
+    row["preferred"] = (
+        list(device.paths).index(device.preferred_path or paths[0].name) if paths else 0
+    )
     state.fit_paths(len(paths))

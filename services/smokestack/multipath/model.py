@@ -141,8 +141,7 @@ class MultipathModel:
                 lun=d.lun,
                 capacity_bytes=d.capacity_bytes,
                 usable=any(
-                    self.state["path"][p.row]["state"] == PathState.ACTIVE
-                    for p in d.paths.values()
+                    self.state["path"][p.row]["state"] == PathState.ACTIVE for p in d.paths.values()
                 ),
             )
             for d in sorted(found, key=lambda d: d.row)
@@ -164,8 +163,7 @@ class MultipathModel:
             except PeerLost:
                 lost.append(array)
                 continue
-            if reply.next_ns < least_ns:
-                least_ns = reply.next_ns
+            least_ns = min(least_ns, reply.next_ns)
             if reply.count:
                 self._accept(array, reply)
         for array in lost:
