@@ -34,6 +34,7 @@ L = 100_000
 
 def make_stack(
     selector: Selector = Selector.ROUND_ROBIN,
+    *,
     ports: int = 4,
     depth: int = 64,
     ios_per_path: int = 1,
