@@ -1,0 +1,17 @@
+"""The benchmarks behind ``smokestack bench``: ratios taken in one run on one machine.
+
+Each is a function without required arguments that returns what JSON can hold; a rate is I/Os of
+virtual time per second of wall time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from . import closed_network, growth
+
+BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
+    "closed-network": closed_network.run,
+    "growth": growth.run,
+}
