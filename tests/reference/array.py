@@ -1,0 +1,252 @@
+"""An array in plain Python: the path of a command through port, controller, cache or media.
+
+A command that the port takes holds one of the port's places from its arrival to its departure.
+Changes of now meet commands one least forward latency ahead, for an array has run that far.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from smokestack.array.specs import ExportSpec, MediaDistribution
+from smokestack.engine.records import BLOCK_BYTES, EventCode, Kind, Op, Sense, Status
+from tests.reference import draws
+from tests.reference.agenda import ARRAY, MULTIPATH, Agenda
+from tests.reference.config import (
+    ArrayChange,
+    ArrayConfig,
+    ExportCreated,
+    ExportDeleted,
+    PoolCapacity,
+    PortEnabled,
+    PortQueueLimit,
+)
+from tests.reference.digest import Completion
+from tests.reference.stations import Command, Controller, Itl, Pool, Port, Volume
+
+# What happens at one time in an array, in order; changes come first.
+CHANGED, DEPART, TX, MEDIA, CTRL, ARRIVE = range(6)
+LATENCY_NS_DEFAULT = 50_000  # of an array that serves no port
+
+
+class Listener(Protocol):
+    """Whoever an array answers."""
+
+    def hear(self, array: Array, record: Completion) -> None:
+        """Takes an answer or an event that arrives now."""
+
+
+class Array:
+    """One array below multipath."""
+
+    def __init__(self, agenda: Agenda, seed: int, config: ArrayConfig) -> None:
+        self.array_id = config.array_id
+        self.listener: Listener | None = None
+        self._agenda = agenda
+        self._seed = seed
+        self._events = 0
+        controllers = {spec.controller_id: Controller(spec) for spec in config.controllers}
+        self.ports = {p.port_id: Port(p, controllers[p.controller_id]) for p in config.ports}
+        self.pools = {spec.pool_id: Pool(spec) for spec in config.pools}
+        self.volumes = {
+            spec.volume_id: Volume(self.pools[spec.pool_id], spec.capacity_bytes)
+            for spec in config.volumes
+        }
+        self._hosts = {spec.host_id: spec for spec in config.hosts}
+        self.itls: list[Itl] = []
+        for export in config.exports:
+            self._create_export(export)
+        forward = [port.forward_latency_ns for port in config.ports] or [LATENCY_NS_DEFAULT]
+        back = [port.return_latency_ns for port in config.ports] or [LATENCY_NS_DEFAULT]
+        self.forward_ns = min(forward)
+        self.lookahead_ns = min(forward) + min(back)
+        if not self.forward_ns or not min(back):
+            raise ValueError("both latencies must be at least 1 ns: layers meet at equal times")
+
+    def _create_export(self, export: ExportSpec) -> None:
+        reach = sorted(
+            (initiator.name, port_id)
+            for initiator in self._hosts[export.host_id].initiators
+            for port_id, port in self.ports.items()
+            if port.spec.fabric == initiator.fabric
+        )
+        for initiator, port_id in reach:
+            volume = self.volumes[export.volume_id]
+            itl = Itl(len(self.itls), export, volume, initiator, self.ports[port_id])
+            self.itls.append(itl)
+
+    def apply(self, change: ArrayChange) -> None:
+        """Takes a change of now; commands meet it one forward latency ahead."""
+        then = self._agenda.now + self.forward_ns
+        key = (then, ARRAY, CHANGED, 0, 0)
+        if isinstance(change, PortEnabled):
+            port = self.ports[change.port_id]
+            if port.enabled == change.enabled:
+                return
+            port.enabled = change.enabled
+            told = [itl for itl in self.itls if itl.shown and itl.port is port]
+            self._agenda.add(key, self._set_link, port, change.enabled, told, of=self)
+        elif isinstance(change, ExportCreated):
+            self._create_export(change.export)
+        elif isinstance(change, ExportDeleted):
+            for itl in self.itls:
+                if (itl.export.volume_id, itl.export.host_id) == (change.volume_id, change.host_id):
+                    itl.shown = False
+                    self._agenda.add(key, setattr, itl, "valid", False, of=self)
+        elif isinstance(change, PortQueueLimit):
+            port = self.ports[change.port_id]
+            self._agenda.add(key, setattr, port, "queue_limit", change.queue_limit, of=self)
+        elif isinstance(change, PoolCapacity):
+            pool = self.pools[change.pool_id]
+            pages = change.capacity_bytes // pool.spec.page_bytes
+            self._agenda.add(key, setattr, pool, "capacity_pages", pages, of=self)
+        else:
+            volume = self.volumes[change.volume_id]
+            capacity = change.capacity_bytes
+            self._agenda.add(key, setattr, volume, "capacity_bytes", capacity, of=self)
+
+    def _set_link(self, port: Port, up: bool, told: list[Itl]) -> None:
+        port.up = up
+        if not up:
+            port.epoch += 1
+        code = EventCode.PATH_UP if up else EventCode.PATH_DOWN
+        for itl in told:
+            time = self._agenda.now + port.spec.return_latency_ns
+            ident = (1 << 63) + self._events
+            self._events += 1
+            self._send(Completion(time, ident, 0, 0, itl.index, code, 0, 0, Kind.EVENT))
+
+    def _send(self, record: Completion) -> None:
+        assert self.listener is not None
+        event_first = 0 if record.kind == Kind.EVENT else 1
+        key = (record.time, MULTIPATH, event_first, record.ident, record.attempt)
+        self._agenda.add(key, self.listener.hear, self, record, of=self)
+
+    def submit(self, command: Command) -> None:
+        """Takes a command that a host sends now."""
+        arrival = self._agenda.now + command.itl.port.spec.forward_latency_ns
+        self._at(arrival, ARRIVE, command)
+
+    def _at(self, time: int, kind: int, command: Command) -> None:
+        action = (None, self._depart, self._tx, self._media, self._ctrl, self._arrive)[kind]
+        assert action is not None
+        key = (time, ARRAY, kind, command.ident, command.attempt)
+        self._agenda.add(key, action, command, of=self)
+
+    # --- a command's way, event by event ------------------------------------------------------
+
+    def _arrive(self, command: Command) -> None:
+        now, itl = self._agenda.now, command.itl
+        port = itl.port
+        command.arrived = now
+        if not port.up:
+            return  # lost with the link
+        start = max(now, port.rx_free)
+        if port.outstanding >= port.queue_limit:
+            # SAM: TASK SET FULL only to an initiator that has something in the task set.
+            command.status = Status.TASK_SET_FULL if itl.outstanding else Status.BUSY
+            port.rx_free = start + port.spec.refusal_ns
+            self._answer(command, port.rx_free)
+            return
+        port.outstanding += 1
+        itl.outstanding += 1
+        command.port_epoch = port.epoch
+        port.rx_free = start + port.spec.command_ns
+        if command.op == Op.WRITE:
+            command.first_data_ns = port.rx_free - now  # XFER_RDY: the data may come
+            port.rx_free += port.transfer_ns(command.length)
+        self._at(port.rx_free, CTRL, command)
+
+    def _ctrl(self, command: Command) -> None:
+        controller, volume = command.itl.port.controller, command.itl.volume
+        is_write = command.op == Op.WRITE
+        spec = controller.spec
+        done = controller.serve(self._agenda.now, spec.write_ns if is_write else spec.read_ns)
+        first_byte = command.lba * BLOCK_BYTES
+        if not command.itl.valid:
+            self._fail(command, Sense.LU_NOT_SUPPORTED, done)
+        elif not command.length or first_byte + command.length > volume.capacity_bytes:
+            self._fail(command, Sense.LBA_OUT_OF_RANGE, done)
+        else:
+            page_bytes = volume.pool.spec.page_bytes
+            last_byte = first_byte + command.length - 1
+            pages = range(first_byte // page_bytes, last_byte // page_bytes + 1)
+            if is_write:
+                self._write(command, volume, pages, done)
+            else:
+                self._read(command, volume, pages, done)
+
+    def _fail(self, command: Command, sense: Sense, done: int) -> None:
+        command.status, command.sense = Status.CHECK_CONDITION, sense
+        self._at(done, DEPART, command)
+
+    def _write(self, command: Command, volume: Volume, pages: range, done: int) -> None:
+        pool = volume.pool
+        new = [page for page in pages if page not in volume.pages]
+        if pool.allocated + len(new) > pool.capacity_pages:
+            pool.failures += 1
+            self._fail(command, Sense.SPACE_ALLOCATION_FAILED, done)
+            return
+        for page in new:
+            volume.pages[page] = pool.next_page
+            pool.next_page += 1
+            pool.allocated += 1
+        if command.itl.port.controller.spec.write_back:
+            self._at(done, DEPART, command)
+        else:
+            self._go_to_media(command, volume.pages[pages[0]], done)
+
+    def _read(self, command: Command, volume: Volume, pages: range, done: int) -> None:
+        mapped = [page for page in pages if page in volume.pages]
+        if not mapped:
+            self._at(done, TX, command)  # zeros: neither cache nor media know of them
+            return
+        if self._words(command)[0] < command.itl.port.controller.hit_threshold:
+            self._at(done, TX, command)
+        else:
+            self._go_to_media(command, volume.pages[mapped[0]], done)
+
+    def _go_to_media(self, command: Command, pool_page: int, done: int) -> None:
+        command.disk = pool_page % command.itl.volume.pool.spec.disk_count
+        self._at(done, MEDIA, command)
+
+    def _words(self, command: Command) -> tuple[int, int, int, int]:
+        return draws.words(self._seed, draws.MEDIA, command.ident, command.attempt)
+
+    def _media(self, command: Command) -> None:
+        pool = command.itl.volume.pool
+        service = pool.spec.media_ns
+        if pool.spec.media_distribution is MediaDistribution.EXPONENTIAL:
+            service = draws.exponential_ns(service, self._words(command)[1])
+        free = max(self._agenda.now, pool.disk_free[command.disk]) + service
+        pool.disk_free[command.disk] = free
+        self._at(free, DEPART if command.op == Op.WRITE else TX, command)
+
+    def _tx(self, command: Command) -> None:
+        port = command.itl.port
+        start = max(self._agenda.now, port.tx_free)
+        command.first_data_ns = start - command.arrived
+        port.tx_free = start + port.transfer_ns(command.length)
+        self._at(port.tx_free, DEPART, command)
+
+    def _depart(self, command: Command) -> None:
+        port = command.itl.port
+        port.outstanding -= 1
+        command.itl.outstanding -= 1
+        if command.port_epoch == port.epoch:
+            self._answer(command, self._agenda.now)
+
+    def _answer(self, command: Command, departed: int) -> None:
+        self._send(
+            Completion(
+                time=departed + command.itl.port.spec.return_latency_ns,
+                ident=command.ident,
+                array_ns=departed - command.arrived,
+                first_data_ns=command.first_data_ns,
+                nexus=command.itl.index,
+                sense=command.sense,
+                attempt=command.attempt,
+                status=command.status,
+                kind=Kind.RESPONSE,
+            )
+        )

@@ -1,0 +1,200 @@
+"""One description, two stacks: the reference, and the project's models in one process.
+
+The models' completions are tapped where the hypervisor hears them, so that a test can show the
+first record that differs and not only that the digests do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smokestack.array.model import ArrayModel
+from smokestack.engine.blockdevice import Attachment, BlockDevice, IoBatch, Nexus, PeerLost, Reply
+from smokestack.hypervisor.model import HypervisorModel
+from smokestack.multipath.model import MultipathModel
+from tests.reference.config import (
+    ArrayConfig,
+    ArrayLost,
+    Change,
+    DeviceUpdated,
+    ExportCreated,
+    ExportDeleted,
+    JobStarted,
+    JobStopped,
+    PathEnabled,
+    PoolCapacity,
+    PortEnabled,
+    PortQueueLimit,
+    Rescanned,
+    StackConfig,
+    VolumeCapacity,
+)
+from tests.reference.digest import Completion
+from tests.reference.world import World
+
+
+def build_reference(stack: StackConfig) -> World:
+    """Returns the reference of a stack, at time 0."""
+    return World(stack)
+
+
+class Link:
+    """A BlockDevice that passes everything on, notes what comes back, and can break."""
+
+    def __init__(self, device: BlockDevice) -> None:
+        self.device = device
+        self.completions: list[Completion] = []
+        self.broken = False
+
+    @property
+    def name(self) -> str:
+        """The device's name."""
+        return self.device.name
+
+    @property
+    def lookahead_ns(self) -> int:
+        """The device's lookahead."""
+        return self.device.lookahead_ns
+
+    def attach(self, attachment: Attachment) -> None:
+        """Takes the device."""
+        self.device.attach(attachment)
+
+    def detach(self) -> None:
+        """Gives the device back, if it is still there."""
+        if not self.broken:
+            self.device.detach()
+
+    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
+        """Asks the device."""
+        return self.device.report_luns(initiators)
+
+    def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
+        """Runs one window of the device, unless the link is broken."""
+        if self.broken:
+            raise PeerLost(f"{self.name} is gone")
+        reply = self.device.exchange(until_ns, submissions)
+        self.completions += Completion.unpack_all(reply.records[: reply.count].tobytes())
+        return reply
+
+
+@dataclass
+class Models:
+    """The project's stack; it runs to a time, changes on the way included."""
+
+    hypervisor: HypervisorModel
+    multipath: MultipathModel
+    arrays: dict[str, ArrayModel]
+    links: dict[str, Link]  # to the arrays
+    top: Link  # to multipath
+    changes: list[Change]  # still to come, by time
+
+    def run(self, until_ns: int) -> None:
+        """Lets happen all that happens before a time."""
+        while self.changes and self.changes[0].at_ns < until_ns:
+            change = self.changes.pop(0)
+            self.hypervisor.advance(change.at_ns)
+            self.apply(change)
+        self.hypervisor.advance(until_ns)
+
+    def run_until_idle(self, limit_ns: int) -> None:
+        """Lets happen all there is, up to a limit."""
+        if self.changes:
+            self.run(self.changes[-1].at_ns + 1)
+        self.hypervisor.advance_until_idle(limit_ns)
+
+    @property
+    def completions(self) -> list[Completion]:
+        """What guests have heard, in order; a reply may run ahead of the hypervisor's time."""
+        now = self.hypervisor.now_ns
+        return [record for record in self.top.completions if record.time < now]
+
+    def digest(self) -> str:
+        """Returns the hypervisor's digest."""
+        return self.hypervisor.digest()
+
+    def apply(self, change: Change) -> None:
+        """Makes a change now, through the models' management calls."""
+        match change:
+            case Rescanned():
+                self.multipath.rescan(change.host_id)
+            case DeviceUpdated():
+                self.multipath.update_device(
+                    change.host_id,
+                    change.device,
+                    lun_queue_depth=change.lun_queue_depth,
+                    ios_per_path=change.ios_per_path,
+                    preferred_path=change.preferred_path,
+                )
+            case PathEnabled():
+                self.multipath.set_path_enabled(
+                    change.host_id, change.device, change.path, change.enabled
+                )
+            case JobStarted():
+                self.hypervisor.create_job(change.plan)
+            case JobStopped():
+                self.hypervisor.stop_job(change.host_id, change.vm_id, change.job_id)
+            case ArrayLost():
+                self.links[change.array_id].broken = True
+            case _:
+                self._apply_to_array(self.arrays[change.array_id], change)
+
+    @staticmethod
+    def _apply_to_array(array: ArrayModel, change: Change) -> None:
+        match change:
+            case PortEnabled():
+                array.set_port_enabled(change.port_id, change.enabled)
+            case PortQueueLimit():
+                array.set_port_queue_limit(change.port_id, change.queue_limit)
+            case PoolCapacity():
+                array.update_pool_capacity(change.pool_id, change.capacity_bytes)
+            case VolumeCapacity():
+                array.update_volume_capacity(change.volume_id, change.capacity_bytes)
+            case ExportCreated():
+                array.create_export(change.export)
+            case ExportDeleted():
+                array.delete_export(change.volume_id, change.host_id)
+
+
+def build_array(config: ArrayConfig) -> ArrayModel:
+    """Returns an array's model with its inventory."""
+    array = ArrayModel(config.array_id)
+    for controller in config.controllers:
+        array.create_controller(controller)
+    for port in config.ports:
+        array.create_port(port)
+    for pool in config.pools:
+        array.create_pool(pool)
+    for volume in config.volumes:
+        array.create_volume(volume)
+    for host in config.hosts:
+        array.create_host(host)
+    for export in config.exports:
+        array.create_export(export)
+    return array
+
+
+def build_models(stack: StackConfig) -> Models:
+    """Returns the project's models of a stack, joined in this process, at time 0."""
+    arrays = {config.array_id: build_array(config) for config in stack.arrays}
+    links = {array_id: Link(array) for array_id, array in arrays.items()}
+    multipath = MultipathModel(stack.multipath)
+    for array_id, link in links.items():
+        multipath.connect_array(array_id, link)
+    for mapped in stack.multipath_hosts:
+        multipath.create_host(mapped)
+        multipath.rescan(mapped.host_id)
+    hypervisor = HypervisorModel("hv1", stack.seed)
+    top = Link(multipath)
+    hypervisor.connect(top)
+    for host in stack.hosts:
+        hypervisor.create_host(host)
+    for vm in stack.vms:
+        hypervisor.create_vm(vm)
+    for disk in stack.disks:
+        hypervisor.create_disk(disk)
+    for plan in stack.jobs:
+        hypervisor.create_job(plan)
+    changes = sorted(stack.changes, key=lambda change: change.at_ns)
+    return Models(hypervisor, multipath, arrays, links, top, changes)

@@ -1,0 +1,172 @@
+"""One description of a stack that both the reference and the real stack are built from.
+
+It is made of the project's own specs, in creation order, and of changes at virtual times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smokestack.array.specs import (
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    PoolSpec,
+    PortSpec,
+    VolumeSpec,
+)
+from smokestack.engine.jobplan import JobPlan
+from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
+from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec
+
+
+@dataclass(frozen=True)
+class ArrayConfig:
+    """An array; everything is created in the order of the fields, and of their entries."""
+
+    array_id: str
+    controllers: tuple[ControllerSpec, ...]
+    ports: tuple[PortSpec, ...]
+    pools: tuple[PoolSpec, ...]
+    volumes: tuple[VolumeSpec, ...]
+    hosts: tuple[ArrayHostSpec, ...]
+    exports: tuple[ExportSpec, ...]
+
+
+@dataclass(frozen=True)
+class PortEnabled:
+    """A port's link goes down or comes up."""
+
+    at_ns: int
+    array_id: str
+    port_id: str
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class PortQueueLimit:
+    """A port takes more or fewer commands from now on."""
+
+    at_ns: int
+    array_id: str
+    port_id: str
+    queue_limit: int
+
+
+@dataclass(frozen=True)
+class PoolCapacity:
+    """A pool grows, or shrinks to no less than is allocated."""
+
+    at_ns: int
+    array_id: str
+    pool_id: str
+    capacity_bytes: int
+
+
+@dataclass(frozen=True)
+class VolumeCapacity:
+    """A volume grows."""
+
+    at_ns: int
+    array_id: str
+    volume_id: str
+    capacity_bytes: int
+
+
+@dataclass(frozen=True)
+class ExportCreated:
+    """A volume is shown to a host, which sees it after a rescan."""
+
+    at_ns: int
+    array_id: str
+    export: ExportSpec
+
+
+@dataclass(frozen=True)
+class ExportDeleted:
+    """A volume is hidden from a host."""
+
+    at_ns: int
+    array_id: str
+    volume_id: str
+    host_id: str
+
+
+@dataclass(frozen=True)
+class ArrayLost:
+    """An array's process dies."""
+
+    at_ns: int
+    array_id: str
+
+
+@dataclass(frozen=True)
+class Rescanned:
+    """A host asks its arrays what they show it."""
+
+    at_ns: int
+    host_id: str
+
+
+@dataclass(frozen=True)
+class DeviceUpdated:
+    """A device's queue or policy changes; None leaves a setting as it is."""
+
+    at_ns: int
+    host_id: str
+    device: str
+    lun_queue_depth: int | None = None
+    ios_per_path: int | None = None
+    preferred_path: str | None = None
+
+
+@dataclass(frozen=True)
+class PathEnabled:
+    """A path is taken out of use or back by hand."""
+
+    at_ns: int
+    host_id: str
+    device: str
+    path: str
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class JobStarted:
+    """A job is created; it issues from its start time on, or from now if that is past."""
+
+    at_ns: int
+    plan: JobPlan
+
+
+@dataclass(frozen=True)
+class JobStopped:
+    """A job issues nothing more."""
+
+    at_ns: int
+    host_id: str
+    vm_id: str
+    job_id: str
+
+
+ArrayChange = (
+    PortEnabled | PortQueueLimit | PoolCapacity | VolumeCapacity | ExportCreated | ExportDeleted
+)
+
+HostChange = ArrayLost | Rescanned | DeviceUpdated | PathEnabled | JobStarted | JobStopped
+Change = ArrayChange | HostChange
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """A whole stack; jobs are created in order, and slots numbered by that order."""
+
+    arrays: tuple[ArrayConfig, ...]
+    multipath_hosts: tuple[MultipathHostSpec, ...]  # rescanned in this order at time 0
+    hosts: tuple[HostSpec, ...]
+    vms: tuple[VmSpec, ...]
+    disks: tuple[DiskSpec, ...]
+    jobs: tuple[JobPlan, ...]
+    multipath: MultipathSpec = field(default_factory=MultipathSpec)
+    changes: tuple[Change, ...] = ()  # those of one time happen in the order given
+    seed: int = 1

@@ -1,0 +1,185 @@
+"""The hypervisor in plain Python: jobs that issue I/O from slots, and hear of its end.
+
+A closed loop's slot issues again after its completion; an open loop's arrivals take a free slot, or
+wait in the guest until one is free.  Each I/O pays the VM's brokering before it is submitted.
+"""
+
+from __future__ import annotations
+
+from smokestack.engine.jobplan import JobKind, JobPlan
+from smokestack.engine.records import BLOCK_BYTES, SLOT_SHIFT, Kind, Status
+from smokestack.hypervisor.specs import DiskSpec, VmSpec
+from tests.reference import draws
+from tests.reference.agenda import HYPERVISOR, Agenda
+from tests.reference.content import Content
+from tests.reference.digest import Completion
+from tests.reference.multipath import HostIo, Multipath
+
+# What happens at one time in a hypervisor, in order.
+COMPLETION, ISSUE, ARRIVAL = range(3)
+OPEN = (JobKind.RATE, JobKind.TRACE_OPEN)
+
+
+class Job:
+    """A running job: its slots are a range of the hypervisor's."""
+
+    def __init__(
+        self, plan: JobPlan, index: int, slot_base: int, broker_ns: int, start_ns: int
+    ) -> None:
+        self.plan = plan
+        self.index = index
+        self.slot_base = slot_base
+        self.broker_ns = broker_ns
+        self.start_ns = start_ns
+        self.stopped = False
+        self.issued = 0
+        self.arrivals = 0
+        self.arrival_ns = start_ns  # of the next one, before brokering
+        self.backlog = 0
+        # The top, at the end, is the lowest.
+        self.free = list(range(slot_base + plan.slots - 1, slot_base - 1, -1))
+        self.nexus = 0
+        self.first_byte = 0
+        self.content: Content
+
+    def is_over(self, count: int, time: int) -> bool:
+        """Whether an I/O with this number that would start at this time is not to be."""
+        plan = self.plan
+        return (
+            self.stopped
+            or 0 < plan.stop_ns <= time
+            or (plan.io_limit > 0 and count == plan.io_limit)
+            or (plan.trace is not None and count == len(plan.trace))
+        )
+
+
+class Hypervisor:
+    """All hosts and VMs of a stack, as far as they issue I/O."""
+
+    def __init__(self, agenda: Agenda, seed: int, multipath: Multipath) -> None:
+        self._agenda = agenda
+        self._seed = seed
+        self._multipath = multipath
+        self._vms: dict[tuple[str, str], VmSpec] = {}
+        self._disks: dict[tuple[str, str, str], tuple[int, int, int]] = {}
+        self._jobs: list[Job] = []
+        self._job_of_slot: list[Job] = []
+        self._outstanding: dict[int, int] = {}  # slot → id
+        self.completions: list[Completion] = []
+        multipath.complete = self._complete
+
+    def create_vm(self, spec: VmSpec) -> None:
+        """Adds a VM."""
+        self._vms[spec.host_id, spec.vm_id] = spec
+
+    def create_disk(self, spec: DiskSpec) -> None:
+        """Adds a virtual disk: (device, first byte, bytes)."""
+        device = self._multipath.devices[spec.host_id, spec.device]
+        size = spec.capacity_bytes or device.capacity_bytes - spec.device_offset_bytes
+        key = (spec.host_id, spec.vm_id, spec.disk_id)
+        self._disks[key] = (device.index, spec.device_offset_bytes, size)
+
+    def create_job(self, plan: JobPlan) -> None:
+        """Starts a job at its start time, or now if that is past."""
+        start = max(plan.start_ns, self._agenda.now)
+        broker = self._vms[plan.host_id, plan.vm_id].broker_ns
+        job = Job(plan, len(self._jobs), len(self._job_of_slot), broker, start)
+        job.nexus, job.first_byte, size = self._disks[plan.host_id, plan.vm_id, plan.disk_id]
+        job.content = Content(plan, self._seed, size)
+        self._jobs.append(job)
+        self._job_of_slot += [job] * plan.slots
+        if plan.kind in OPEN:
+            if plan.kind is JobKind.TRACE_OPEN:
+                job.arrival_ns = self._recorded_ns(job)
+            self._expect_arrival(job)
+        else:
+            for slot in range(job.slot_base, job.slot_base + plan.slots):
+                self._issue_at(start + broker, job, slot)
+
+    def stop_job(self, host_id: str, vm_id: str, job_id: str) -> None:
+        """Makes a job issue nothing more, but for what waits in the guest."""
+        for job in self._jobs:
+            if (job.plan.host_id, job.plan.vm_id, job.plan.job_id) == (host_id, vm_id, job_id):
+                job.stopped = True
+
+    # --- issuing ------------------------------------------------------------------------------
+
+    def _issue_at(self, time: int, job: Job, slot: int) -> None:
+        self._agenda.add((time, HYPERVISOR, ISSUE, slot, 0), self._issue, job, slot)
+
+    def _issue(self, job: Job, slot: int) -> None:
+        """A slot's turn: an open loop's has its I/O, a closed loop's may find the job over."""
+        started = self._agenda.now - job.broker_ns
+        if job.plan.kind in OPEN or not job.is_over(job.issued, started):
+            self._emit(job, slot)
+
+    def _emit(self, job: Job, slot: int) -> None:
+        ident = slot << SLOT_SHIFT | job.issued
+        op, offset, length = job.content.take(job.issued)
+        job.issued += 1
+        self._outstanding[slot] = ident
+        lba = (job.first_byte + offset) // BLOCK_BYTES
+        self._multipath.submit(HostIo(ident, lba, length, op, job.nexus))
+
+    def _expect_arrival(self, job: Job) -> None:
+        key = (job.arrival_ns + job.broker_ns, HYPERVISOR, ARRIVAL, job.index, 0)
+        self._agenda.add(key, self._arrive, job)
+
+    def _arrive(self, job: Job) -> None:
+        if job.is_over(job.arrivals, job.arrival_ns):
+            return
+        job.arrivals += 1
+        if job.free:
+            self._emit(job, job.free.pop())
+        else:
+            job.backlog += 1
+        job.arrival_ns = self._next_arrival_ns(job)
+        self._expect_arrival(job)
+
+    def _next_arrival_ns(self, job: Job) -> int:
+        plan = job.plan
+        if plan.kind is JobKind.TRACE_OPEN:
+            return self._recorded_ns(job)
+        if not plan.arrival_exponential:
+            return job.arrival_ns + plan.interval_ns
+        word = draws.words(self._seed, draws.ARRIVAL, job.arrivals - 1, plan.uid)[0]
+        return job.arrival_ns + draws.exponential_ns(plan.interval_ns, word)
+
+    @staticmethod
+    def _recorded_ns(job: Job) -> int:
+        """The next arrival of a trace; past its end the time does not matter."""
+        plan = job.plan
+        assert plan.trace is not None
+        if job.arrivals >= len(plan.trace):
+            return job.arrival_ns
+        recorded = int(plan.trace["time_ns"][job.arrivals])
+        return job.start_ns + recorded * plan.scale_num // plan.scale_den
+
+    # --- completions --------------------------------------------------------------------------
+
+    def _complete(self, record: Completion) -> None:
+        slot = record.ident >> SLOT_SHIFT
+        if self._outstanding.get(slot) != record.ident:
+            return
+        del self._outstanding[slot]
+        self.completions.append(record)
+        job = self._job_of_slot[slot]
+        now = self._agenda.now
+        if job.plan.kind not in OPEN:
+            self._issue_at(now + self._wait_ns(job, record) + job.broker_ns, job, slot)
+        elif job.backlog:
+            job.backlog -= 1
+            self._issue_at(now + job.broker_ns, job, slot)
+        else:
+            job.free.append(slot)
+
+    def _wait_ns(self, job: Job, record: Completion) -> int:
+        """A closed loop's pause before the slot's next I/O."""
+        plan = job.plan
+        if record.kind != Kind.RESPONSE or record.status != Status.GOOD:
+            return plan.error_backoff_ns
+        if not plan.think_exponential:
+            return plan.think_ns
+        sequence = record.ident & ((1 << SLOT_SHIFT) - 1)
+        word = draws.words(self._seed, draws.THINK, sequence, plan.uid)[0]
+        return draws.exponential_ns(plan.think_ns, word)

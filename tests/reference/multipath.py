@@ -1,0 +1,264 @@
+"""Multipath in plain Python: devices with a queue each, over paths that come and go.
+
+An I/O is queued, or in flight on a path, or waits to retry.  At most ``depth`` of a device's I/Os
+are in flight.  A refusal by a full port frees its place; the I/O comes back to the queue's head
+after a delay.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from smokestack.engine.records import EventCode, HostStatus, Kind, Status
+from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec
+from tests.reference import selectors
+from tests.reference.agenda import HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
+from tests.reference.array import Array
+from tests.reference.config import DeviceUpdated, PathEnabled
+from tests.reference.digest import Completion
+from tests.reference.stations import Command, Itl
+
+RETRY = 2  # after events (0) and responses (1) of the same time
+
+
+@dataclass(eq=False)
+class Path:
+    """One way of a host to a volume: an initiator and a port."""
+
+    name: str
+    array: Array
+    itl: Itl
+    up: bool
+    enabled: bool = True
+    in_flight: int = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether I/O may be sent on it."""
+        return self.up and self.enabled
+
+
+@dataclass(eq=False)
+class Device:
+    """A volume as a host sees it."""
+
+    index: int
+    capacity_bytes: int
+    paths: list[Path]
+    policy: selectors.Policy
+    depth: int
+    ios_per_path: int
+    preferred: Path
+    queue: deque[HostIo] = field(default_factory=deque)
+    active: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class HostIo:
+    """An I/O between guest and array; in flight while it has a path."""
+
+    ident: int
+    lba: int
+    length: int
+    op: int
+    nexus: int
+    attempt: int = 0
+    path: Path | None = None
+
+
+class Multipath:
+    """The multipath layer of every host."""
+
+    def __init__(self, agenda: Agenda, spec: MultipathSpec, arrays: Sequence[Array]) -> None:
+        self._agenda = agenda
+        self._spec = spec
+        self._arrays = arrays  # by name
+        self._hosts: dict[str, MultipathHostSpec] = {}
+        self._ios: dict[int, HostIo] = {}
+        self._paths: dict[tuple[Array, int], tuple[Device, Path]] = {}
+        self._by_index: list[Device] = []
+        self._lost: set[Array] = set()
+        self.devices: dict[tuple[str, str], Device] = {}
+        self.complete: Callable[[Completion], None]  # the hypervisor's, set when it stands
+        self.lookahead_ns = min(array.lookahead_ns for array in arrays)
+        for array in arrays:
+            array.listener = self
+
+    # --- what hosts see -----------------------------------------------------------------------
+
+    def create_host(self, spec: MultipathHostSpec) -> None:
+        """Adds a host and lets it scan."""
+        self._hosts[spec.host_id] = spec
+        self.rescan(spec.host_id)
+
+    def rescan(self, host_id: str) -> None:
+        """Finds a host's new volumes, by name, and lets go of those that are hidden now."""
+        spec = self._hosts[host_id]
+        found: dict[str, list[Path]] = {}
+        for array in self._arrays:
+            for itl in array.itls:
+                if itl.shown and itl.initiator in spec.initiators and array not in self._lost:
+                    name = f"{itl.initiator}.{itl.port.spec.port_id}"
+                    path = Path(name, array, itl, up=itl.port.enabled)
+                    found.setdefault(f"{array.array_id}.{itl.export.volume_id}", []).append(path)
+        for name, paths in sorted(found.items()):
+            device = self.devices.get((host_id, name))
+            if device is None:
+                self._add_device(spec, name, paths)
+            elif {path.itl for path in device.paths} != {path.itl for path in paths}:
+                raise NotImplementedError("paths of a known device do not change here")
+        gone = [key for key in self.devices if key[0] == host_id and key[1] not in found]
+        for key in gone:
+            if self.devices[key].paths[0].array not in self._lost:
+                self.devices.pop(key).paths.clear()
+
+    def _add_device(self, spec: MultipathHostSpec, name: str, paths: list[Path]) -> None:
+        paths.sort(key=lambda path: (path.itl.initiator, path.itl.port.spec.port_id))
+        device = Device(
+            index=len(self._by_index),
+            capacity_bytes=paths[0].itl.volume.capacity_bytes,
+            paths=paths,
+            policy=selectors.make(spec.selector, len(paths)),
+            depth=spec.lun_queue_depth,
+            ios_per_path=spec.ios_per_path,
+            preferred=paths[0],
+        )
+        self._by_index.append(device)
+        self.devices[spec.host_id, name] = device
+        for path in paths:
+            self._paths[path.array, path.itl.index] = device, path
+
+    def update_device(self, change: DeviceUpdated) -> None:
+        """Changes a device's queue or policy."""
+        device = self.devices[change.host_id, change.device]
+        if change.ios_per_path is not None:
+            device.ios_per_path = change.ios_per_path
+        if change.preferred_path is not None:
+            named = {path.name: path for path in device.paths}
+            device.preferred = named[change.preferred_path]
+        if change.lun_queue_depth is not None:
+            device.depth = change.lun_queue_depth
+            self._pump(device)
+
+    def set_path_enabled(self, change: PathEnabled) -> None:
+        """Takes a path out of use or back; what is in flight on it stays in flight."""
+        for path in self.devices[change.host_id, change.device].paths:
+            if path.name == change.path:
+                path.enabled = change.enabled
+
+    # --- I/O ----------------------------------------------------------------------------------
+
+    def submit(self, io: HostIo) -> None:
+        """Takes a guest's I/O, issued now."""
+        self._agenda.add((self._agenda.now, SUBMISSION, 0, io.ident, 0), self._submitted, io)
+
+    def _submitted(self, io: HostIo) -> None:
+        device = self._by_index[io.nexus]
+        self._ios[io.ident] = io
+        device.queue.append(io)
+        self._pump(device)
+
+    def _pump(self, device: Device) -> None:
+        """Sends from the queue's head while the device has places."""
+        while device.queue and device.active < device.depth:
+            io = device.queue.popleft()
+            path = self._select(device)
+            if path is None:
+                self._give_up(io)
+                continue
+            device.active += 1
+            path.in_flight += 1
+            io.path = path
+            path.array.submit(Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl))
+
+    def _select(self, device: Device) -> Path | None:
+        if not device.paths:
+            return None  # hidden from the host since
+        return device.policy.select(device.paths, device.preferred, device.ios_per_path)
+
+    def _give_up(self, io: HostIo) -> None:
+        """Answers an I/O that no path can carry; the guest hears after the lookahead."""
+        del self._ios[io.ident]
+        self._tell(
+            Completion(
+                time=self._agenda.now + self.lookahead_ns,
+                ident=io.ident,
+                array_ns=0,
+                first_data_ns=0,
+                nexus=io.nexus,
+                sense=0,
+                attempt=io.attempt,
+                status=HostStatus.NO_CONNECT,
+                kind=Kind.HOST,
+            )
+        )
+
+    def _tell(self, record: Completion) -> None:
+        key = (record.time, HYPERVISOR, 0, record.ident, record.attempt)
+        self._agenda.add(key, self.complete, record)
+
+    def hear(self, array: Array, record: Completion) -> None:
+        """Takes an array's answer or event that arrives now."""
+        if record.kind == Kind.EVENT:
+            self._event(array, record)
+            return
+        io = self._ios.get(record.ident)
+        if io is None or io.path is None or io.attempt != record.attempt:
+            return  # of an attempt that was given up
+        device = self._by_index[io.nexus]
+        self._land(device, io)
+        if record.status in (Status.TASK_SET_FULL, Status.BUSY):
+            io.attempt += 1
+            then = self._agenda.now + self._spec.qfull_retry_delay_ns
+            self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
+        else:
+            del self._ios[io.ident]
+            self._tell(record._replace(nexus=io.nexus))
+        self._pump(device)
+
+    def _land(self, device: Device, io: HostIo) -> None:
+        assert io.path is not None
+        device.active -= 1
+        io.path.in_flight -= 1
+        io.path = None
+
+    def _retry(self, io: HostIo) -> None:
+        device = self._by_index[io.nexus]
+        device.queue.appendleft(io)
+        self._pump(device)
+
+    # --- paths that go down and come back -----------------------------------------------------
+
+    def _event(self, array: Array, record: Completion) -> None:
+        device, path = self._paths.get((array, record.nexus), (None, None))
+        if device is None or path is None or array in self._lost:
+            return  # of a path that no host has found, or that will not come back
+        path.up = record.sense == EventCode.PATH_UP
+        if not path.up:
+            self._take_back(device, path)
+        self._pump(device)
+
+    def _take_back(self, device: Device, path: Path, but: frozenset[Any] = frozenset()) -> None:
+        """Puts what is in flight on a path back to the queue's head, lowest id first."""
+        for io in sorted(self._ios.values(), key=lambda io: io.ident, reverse=True):
+            if io.path is path and (io.ident, io.attempt) not in but:
+                io.attempt += 1
+                self._land(device, io)
+                device.queue.appendleft(io)
+
+    def lose(self, array: Array) -> None:
+        """Gives up an array whose process has died, but for what it has answered already."""
+        heard = self._agenda.lose(array, array.forward_ns, self.lookahead_ns)
+        records = [entry[-1][-1] for entry in heard]
+        answered = frozenset((record.ident, record.attempt) for record in records)
+        self._lost.add(array)
+        for device in self._by_index:
+            mine = [path for path in device.paths if path.array is array]
+            for path in mine:
+                path.up = False
+            for path in mine:
+                self._take_back(device, path, answered)
+                self._pump(device)

@@ -1,0 +1,100 @@
+"""What an array is made of in plain Python: ports, controllers, pools, volumes, ITLs, commands.
+
+Every station is first come, first served, and commits a departure when a command comes: it starts
+at the later of now and when the earliest server is free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smokestack.array.specs import ControllerSpec, ExportSpec, PoolSpec, PortSpec
+from smokestack.engine.records import Sense, Status
+
+
+class Port:
+    """A front-end port: its queue and its two directions."""
+
+    def __init__(self, spec: PortSpec, controller: Controller) -> None:
+        self.spec = spec
+        self.controller = controller
+        self.queue_limit = spec.queue_limit
+        self.ns_per_mib = (10**9 << 20) // spec.bandwidth_bytes_per_second
+        self.enabled = spec.enabled  # as managed; ``up`` follows when the change gets here
+        self.up = spec.enabled
+        self.epoch = 0
+        self.outstanding = 0
+        self.rx_free = 0
+        self.tx_free = 0
+
+    def transfer_ns(self, length: int) -> int:
+        """Returns the time that data of this length take on the wire."""
+        return (length * self.ns_per_mib) >> 20
+
+
+class Controller:
+    """A controller's cores."""
+
+    def __init__(self, spec: ControllerSpec) -> None:
+        self.spec = spec
+        self.free = [0] * spec.core_count
+        self.hit_threshold = min((1 << 64) - 1, int(spec.read_hit_ratio * (1 << 64)))
+
+    def serve(self, now: int, service_ns: int) -> int:
+        """Returns when the core that is free first, the lowest of equals, is done."""
+        core = self.free.index(min(self.free))
+        self.free[core] = max(now, self.free[core]) + service_ns
+        return self.free[core]
+
+
+class Pool:
+    """A thin pool's pages and disks."""
+
+    def __init__(self, spec: PoolSpec) -> None:
+        self.spec = spec
+        self.capacity_pages = spec.capacity_bytes // spec.page_bytes
+        self.allocated = 0
+        self.next_page = 0
+        self.failures = 0
+        self.disk_free = [0] * spec.disk_count
+
+
+@dataclass(eq=False)
+class Volume:
+    """A thin volume and its page map: page of the volume → page of the pool."""
+
+    pool: Pool
+    capacity_bytes: int
+    pages: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Itl:
+    """An initiator, a port and a logical unit."""
+
+    index: int
+    export: ExportSpec
+    volume: Volume
+    initiator: str
+    port: Port
+    shown: bool = True  # as managed; ``valid`` follows when the change gets here
+    valid: bool = True
+    outstanding: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Command:
+    """A command in the array."""
+
+    ident: int
+    attempt: int
+    lba: int
+    length: int
+    op: int
+    itl: Itl
+    arrived: int = 0
+    port_epoch: int = 0
+    first_data_ns: int = 0
+    status: int = Status.GOOD
+    sense: int = Sense.NONE
+    disk: int = 0  # of the pool, when it goes to the media
