@@ -61,7 +61,7 @@ class Requests:
         """Makes a change at a border and returns its answer; a retry gets the first one's."""
         with self._border.change():
             if not request.request_id:
-                return self._refusing_in_its_terms(call)
+                return self.refusing(call)
             return self._once(request, call)
 
     def _once(self, request: Mutation, call: Callable[[], _T]) -> _T:
@@ -78,13 +78,14 @@ class Requests:
             self._answers.move_to_end(request_id)
             first: _T = answer
             return first
-        made = self._refusing_in_its_terms(call)
+        made = self.refusing(call)
         self._answers[request_id] = (content, made)
         if len(self._answers) > REMEMBERED_MAX:
             self._answers.popitem(last=False)
         return made
 
-    def _refusing_in_its_terms(self, call: Callable[[], _T]) -> _T:
+    def refusing(self, call: Callable[[], _T]) -> _T:
+        """Makes a call and returns its answer; a refusal is told in the request's terms."""
         try:
             return call()
         except Refused as refused:

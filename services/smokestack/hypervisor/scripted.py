@@ -1,0 +1,128 @@
+"""Scripted I/O: single I/Os that a script submits while time advances.
+
+One such I/O is a job of one I/O, entered as a change at a border, so it draws and counts like any
+other.  It is not listed among the VM's jobs.  A script cannot wait for a clock that stands still:
+it is refused, never left hanging.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smokestack.engine.checks import in_range, multiple_of
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument
+from smokestack.engine.jobplan import JobKind, JobPlan
+from smokestack.engine.records import BLOCK_BYTES, Kind, Op
+from smokestack.engine.streams import job_uid
+
+from .model import HypervisorModel
+
+LENGTH_BYTES_MAX = 16 << 20
+_CERTAIN = 1 << 32  # the last threshold of a plan's block-size table
+
+
+@dataclass(frozen=True)
+class IoOutcome:
+    """How an I/O ended; ``status`` is to be read by ``kind``, as in a completion record."""
+
+    kind: int
+    status: int
+    sense: int
+    issue_ns: int
+    latency_ns: int
+
+
+class ScriptedIos:
+    """The scripted I/Os of one hypervisor; every method is called at a border."""
+
+    def __init__(self, model: HypervisorModel) -> None:
+        self._model = model
+        self._submitted = 0
+        self._unseen: list[tuple[str, str, str]] = []  # completed, or to be, with nobody waiting
+
+    def submit(
+        self, disk: tuple[str, str, str], op: Op, offset_bytes: int, length_bytes: int
+    ) -> tuple[str, str, str]:
+        """Submits one I/O at the border's time; returns the key to ask for its outcome."""
+        self._check(disk, offset_bytes, length_bytes)
+        host_id, vm_id, disk_id = disk
+        self._submitted += 1
+        job_id = f"~{self._submitted}"  # no identifier, so no job of the user's
+        plan = JobPlan(
+            host_id=host_id,
+            vm_id=vm_id,
+            disk_id=disk_id,
+            job_id=job_id,
+            kind=JobKind.CLOSED,
+            uid=job_uid(f"hosts/{host_id}/vms/{vm_id}/jobs/{job_id}"),
+            slots=1,
+            io_limit=1,
+            error_backoff_ns=0,
+            read_always=op is Op.READ,
+            region_offset_bytes=offset_bytes,
+            region_bytes=length_bytes,
+            block_sizes=((length_bytes, _CERTAIN),),
+        )
+        self._model.create_job(plan)
+        return host_id, vm_id, job_id
+
+    def _check(self, disk: tuple[str, str, str], offset_bytes: int, length_bytes: int) -> None:
+        capacity_bytes = self._model.disk(*disk).capacity_bytes
+        if offset_bytes:
+            multiple_of("offset_bytes", offset_bytes, BLOCK_BYTES)
+        multiple_of("length_bytes", length_bytes, BLOCK_BYTES)
+        in_range("length_bytes", length_bytes, BLOCK_BYTES, LENGTH_BYTES_MAX)
+        if offset_bytes + length_bytes > capacity_bytes:
+            raise InvalidArgument.at(
+                "offset_bytes",
+                f"{offset_bytes} + {length_bytes} lies behind the disk's end at {capacity_bytes}",
+            )
+        if not self._model.advancing:
+            raise self._stands_still("it would never complete; submit it while an Advance runs")
+
+    def outcome(self, key: tuple[str, str, str]) -> IoOutcome | None:
+        """Returns how an I/O ended, or None while it has not; refuses to wait for no one."""
+        job = self._model.job(*key)
+        row = self._model.state["job"][job.index]
+        if not row["completed"]:
+            if not self._model.advancing:
+                self._unseen.append(key)
+                raise self._stands_still("it has not completed; the next Advance completes it")
+            return None
+        # A closed loop's slot holds when it would issue again: at its completion, plus brokering.
+        again_ns = int(self._model.state["slot"][int(row["slot_base"])]["time"])
+        issue_ns = int(row["base_ns"])
+        ended = int(row["last_status"])
+        outcome = IoOutcome(
+            kind=ended >> 8,
+            status=ended & 0xFF,
+            sense=int(row["last_sense"]),
+            issue_ns=issue_ns,
+            latency_ns=again_ns - int(row["broker_ns"]) - issue_ns,
+        )
+        self._remove(key)
+        return outcome
+
+    def collect(self) -> None:
+        """Forgets I/Os that have completed with nobody waiting, so that disks can be deleted."""
+        jobs = self._model.jobs
+        done = [k for k in self._unseen if self._model.state["job"][jobs[k].index]["completed"]]
+        for key in done:
+            self._unseen.remove(key)
+            self._remove(key)
+
+    def _remove(self, key: tuple[str, str, str]) -> None:
+        self._model.stop_job(*key)
+        self._model.delete_job(*key)
+
+    def _stands_still(self, therefore: str) -> FailedPrecondition:
+        return FailedPrecondition(
+            f"time of {self._model.name} stands still at {self._model.now_ns} ns: {therefore}",
+            reason="CLOCK_STOPPED",
+            resource=self._model.name,
+        )
+
+
+def succeeded(outcome: IoOutcome) -> bool:
+    """Returns whether an I/O did what it was to do."""
+    return outcome.kind == Kind.RESPONSE and outcome.status == 0

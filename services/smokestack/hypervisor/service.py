@@ -1,0 +1,389 @@
+"""The hypervisor's wire: requests become specs and model calls, what stands becomes messages.
+
+Names, pages and retries are handled here; what a value may be is the model's to say, and what a job
+or a trace means is the workload room's, which the composition root hands in.  Handlers need no
+context, so that a scenario is built by calling them as plain functions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from typing import Any, Protocol, TypeVar
+
+from google.protobuf import empty_pb2
+from numpy.typing import NDArray
+
+from smokestack.engine.checks import identifier
+from smokestack.engine.clock import sleep_ns
+from smokestack.engine.errors import (
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+)
+from smokestack.engine.jobplan import JobPlan
+from smokestack.engine.messages import given
+from smokestack.engine.names import NameForm
+from smokestack.engine.paging import page
+from smokestack.engine.records import Kind, Op
+from smokestack.engine.requests import Border, Requests
+from smokestack.v1 import hypervisor_pb2 as pb
+from smokestack.v1 import hypervisor_pb2_grpc, types_pb2
+
+from .jobs import JobStatus
+from .model import HypervisorModel
+from .scripted import IoOutcome, ScriptedIos, succeeded
+from .specs import DiskSpec, HostSpec, VmSpec
+
+HOST = NameForm("hosts/h1")
+VM = NameForm("hosts/h1/vms/v1")
+DISK = NameForm("hosts/h1/vms/v1/disks/d0")
+JOB = NameForm("hosts/h1/vms/v1/jobs/j0")
+TRACE = NameForm("traces/t1")
+DEVICE = NameForm("multipaths/m1/hosts/h1/devices/a1.v1")
+
+TRACE_BYTES_MAX = 1 << 30
+_POLL_NS = 1_000_000  # how often a waiting SubmitIo looks, in wall time
+_FIELDS = {"trace.format": "description.format", "trace": "data"}
+_OPERATIONS = {pb.IO_OPERATION_READ: Op.READ, pb.IO_OPERATION_WRITE: Op.WRITE}
+_T = TypeVar("_T")
+
+
+class Workload(Protocol):
+    """What jobs and traces mean."""
+
+    def parse_trace(
+        self, data: bytes, description: pb.UploadTraceDescription
+    ) -> tuple[NDArray[Any], pb.Trace]:
+        """Returns a file's commands and what they are in all, or refuses the file."""
+
+    def compile_job(
+        self, name: str, job: pb.Job, records: NDArray[Any] | None
+    ) -> tuple[JobPlan, pb.Job]:
+        """Returns a job's plan and its description with all defaults, or refuses it."""
+
+
+class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
+    """Serves one hypervisor."""
+
+    def __init__(self, model: HypervisorModel, border: Border, workload: Workload) -> None:
+        self._model = model
+        self._requests = Requests(border, _FIELDS)
+        self._workload = workload
+        self._ios = ScriptedIos(model)
+        self._jobs: dict[tuple[str, ...], pb.Job] = {}  # as described, defaults filled in
+        self._traces: dict[str, tuple[NDArray[Any], pb.Trace]] = {}
+
+    # --- hosts ------------------------------------------------------------------------------
+
+    def CreateHost(self, request: pb.CreateHostRequest, context: Any = None) -> pb.Host:
+        def create() -> pb.Host:
+            self._model.create_host(HostSpec(request.host_id))
+            return self._host(request.host_id)
+
+        return self._requests.change(request, create)
+
+    def GetHost(self, request: pb.GetHostRequest, context: Any = None) -> pb.Host:
+        return self._get(HOST, request.name, self._host)
+
+    def ListHosts(self, request: pb.ListHostsRequest, context: Any = None) -> pb.ListHostsResponse:
+        with self._requests.read():
+            found, token = page(self._model.hosts, request.page_size, request.page_token, "hosts")
+            return pb.ListHostsResponse(hosts=map(self._host, found), next_page_token=token)
+
+    def DeleteHost(self, request: pb.DeleteHostRequest, context: Any = None) -> empty_pb2.Empty:
+        return self._delete(HOST, request, self._model.delete_host)
+
+    def _host(self, host_id: str) -> pb.Host:
+        return pb.Host(name=HOST.format(self._model.host(host_id).host_id))
+
+    # --- VMs --------------------------------------------------------------------------------
+
+    def CreateVm(self, request: pb.CreateVmRequest, context: Any = None) -> pb.Vm:
+        (host_id,) = HOST.parse(request.parent, "parent")
+
+        def create() -> pb.Vm:
+            self._model.create_vm(VmSpec(host_id, request.vm_id, **given(request.vm, VmSpec)))
+            return self._vm(host_id, request.vm_id)
+
+        return self._requests.change(request, create)
+
+    def GetVm(self, request: pb.GetVmRequest, context: Any = None) -> pb.Vm:
+        return self._get(VM, request.name, self._vm)
+
+    def ListVms(self, request: pb.ListVmsRequest, context: Any = None) -> pb.ListVmsResponse:
+        (host_id,) = HOST.parse(request.parent, "parent")
+        with self._requests.read():
+            self._model.host(host_id)
+            vms = [vm for host, vm in self._model.vms if host == host_id]
+            found, token = page(vms, request.page_size, request.page_token, request.parent)
+            return pb.ListVmsResponse(
+                vms=[self._vm(host_id, vm_id) for vm_id in found], next_page_token=token
+            )
+
+    def DeleteVm(self, request: pb.DeleteVmRequest, context: Any = None) -> empty_pb2.Empty:
+        return self._delete(VM, request, self._model.delete_vm)
+
+    def _vm(self, host_id: str, vm_id: str) -> pb.Vm:
+        spec = self._model.vm(host_id, vm_id).spec
+        return pb.Vm(name=VM.format(host_id, vm_id), broker_ns=spec.broker_ns)
+
+    # --- disks ------------------------------------------------------------------------------
+
+    def CreateDisk(self, request: pb.CreateDiskRequest, context: Any = None) -> pb.Disk:
+        host_id, vm_id = VM.parse(request.parent, "parent")
+        fields = given(request.disk, DiskSpec) | {"device": self._device(host_id, request.disk)}
+
+        def create() -> pb.Disk:
+            self._model.create_disk(DiskSpec(host_id, vm_id, request.disk_id, **fields))
+            return self._disk(host_id, vm_id, request.disk_id)
+
+        return self._requests.change(request, create)
+
+    def _device(self, host_id: str, disk: pb.Disk) -> str:
+        """Returns the device's name on its host; refuses one of another host."""
+        multipath_id, owner, device = DEVICE.parse(disk.device, "disk.device")
+        here = f"{self._model.device_name}/hosts/{host_id}"
+        if f"multipaths/{multipath_id}/hosts/{owner}" != here:
+            raise InvalidArgument.at(
+                "disk.device", f"{disk.device!r} is not within the VM's reach: use {here}/devices/…"
+            )
+        return device
+
+    def GetDisk(self, request: pb.GetDiskRequest, context: Any = None) -> pb.Disk:
+        return self._get(DISK, request.name, self._disk)
+
+    def ListDisks(self, request: pb.ListDisksRequest, context: Any = None) -> pb.ListDisksResponse:
+        host_id, vm_id = VM.parse(request.parent, "parent")
+        with self._requests.read():
+            self._model.vm(host_id, vm_id)
+            disks = [d for host, vm, d in self._model.disks if (host, vm) == (host_id, vm_id)]
+            found, token = page(disks, request.page_size, request.page_token, request.parent)
+            return pb.ListDisksResponse(
+                disks=[self._disk(host_id, vm_id, disk_id) for disk_id in found],
+                next_page_token=token,
+            )
+
+    def DeleteDisk(self, request: pb.DeleteDiskRequest, context: Any = None) -> empty_pb2.Empty:
+        def delete(*disk: str) -> None:
+            self._ios.collect()
+            self._model.delete_disk(*disk)
+
+        return self._delete(DISK, request, delete)
+
+    def _disk(self, host_id: str, vm_id: str, disk_id: str) -> pb.Disk:
+        disk = self._model.disk(host_id, vm_id, disk_id)
+        return pb.Disk(
+            name=DISK.format(host_id, vm_id, disk_id),
+            device=f"{self._model.device_name}/hosts/{host_id}/devices/{disk.spec.device}",
+            capacity_bytes=disk.capacity_bytes,
+            device_offset_bytes=disk.spec.device_offset_bytes,
+        )
+
+    # --- jobs -------------------------------------------------------------------------------
+
+    def CreateJob(self, request: pb.CreateJobRequest, context: Any = None) -> pb.Job:
+        host_id, vm_id = VM.parse(request.parent, "parent")
+        key = (host_id, vm_id, request.job_id)
+
+        def create() -> pb.Job:
+            identifier("job.job_id", request.job_id)
+            job = request.job
+            *owner, _ = DISK.parse(job.disk, "job.disk")
+            if tuple(owner) != (host_id, vm_id):
+                raise InvalidArgument.at("job.disk", f"{job.disk!r} belongs to another VM")
+            records = None
+            if job.trace:
+                records = self._trace(*TRACE.parse(job.trace, "job.trace"))[0]
+            plan, described = self._workload.compile_job(JOB.format(*key), job, records)
+            self._model.create_job(plan)
+            self._jobs[key] = described
+            return self._job(*key)
+
+        return self._requests.change(request, create)
+
+    def GetJob(self, request: pb.GetJobRequest, context: Any = None) -> pb.Job:
+        return self._get(JOB, request.name, self._job)
+
+    def ListJobs(self, request: pb.ListJobsRequest, context: Any = None) -> pb.ListJobsResponse:
+        host_id, vm_id = VM.parse(request.parent, "parent")
+        with self._requests.read():
+            self._model.vm(host_id, vm_id)
+            jobs = [j for host, vm, j in self._jobs if (host, vm) == (host_id, vm_id)]
+            found, token = page(jobs, request.page_size, request.page_token, request.parent)
+            return pb.ListJobsResponse(
+                jobs=[self._job(host_id, vm_id, job_id) for job_id in found],
+                next_page_token=token,
+            )
+
+    def StopJob(self, request: pb.StopJobRequest, context: Any = None) -> pb.Job:
+        host_id, vm_id, job_id = JOB.parse(request.name)
+
+        def stop() -> pb.Job:
+            self._model.stop_job(host_id, vm_id, job_id)
+            return self._job(host_id, vm_id, job_id)
+
+        return self._requests.change(request, stop)
+
+    def DeleteJob(self, request: pb.DeleteJobRequest, context: Any = None) -> empty_pb2.Empty:
+        def delete(*key: str) -> None:
+            self._model.delete_job(*key)
+            del self._jobs[key]
+
+        return self._delete(JOB, request, delete)
+
+    def _job(self, host_id: str, vm_id: str, job_id: str) -> pb.Job:
+        status = JobStatus.of(self._model.state, self._model.job(host_id, vm_id, job_id))
+        job = pb.Job()
+        job.CopyFrom(self._jobs[host_id, vm_id, job_id])
+        job.MergeFrom(pb.Job(**asdict(status)))
+        return job
+
+    # --- traces -----------------------------------------------------------------------------
+
+    def UploadTrace(
+        self, request_iterator: Iterator[pb.UploadTraceRequest], context: Any = None
+    ) -> pb.Trace:
+        upload = _Upload(request_iterator)
+        identifier("description.trace_id", upload.trace_id)
+        # Before the border is taken, for a large file is long to parse.
+        records, trace = self._requests.refusing(
+            lambda: self._workload.parse_trace(upload.data, upload.description)
+        )
+        trace.name = TRACE.format(upload.trace_id)
+
+        def create() -> pb.Trace:
+            if upload.trace_id in self._traces:
+                raise AlreadyExists.of(trace.name)
+            self._traces[upload.trace_id] = records, trace
+            return trace
+
+        return self._requests.change(upload, create)
+
+    def GetTrace(self, request: pb.GetTraceRequest, context: Any = None) -> pb.Trace:
+        return self._get(TRACE, request.name, lambda trace_id: self._trace(trace_id)[1])
+
+    def ListTraces(
+        self, request: pb.ListTracesRequest, context: Any = None
+    ) -> pb.ListTracesResponse:
+        with self._requests.read():
+            found, token = page(self._traces, request.page_size, request.page_token, "traces")
+            return pb.ListTracesResponse(
+                traces=[self._traces[trace_id][1] for trace_id in found], next_page_token=token
+            )
+
+    def DeleteTrace(self, request: pb.DeleteTraceRequest, context: Any = None) -> empty_pb2.Empty:
+        def delete(trace_id: str) -> None:
+            self._trace(trace_id)
+            name = TRACE.format(trace_id)
+            users = sorted(job.name for job in self._jobs.values() if job.trace == name)
+            if users:
+                raise FailedPrecondition(
+                    f"{name} is replayed by {', '.join(users[:3])}: delete those first",
+                    reason="IN_USE",
+                )
+            del self._traces[trace_id]
+
+        return self._delete(TRACE, request, delete)
+
+    def _trace(self, trace_id: str) -> tuple[NDArray[Any], pb.Trace]:
+        if trace_id not in self._traces:
+            raise NotFound.of(TRACE.format(trace_id))
+        return self._traces[trace_id]
+
+    # --- I/O --------------------------------------------------------------------------------
+
+    def SubmitIo(self, request: pb.SubmitIoRequest, context: Any = None) -> pb.SubmitIoResponse:
+        host_id, vm_id, disk_id = DISK.parse(request.disk, "disk")
+        if request.operation not in _OPERATIONS:
+            raise InvalidArgument.at("operation", f"{request.operation} is none of READ, WRITE")
+        with self._requests.read():
+            key = self._ios.submit(
+                (host_id, vm_id, disk_id),
+                _OPERATIONS[request.operation],
+                request.offset_bytes,
+                request.length_bytes,
+            )
+        while True:
+            with self._requests.read():
+                outcome = self._ios.outcome(key)
+            if outcome is not None:
+                return _io_response(outcome)
+            sleep_ns(_POLL_NS)
+
+    def GetStatistics(self, request: pb.GetStatisticsRequest, context: Any = None) -> pb.Statistics:
+        with self._requests.read():
+            rows = [self._disk_statistics(*key) for key in sorted(self._model.disks)]
+            total = asdict(self._model.statistics())
+        latency = types_pb2.LatencySummary(**total.pop("latency"))
+        return pb.Statistics(latency=latency, disks=rows, **total)
+
+    def _disk_statistics(self, host_id: str, vm_id: str, disk_id: str) -> pb.DiskStatistics:
+        found = asdict(self._model.disk_statistics(host_id, vm_id, disk_id))
+        latency = types_pb2.LatencySummary(**found.pop("latency"))
+        return pb.DiskStatistics(
+            disk=DISK.format(host_id, vm_id, disk_id),
+            io_count=found["read_count"] + found["write_count"] + found["error_count"],
+            latency=latency,
+            **found,
+        )
+
+    # --- what all of them share -------------------------------------------------------------
+
+    def _get(self, form: NameForm, name: str, one: Callable[..., _T]) -> _T:
+        key = form.parse(name)
+        with self._requests.read():
+            return one(*key)
+
+    def _delete(self, form: NameForm, request: Any, delete: Callable[..., None]) -> empty_pb2.Empty:
+        key = form.parse(request.name)
+
+        def change() -> empty_pb2.Empty:
+            delete(*key)
+            return empty_pb2.Empty()
+
+        return self._requests.change(request, change)
+
+
+class _Upload:
+    """A whole upload: the description, then the file; a request like any other."""
+
+    def __init__(self, parts: Iterable[pb.UploadTraceRequest]) -> None:
+        parts = iter(parts)
+        first = next(parts, pb.UploadTraceRequest())
+        if first.WhichOneof("part") != "description":
+            raise InvalidArgument.at("description", "is missing: send it in the first message")
+        self.description = first.description
+        self.trace_id = first.description.trace_id
+        self.request_id = first.description.request_id
+        data = bytearray()
+        for part in parts:
+            if part.WhichOneof("part") != "data":
+                raise InvalidArgument.at("data", "is missing: all messages but the first carry it")
+            data += part.data
+            if len(data) > TRACE_BYTES_MAX:
+                raise ResourceExhausted(
+                    f"the trace has more than {TRACE_BYTES_MAX} bytes: cut it",
+                    reason="TRACE_TOO_LARGE",
+                )
+        self.data = bytes(data)
+
+    def SerializeToString(self, *, deterministic: bool = True) -> bytes:
+        """Returns what tells this upload from another."""
+        description = self.description.SerializeToString(deterministic=deterministic)
+        return description + hashlib.sha256(self.data).digest()
+
+
+def _io_response(outcome: IoOutcome) -> pb.SubmitIoResponse:
+    answered = outcome.kind == Kind.RESPONSE
+    return pb.SubmitIoResponse(
+        succeeded=succeeded(outcome),
+        scsi_status=outcome.status if answered else 0,
+        sense=outcome.sense,
+        no_connect=not answered,
+        issue_ns=outcome.issue_ns,
+        latency_ns=outcome.latency_ns,
+    )
