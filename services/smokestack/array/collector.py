@@ -1,0 +1,287 @@
+"""An array's metrics, read from its tables at a scrape; the I/O path touches none.
+
+A nexus is labelled {array, initiator, target, lun}: `target` is a port of the array, and `lun` the
+logical unit's name ("a1.v1"), the same in every service's metrics, so that they join on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smokestack.engine.border import BorderLock
+from smokestack.engine.exposition import Family, Level, Samples, octaves, virtual_time
+
+from .model import ArrayModel
+from .specs import PoolSpec, PortSpec, VolumeSpec
+
+_STATE: Final = Family(
+    "smokestack_port_oper_state", "gauge", "State of the port's link: 1 for the one that it is in."
+)
+_SPEED: Final = Family(
+    "smokestack_port_speed_bytes_per_second", "gauge", "Bandwidth of the port, each way."
+)
+_INITIATORS: Final = Family(
+    "smokestack_initiators_per_target_port",
+    "gauge",
+    "Initiators that see a logical unit through the port (fan-in).",
+)
+_ACTIVE_ITLS: Final = Family(
+    "smokestack_active_itls", "gauge", "Nexuses of the port with a command outstanding."
+)
+# By column of the port table.
+_PORT: Final = {
+    "rx_bytes": Family(
+        "smokestack_port_rx_bytes_total", "counter", "Data of writes that the port has received."
+    ),
+    "tx_bytes": Family(
+        "smokestack_port_tx_bytes_total", "counter", "Data of reads that the port has sent."
+    ),
+    "outstanding": Family(
+        "smokestack_target_port_pending_exchanges",
+        "gauge",
+        "Commands that the port has taken and not answered.",
+    ),
+    "queue_limit": Family(
+        "smokestack_target_port_queue_limit",
+        "gauge",
+        "Commands that the port takes before it refuses.",
+    ),
+}
+# By column of the ITL table.
+_ITL: Final = {
+    "outstanding": Family(
+        "smokestack_exchanges_pending", "gauge", "Commands of the nexus outstanding in the array."
+    ),
+    "reads": Family("smokestack_read_commands_total", "counter", "Reads that the array has taken."),
+    "writes": Family(
+        "smokestack_write_commands_total", "counter", "Writes that the array has taken."
+    ),
+    "read_bytes": Family(
+        "smokestack_read_bytes_total", "counter", "Length of the reads that the array has taken."
+    ),
+    "write_bytes": Family(
+        "smokestack_write_bytes_total", "counter", "Length of the writes that the array has taken."
+    ),
+    "busy": Family(
+        "smokestack_scsi_busy_total", "counter", "Commands that the array refused as BUSY (08h)."
+    ),
+    "task_set_full": Family(
+        "smokestack_scsi_task_set_full_total",
+        "counter",
+        "Commands that the array refused with TASK SET FULL (28h).",
+    ),
+}
+_CHECKS: Final = Family(
+    "smokestack_scsi_check_conditions_total",
+    "counter",
+    "Commands that the array ended with CHECK CONDITION (02h), by sense key.",
+)
+_SENSE: Final = Family(
+    "smokestack_scsi_sense_total",
+    "counter",
+    "Commands that the array ended with CHECK CONDITION, by sense key, ASC and ASCQ.",
+)
+_SENSE_COLUMNS: Final = {"5/21/00": "out_of_range", "5/25/00": "no_unit", "7/27/07": "no_space"}
+_STATUS: Final = Family(
+    "smokestack_scsi_status_total",
+    "counter",
+    "Commands by the SAM status that the array decided on.",
+)
+_STATUS_COLUMNS: Final = ("good", "check_condition", "busy", "task_set_full")
+_LATENCY: Final = Family(
+    "smokestack_array_latency_seconds",
+    "histogram",
+    "Virtual time from a command's arrival at the port to its answer, refusals left out.",
+)
+_HIT_RATIO: Final = Family(
+    "smokestack_array_cache_hit_ratio",
+    "gauge",
+    "Share of the reads of written pages that came from cache since the start; NaN none yet.",
+)
+_CAPACITY: Final = Family(
+    "smokestack_thin_pool_capacity_bytes", "gauge", "Space that the pool has."
+)
+_ALLOCATED: Final = Family(
+    "smokestack_thin_pool_allocated_bytes", "gauge", "Space that volumes have taken from the pool."
+)
+_SUBSCRIBED: Final = Family(
+    "smokestack_thin_pool_subscribed_bytes", "gauge", "Sizes that the pool's volumes promise."
+)
+_OVERSUBSCRIPTION: Final = Family(
+    "smokestack_thin_pool_oversubscription_ratio",
+    "gauge",
+    "Subscribed over capacity; can go over 1.",
+)
+_FAILURES: Final = Family(
+    "smokestack_thin_pool_allocation_failures_total",
+    "counter",
+    "Writes that the pool had no space for.",
+)
+_WRITTEN: Final = Family(
+    "smokestack_thin_volume_written_bytes",
+    "gauge",
+    "Pages of the volume that were ever written, as space in its pool.",
+)
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """What one border had: resources with their rows, by name, and the tables."""
+
+    now_ns: int
+    ports: list[tuple[PortSpec, int]]
+    controllers: list[tuple[str, int]]
+    pools: list[tuple[PoolSpec, int]]
+    volumes: list[tuple[VolumeSpec, int]]
+    hosts: frozenset[str]
+    itls: list[tuple[str, str, str, str]]
+    table: dict[str, NDArray[Any]]
+    latency: NDArray[np.int64]
+
+
+class ArrayCollector:
+    """Reads one array."""
+
+    def __init__(self, model: ArrayModel, border: BorderLock) -> None:
+        self.name = model.name
+        self._array = model.array_id
+        self._model = model
+        self._border = border
+        self._port_level = Level("array", "fabric", "port")
+        self._itl_level = Level("array", "initiator", "target", "lun")
+        self._controller_level = Level("array", "controller")
+        self._pool_level = Level("array", "pool")
+        self._volume_level = Level("array", "pool", "lun")
+
+    def collect(self) -> list[Samples]:
+        """Copies what the tables say at a border, and writes it down after."""
+        with self._border.change():
+            copy = self._copy()
+        return [
+            virtual_time(self.name, copy.now_ns),
+            *self._ports(copy),
+            *self._itls(copy),
+            *self._space(copy),
+            self._cache(copy),
+        ]
+
+    def _copy(self) -> _Copy:
+        model = self._model
+        row = model.row_of
+        tables = ("port", "controller", "pool", "volume", "itl")
+        return _Copy(
+            now_ns=model.now_ns,
+            ports=[(spec, row("ports", name)) for name, spec in sorted(model.ports.items())],
+            controllers=[(name, row("controllers", name)) for name in sorted(model.controllers)],
+            pools=[(spec, row("pools", name)) for name, spec in sorted(model.pools.items())],
+            volumes=[(spec, row("volumes", name)) for name, spec in sorted(model.volumes.items())],
+            hosts=frozenset(model.hosts),
+            itls=list(model.itls),
+            table={name: model.state.used(name).copy() for name in tables},
+            latency=octaves(model.state.histograms()),
+        )
+
+    def _ports(self, copy: _Copy) -> list[Samples]:
+        rows = self._port_level.rows([(self._array, p.fabric, p.port_id) for p, _ in copy.ports])
+        at = _indices(copy.ports)
+        table, itl = copy.table["port"][at], copy.table["itl"]
+        ports = len(copy.table["port"])
+        active = np.bincount(itl["port"][itl["outstanding"] > 0], minlength=ports)
+        seen = {(itl["port"][i], copy.itls[i][2]) for i in np.flatnonzero(itl["valid"])}
+        initiators = np.bincount(np.array([p for p, _ in seen], dtype=np.intp), minlength=ports)
+        return [
+            rows.states(_STATE, ("down", "up"), table["up"]),
+            rows.counts(_SPEED, [port.bandwidth_bytes_per_second for port, _ in copy.ports]),
+            *(rows.counts(family, table[name]) for name, family in _PORT.items()),
+            rows.counts(_ACTIVE_ITLS, active[at]),
+            rows.counts(_INITIATORS, initiators[at]),
+        ]
+
+    def _itls(self, copy: _Copy) -> list[Samples]:
+        at, owner, keys = self._nexuses(copy)
+        rows = self._itl_level.rows(keys)
+        table = _added(copy.table["itl"][at], owner, len(keys))
+        latency = np.zeros((len(keys), copy.latency.shape[1]), np.int64)
+        np.add.at(latency, owner, copy.latency[at])
+        status = np.stack([table[name] for name in _STATUS_COLUMNS], axis=1)
+        sense = np.stack([table[name] for name in _SENSE_COLUMNS.values()], axis=1)
+        checks = np.stack([sense[:, 0] + sense[:, 1], sense[:, 2]], axis=1)
+        return [
+            *(rows.counts(family, table[name]) for name, family in _ITL.items()),
+            rows.split(_STATUS, "status", _STATUS_COLUMNS, status),
+            rows.split(_CHECKS, "sense_key", ("5", "7"), checks),
+            rows.split(_SENSE, "kcq", tuple(_SENSE_COLUMNS), sense),
+            rows.latencies(_LATENCY, latency),
+        ]
+
+    def _nexuses(self, copy: _Copy) -> tuple[list[int], list[int], list[tuple[str, ...]]]:
+        """Returns ITL rows, for each the place of its labels, and the labels.
+
+        A nexus stays while its port, volume and host do: one that is exported no more still
+        refuses commands, and one that is exported anew, in another row, goes on counting.
+        """
+        ports = {spec.port_id: row for spec, row in copy.ports}
+        volumes = {spec.volume_id: row for spec, row in copy.volumes}
+        luns = {volume: self._lun(volume) for volume in volumes}
+        itl = copy.table["itl"]
+        at, owner = [], []
+        places: dict[tuple[str, ...], int] = {}
+        rows = zip(copy.itls, itl["port"].tolist(), itl["volume"].tolist(), strict=True)
+        for index, ((volume, host, initiator, port), port_row, volume_row) in enumerate(rows):
+            if ports.get(port) != port_row or volumes.get(volume) != volume_row:
+                continue
+            if host in copy.hosts:
+                key = (self._array, initiator, port, luns[volume])
+                at.append(index)
+                owner.append(places.setdefault(key, len(places)))
+        return at, owner, list(places)
+
+    def _space(self, copy: _Copy) -> list[Samples]:
+        pools = self._pool_level.rows([(self._array, pool.pool_id) for pool, _ in copy.pools])
+        volumes = self._volume_level.rows(
+            [(self._array, v.pool_id, self._lun(v.volume_id)) for v, _ in copy.volumes]
+        )
+        page = copy.table["pool"]["page_bytes"]
+        table = copy.table["pool"][_indices(copy.pools)]
+        volume = copy.table["volume"][_indices(copy.volumes)]
+        promised = dict.fromkeys((pool.pool_id for pool, _ in copy.pools), 0)
+        for spec, _ in copy.volumes:
+            promised[spec.pool_id] += spec.capacity_bytes
+        subscribed = np.array(list(promised.values()), dtype=np.int64)
+        capacity = np.array([pool.capacity_bytes for pool, _ in copy.pools], dtype=np.int64)
+        return [
+            pools.counts(_CAPACITY, capacity),
+            pools.counts(_ALLOCATED, table["allocated_pages"] * table["page_bytes"]),
+            pools.counts(_SUBSCRIBED, subscribed),
+            pools.numbers(_OVERSUBSCRIPTION, subscribed / capacity),
+            pools.counts(_FAILURES, table["failures"]),
+            volumes.counts(_WRITTEN, volume["allocated_pages"] * page[volume["pool"]]),
+        ]
+
+    def _cache(self, copy: _Copy) -> Samples:
+        rows = self._controller_level.rows([(self._array, name) for name, _ in copy.controllers])
+        table = copy.table["controller"][_indices(copy.controllers)]
+        reads = table["hits"] + table["misses"]
+        ratio = np.full(len(reads), np.nan)
+        np.divide(table["hits"], reads, out=ratio, where=reads > 0)
+        return rows.numbers(_HIT_RATIO, ratio)
+
+    def _lun(self, volume_id: str) -> str:
+        return f"{self._array}.{volume_id}"
+
+
+def _added(table: NDArray[Any], owner: list[int], rows: int) -> dict[str, NDArray[np.int64]]:
+    """Returns the columns that are counted, with the rows of one owner added up."""
+    columns = [*_ITL, *_STATUS_COLUMNS, *_SENSE_COLUMNS.values()]
+    added = {name: np.zeros(rows, np.int64) for name in columns}
+    for name, column in added.items():
+        np.add.at(column, owner, table[name].astype(np.int64))
+    return added
+
+
+def _indices(found: list[tuple[Any, int]]) -> NDArray[np.intp]:
+    return np.array([row for _, row in found], dtype=np.intp)

@@ -1,0 +1,60 @@
+"""The hypervisor's metrics, read from its tables at a scrape; the I/O path touches none.
+
+A disk is labelled {host, vm, disk, lun}: `lun` is the logical unit's name ("a1.v1"), the same in
+every service's metrics, so that they join on it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from smokestack.engine.border import BorderLock
+from smokestack.engine.exposition import Family, Level, Samples, octaves, virtual_time
+
+from .model import HypervisorModel
+
+_VM_STATE: Final = Family(
+    "smokestack_vm_state", "gauge", "State of the VM: 1 for the one that it is in."
+)
+_PLACEMENT: Final = Family(
+    "smokestack_vm_placement_info",
+    "gauge",
+    "Always 1; its labels say which host a VM runs on and which logical unit each disk is on.",
+)
+_GUEST_LATENCY: Final = Family(
+    "smokestack_guest_latency_seconds",
+    "histogram",
+    "Virtual time from a guest's I/O to its completion, brokering included (GAVG).",
+)
+
+
+class HypervisorCollector:
+    """Reads one hypervisor."""
+
+    def __init__(self, model: HypervisorModel, border: BorderLock) -> None:
+        self.name = model.name
+        self._model = model
+        self._border = border
+        self._vm_level = Level("host", "vm")
+        self._disk_level = Level("host", "vm", "disk", "lun")
+
+    def collect(self) -> list[Samples]:
+        """Copies what the tables say at a border, and writes it down after."""
+        model = self._model
+        with self._border.change():
+            now_ns = model.now_ns
+            vm_keys = list(model.vms)
+            disks = [(*key, disk.spec.device, disk.row) for key, disk in model.disks.items()]
+            latency = octaves(model.state.used("histogram"))
+        vms = self._vm_level.rows(sorted(vm_keys))
+        disks.sort()
+        placed = self._disk_level.rows([(host, vm, disk, lun) for host, vm, disk, lun, _ in disks])
+        rows = np.array([row for *_, row in disks], dtype=np.intp)
+        return [
+            virtual_time(self.name, now_ns),
+            vms.states(_VM_STATE, ("running",), np.zeros(len(vm_keys), np.int64)),
+            placed.counts(_PLACEMENT, np.ones(len(disks), np.int64)),
+            placed.latencies(_GUEST_LATENCY, latency[rows]),
+        ]

@@ -1,0 +1,196 @@
+"""Multipath's metrics, read from its tables at a scrape; the I/O path touches none.
+
+A path is labelled {host, path, lun}, a device {host, lun}: `lun` is the logical unit's name
+("a1.v1"), the same in every service's metrics, so that they join on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smokestack.engine.border import BorderLock
+from smokestack.engine.exposition import Family, Level, Samples, octaves, virtual_time
+
+from .inventory import Path
+from .model import MultipathModel
+from .specs import PathState
+
+# In the order of PathState, which begins at 1.
+_PATH_STATES: Final = tuple(state.name.lower() for state in PathState)
+_DEVICE_STATES: Final = ("on", "apd")
+
+_PATH_STATE: Final = Family(
+    "smokestack_path_state", "gauge", "State of the path: 1 for the one that it is in."
+)
+_PATH_LATENCY: Final = Family(
+    "smokestack_path_latency_seconds",
+    "histogram",
+    "Virtual time from a command's dispatch on the path to its final answer.",
+)
+# By column of the path table.
+_PATH_COUNTS: Final = {
+    "ios": Family(
+        "smokestack_path_ios_total", "counter", "Commands that got their final answer by the path."
+    ),
+    "bytes": Family(
+        "smokestack_path_bytes_total",
+        "counter",
+        "Length of the commands that got their final answer by the path.",
+    ),
+    "errors": Family(
+        "smokestack_path_errors_total",
+        "counter",
+        "Commands that ended in an error on the path, or were lost with it.",
+    ),
+    "failovers": Family(
+        "smokestack_path_failovers_total", "counter", "Times that the path went down."
+    ),
+}
+_IMBALANCE: Final = Family(
+    "smokestack_path_imbalance_ratio",
+    "gauge",
+    "I/Os of the device's busiest path over an equal share of all since the start; 1 is even, "
+    "NaN none yet.",
+)
+_DEVICE_STATE: Final = Family(
+    "smokestack_device_state",
+    "gauge",
+    "State of the device: 1 for the one that it is in; apd while none of its paths is active.",
+)
+_DEVICE_LATENCY: Final = Family(
+    "smokestack_device_latency_seconds",
+    "histogram",
+    "Virtual time from a command's last dispatch to the device to its final answer (DAVG).",
+)
+_KERNEL_LATENCY: Final = Family(
+    "smokestack_kernel_latency_seconds",
+    "histogram",
+    "Virtual time from a command's submission to its last dispatch: queue and retries (KAVG).",
+)
+# Two families say the same as long as nothing but an administrator moves a device's depth.
+_DEVICE_GAUGES: Final = (
+    (
+        "depth",
+        Family(
+            "smokestack_device_queue_depth",
+            "gauge",
+            "Commands that the device may have outstanding now (DQLEN).",
+        ),
+    ),
+    (
+        "depth",
+        Family(
+            "smokestack_device_queue_depth_configured",
+            "gauge",
+            "Commands that the device may have outstanding as configured.",
+        ),
+    ),
+    (
+        "active",
+        Family(
+            "smokestack_device_active_commands",
+            "gauge",
+            "Commands outstanding at the array (ACTV).",
+        ),
+    ),
+    (
+        "queued",
+        Family(
+            "smokestack_device_queued_commands",
+            "gauge",
+            "Commands that wait for a place in the device's queue (QUED).",
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """What one border had: (host, device, row, paths) by host and device, and the tables."""
+
+    now_ns: int
+    devices: list[tuple[str, str, int, tuple[Path, ...]]]
+    device: NDArray[Any]
+    path: NDArray[Any]
+    kernel_latency: NDArray[np.int64]
+    path_latency: NDArray[np.int64]
+
+
+class MultipathCollector:
+    """Reads one multipath layer."""
+
+    def __init__(self, model: MultipathModel, border: BorderLock) -> None:
+        self.name = model.name
+        self._model = model
+        self._border = border
+        self._device_level = Level("host", "lun")
+        self._path_level = Level("host", "path", "lun")
+
+    def collect(self) -> list[Samples]:
+        """Copies what the tables say at a border, and writes it down after."""
+        with self._border.change():
+            copy = self._copy()
+        return [virtual_time(self.name, copy.now_ns), *self._paths(copy), *self._devices(copy)]
+
+    def _copy(self) -> _Copy:
+        model, state = self._model, self._model.state
+        return _Copy(
+            now_ns=model.now_ns,
+            devices=[
+                (d.host_id, d.name, d.row, tuple(d.paths.values())) for d in model.all_devices()
+            ],
+            device=state.used("device").copy(),
+            path=state.used("path").copy(),
+            kernel_latency=octaves(state.used("kernel_histogram")),
+            path_latency=octaves(state.used("path_histogram")),
+        )
+
+    def _paths(self, copy: _Copy) -> list[Samples]:
+        keys = [(host, path.name, lun) for host, lun, _, paths in copy.devices for path in paths]
+        rows, at = self._path_level.rows(keys), _path_rows(copy)
+        table = copy.path[at]
+        return [
+            rows.states(_PATH_STATE, _PATH_STATES, table["state"].astype(np.int64) - 1),
+            *(rows.counts(family, table[name]) for name, family in _PATH_COUNTS.items()),
+            rows.latencies(_PATH_LATENCY, copy.path_latency[at]),
+        ]
+
+    def _devices(self, copy: _Copy) -> list[Samples]:
+        rows = self._device_level.rows([(host, lun) for host, lun, _, _ in copy.devices])
+        at = np.array([row for _, _, row, _ in copy.devices], dtype=np.intp)
+        table = copy.device[at]
+        down, imbalance = _over_paths(copy)
+        # Paths that a rescan has removed still count: what they carried, the device has done.
+        latency = np.zeros((len(copy.device), copy.path_latency.shape[1]), np.int64)
+        np.add.at(latency, copy.path["device"], copy.path_latency)
+        return [
+            rows.states(_DEVICE_STATE, _DEVICE_STATES, down),
+            *(rows.counts(family, table[name]) for name, family in _DEVICE_GAUGES),
+            rows.numbers(_IMBALANCE, imbalance),
+            rows.latencies(_DEVICE_LATENCY, latency[at]),
+            rows.latencies(_KERNEL_LATENCY, copy.kernel_latency[at]),
+        ]
+
+
+def _path_rows(copy: _Copy) -> NDArray[np.intp]:
+    """Returns the paths' rows, device by device."""
+    return np.array([path.row for *_, paths in copy.devices for path in paths], dtype=np.intp)
+
+
+def _over_paths(copy: _Copy) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Returns for each device whether none of its paths is active, and how uneven they are."""
+    devices = len(copy.devices)
+    count = np.array([len(paths) for *_, paths in copy.devices], dtype=np.intp)
+    owner = np.repeat(np.arange(devices), count)
+    table = copy.path[_path_rows(copy)]
+    active = np.bincount(owner, weights=table["state"] == PathState.ACTIVE, minlength=devices)
+    total = np.bincount(owner, weights=table["ios"], minlength=devices)
+    busiest = np.zeros(devices)
+    np.maximum.at(busiest, owner, table["ios"].astype(np.float64))
+    imbalance = np.full(devices, np.nan)
+    np.divide(busiest * count, total, out=imbalance, where=total > 0)
+    return active == 0, imbalance
