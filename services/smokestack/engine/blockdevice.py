@@ -25,7 +25,7 @@ class IoBatch(NamedTuple):
     """
 
     records: NDArray[np.void]
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs
 
 
 NOTHING: Final = IoBatch(np.zeros(0, SUBMISSION), 0)
@@ -39,7 +39,7 @@ class Reply(NamedTuple):
     """
 
     records: NDArray[np.void]
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs
     next_ns: int
 
 

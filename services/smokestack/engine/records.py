@@ -63,6 +63,7 @@ BLOCK_BYTES: Final = 512
 SLOT_SHIFT: Final = 40  # id = slot << 40 | sequence: the slot is a tag among outstanding I/Os
 SLOTS_MAX: Final = 1 << 24
 NEVER_NS: Final = (1 << 63) - 1
+TIME_NS_MAX: Final = 1 << 62  # 146 years: room to add two times
 
 
 class Op(IntEnum):

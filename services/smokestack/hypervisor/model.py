@@ -32,7 +32,7 @@ from smokestack.engine.errors import (
     Unavailable,
 )
 from smokestack.engine.jobplan import JobPlan
-from smokestack.engine.records import BLOCK_BYTES, COMPLETION, NEVER_NS, SLOTS_MAX
+from smokestack.engine.records import BLOCK_BYTES, COMPLETION, SLOTS_MAX, TIME_NS_MAX
 
 from .inventory import Disk, Job, Vm
 from .specs import DiskSpec, HostSpec, VmSpec
@@ -107,12 +107,12 @@ class HypervisorModel:
         """Runs virtual time flat out to a point, or until ``stop()``; returns the time reached."""
         if until_ns < self.now_ns:
             raise InvalidArgument.at("until_ns", f"{until_ns} is before now, {self.now_ns}")
-        if until_ns >= NEVER_NS:
-            raise InvalidArgument.at("until_ns", f"{until_ns} is beyond the end of time")
+        if until_ns > TIME_NS_MAX:
+            raise InvalidArgument.at("until_ns", f"{until_ns} is beyond {TIME_NS_MAX}")
         return self._advance(until_ns, stop, until_idle=False)
 
     def advance_until_idle(
-        self, limit_ns: int = NEVER_NS - 1, stop: Callable[[], bool] = lambda: False
+        self, limit_ns: int = TIME_NS_MAX, stop: Callable[[], bool] = lambda: False
     ) -> int:
         """Runs until nothing will happen any more, or to a limit; returns the time reached."""
         return self._advance(limit_ns, lambda: self.idle or stop(), until_idle=True)
@@ -165,9 +165,7 @@ class HypervisorModel:
         if not self._attached:
             self.epoch += 1
             lookahead_ns = device.lookahead_ns
-            device.attach(
-                Attachment(self.name, self.epoch, self.seed, self.now_ns, lookahead_ns)
-            )
+            device.attach(Attachment(self.name, self.epoch, self.seed, self.now_ns, lookahead_ns))
             self.state.row["lookahead_ns"] = lookahead_ns
             self._attached = True
         return device
