@@ -33,7 +33,7 @@ _ORDER: Final = (
     "calendar",
     "bucket",
 )
-_COLUMNS: Final = {
+_COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
     "disk": np.dtype("<i8"),
     "inbox": np.dtype("<u4"),

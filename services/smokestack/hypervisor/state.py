@@ -28,7 +28,7 @@ _ORDER: Final = (
     "calendar",
     "bucket",
 )
-_COLUMNS: Final = {
+_COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "zipf": np.dtype("<u4"),
     "trace": TRACE,
     "free": np.dtype("<u4"),

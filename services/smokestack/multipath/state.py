@@ -30,7 +30,7 @@ _ORDER: Final = (
     "calendar",
     "bucket",
 )
-_COLUMNS: Final = {
+_COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,
     "born": COMPLETION,
     "out": COMPLETION,
