@@ -243,7 +243,7 @@ static void path_lost(mp_t *m, uint32_t p) {
 
 static void path_event(mp_t *m, const completion_t *c) {
     uint32_t p = c->nexus; /* accept has put the path's row in the ITL's place */
-    if (p == NIL) return;  /* of an ITL that no rescan has found */
+    if (p == NIL || m->path[p].lost) return; /* of an ITL that no rescan has found, or too late */
     path_t *path = &m->path[p];
     if (c->sense == EVENT_PATH_DOWN) {
         path_lost(m, p);
@@ -259,8 +259,11 @@ static void lose_array(mp_t *m, uint32_t array, int64_t now) {
     for (uint32_t device = 0; device < m->state->device_count; device++) {
         device_t *d = &m->device[device];
         const order_t *order = &m->order[d->order_base];
-        for (uint32_t i = 0; i < d->path_count; i++)
-            if (m->path[order[i].sorted].array == array) path_lost(m, order[i].sorted);
+        for (uint32_t i = 0; i < d->path_count; i++) {
+            if (m->path[order[i].sorted].array != array) continue;
+            path_lost(m, order[i].sorted);
+            m->path[order[i].sorted].lost = 1;
+        }
         for (uint32_t i = 0; i < d->path_count; i++)
             if (m->path[order[i].sorted].array == array) requeue_path(m, order[i].sorted);
         pump(m, device, now);

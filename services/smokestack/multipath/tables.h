@@ -45,6 +45,8 @@
     F(uint32_t, state)                                                                         \
     F(uint32_t, disabled) /* by an administrator; a link that returns does not undo it */      \
     F(uint32_t, in_flight)                                                                     \
+    F(uint32_t, lost) /* its array's process is gone: no event in hand revives it */           \
+    F(uint32_t, padding)                                                                       \
     F(uint64_t, in_flight_bytes)                                                               \
     F(uint64_t, dispatched)                                                                    \
     F(uint64_t, ios)                                                                           \
