@@ -117,6 +117,8 @@ class Rows:
     def _fill(
         self, family: Family, lines: Callable[[str], str], width: int, values: list[Any]
     ) -> Samples:
+        if len(values) != len(self._labels) * width:
+            raise ValueError(f"{family.name}: {len(values)} values for {len(self._labels)} rows")
         step = max(1, _PIECE_SAMPLES // width)
         templates = self._templates.get(family.name)
         if templates is None:

@@ -172,7 +172,10 @@ class _Server(ThreadingHTTPServer):
         Elsewhere than on loopback, addresses and names without a dot ("array", a container) pass:
         no stranger's DNS name can look like either.
         """
-        name = (urlsplit(f"//{authority}").hostname or "").lower()
+        try:
+            name = (urlsplit(f"//{authority}").hostname or "").lower()
+        except ValueError:
+            return False
         if name in self._allowed or _is_loopback(name):
             return True
         return not self._loopback and bool(name) and ("." not in name or _is_address(name))
@@ -205,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answers the two paths that there are."""
-        path = urlsplit(self.path).path
+        path = self.path.partition("?")[0]
         if not self._meant_for_us():
             self._answer(HTTPStatus.FORBIDDEN, b"This Host or Origin is not served.\n")
         elif path == "/metrics":
@@ -222,8 +225,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _meant_for_us(self) -> bool:
         hosts = self.headers.get_all("Host", [])
-        origins = [urlsplit(origin).netloc for origin in self.headers.get_all("Origin", [])]
-        return len(hosts) == 1 and all(map(self.server.goes_by, [*hosts, *origins]))
+        origins = self.headers.get_all("Origin", [])
+        authorities = [*hosts, *(origin.partition("://")[2] for origin in origins)]
+        return len(hosts) == 1 and all(map(self.server.goes_by, authorities))
 
     def _answer(self, status: HTTPStatus, body: bytes, content: str = "text/plain") -> None:
         self.send_response(status)
