@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import closed_network, growth
+from . import closed_network, growth, scrape
 
 BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "closed-network": closed_network.run,
     "growth": growth.run,
+    "scrape": scrape.run,
 }
