@@ -21,8 +21,9 @@ def loaded(name: str) -> Any:
     return yaml.safe_load(tree.text(Path("docker") / name))
 
 
-def option_of(command: list[str], name: str) -> str:
-    return command[command.index(name) + 1]
+def metrics_port(command: list[str]) -> str:
+    [listen] = [word for word in command if word.startswith("--metrics-listen=")]
+    return listen.rpartition(":")[2]
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -44,9 +45,7 @@ def test_prometheus_asks_where_the_services_answer() -> None:
         job["job_name"]: job["static_configs"][0]["targets"]
         for job in loaded("prometheus.yml")["scrape_configs"]
     }
-    wanted = {
-        room: [f"{room}:{option_of(services[room]['command'], '--metrics-port')}"] for room in ROOMS
-    }
+    wanted = {room: [f"{room}:{metrics_port(services[room]['command'])}"] for room in ROOMS}
     assert targets == wanted
 
 

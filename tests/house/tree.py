@@ -60,11 +60,11 @@ class Import:
 
 
 def imports(path: Path) -> Iterator[Import]:
-    """Every import of a file, wherever it stands; those for the type checker count as well."""
+    """Every import of a file, wherever it stands; those for the type checker are not at the top."""
     tree = parsed(path)
     inside: set[ast.AST] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or _is_for_types(node):
             inside.update(ast.walk(node))
     package = ".".join(path.parts[1:-1])
     for node in ast.walk(tree):
@@ -79,3 +79,7 @@ def imports(path: Path) -> Iterator[Import]:
                 base = ".".join([*parent, base] if base else parent)
             for alias in node.names:
                 yield Import(f"{base}.{alias.name}", node.lineno, at_top)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
