@@ -1,0 +1,218 @@
+"""Multipath as its API shows it: hosts, the devices that a rescan finds, their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from google.protobuf.message import Message
+
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument, NotFound, Refused
+from smokestack.v1 import array_pb2
+from smokestack.v1 import multipath_pb2 as pb
+from smokestack.v1 import simulation_pb2 as sim
+from tests.api import ARRAY, DEVICE, GIB, MULTIPATH, MULTIPATH_HOST, Stack
+
+PATH_A = f"{DEVICE}/paths/h1-a.p0"
+PATH_B = f"{DEVICE}/paths/h1-b.p1"
+
+
+@pytest.fixture
+def stack() -> Stack:
+    return Stack()
+
+
+def get_device(stack: Stack) -> pb.Device:
+    return stack.multipath.GetDevice(pb.GetDeviceRequest(name=DEVICE))
+
+
+def get_path(stack: Stack, name: str) -> pb.Path:
+    return stack.multipath.GetPath(pb.GetPathRequest(name=name))
+
+
+def test_what_is_not_set_takes_the_documented_default(stack: Stack) -> None:
+    host = stack.multipath.GetMultipathHost(pb.GetMultipathHostRequest(name=MULTIPATH_HOST))
+    assert (host.lun_queue_depth, host.ios_per_path) == (32, 1000)
+    assert host.selector == pb.SELECTOR_ROUND_ROBIN
+    layer = stack.multipath.GetMultipath(pb.GetMultipathRequest(name=MULTIPATH))
+    assert layer.qfull_retry_delay_ns == 1_000_000
+    assert list(layer.arrays) == [ARRAY]
+    assert stack.multipath.ListMultipaths(pb.ListMultipathsRequest()).multipaths[0] == layer
+
+
+def test_a_rescan_finds_what_arrays_export(stack: Stack) -> None:
+    device = get_device(stack)
+    assert device.volume == f"{ARRAY}/volumes/v1"
+    assert (device.capacity_bytes, device.lun) == (4 * GIB, 0)
+    assert device.preferred_path == PATH_A
+    paths = stack.multipath.ListPaths(pb.ListPathsRequest(parent=DEVICE)).paths
+    assert [p.name for p in paths] == [PATH_A, PATH_B]
+    assert [p.port for p in paths] == [f"{ARRAY}/ports/p0", f"{ARRAY}/ports/p1"]
+    assert all(p.enabled and p.state == pb.PATH_STATE_ACTIVE for p in paths)
+    stack.create_volume("v2")
+    stack.create_export("v2")
+    found = stack.rescan()
+    assert (found.devices_added_count, found.paths_added_count) == (1, 2)
+    assert stack.rescan() == pb.RescanMultipathHostResponse()
+    devices = stack.multipath.ListDevices(pb.ListDevicesRequest(parent=MULTIPATH_HOST, page_size=1))
+    assert [d.name for d in devices.devices] == [DEVICE]
+    devices = stack.multipath.ListDevices(
+        pb.ListDevicesRequest(parent=MULTIPATH_HOST, page_token=devices.next_page_token)
+    )
+    assert [d.name for d in devices.devices] == [f"{MULTIPATH_HOST}/devices/a1.v2"]
+
+
+def test_a_rescan_loses_what_arrays_hide(stack: Stack) -> None:
+    stack.array.DeleteExport(array_pb2.DeleteExportRequest(name=f"{ARRAY}/exports/v1.h1"))
+    found = stack.rescan()
+    assert (found.devices_removed_count, found.paths_removed_count) == (1, 2)
+    with pytest.raises(NotFound):
+        get_device(stack)
+    stack.multipath.DeleteMultipathHost(pb.DeleteMultipathHostRequest(name=MULTIPATH_HOST))
+    hosts = stack.multipath.ListMultipathHosts(pb.ListMultipathHostsRequest(parent=MULTIPATH))
+    assert not hosts.multipath_hosts
+
+
+def test_a_device_is_updated_and_goes_back_to_its_hosts_defaults(stack: Stack) -> None:
+    request = pb.UpdateDeviceRequest(
+        device=pb.Device(
+            name=DEVICE,
+            selector=pb.SELECTOR_FIXED,
+            lun_queue_depth=4,
+            ios_per_path=1,
+            preferred_path=PATH_B,
+        )
+    )
+    made = stack.multipath.UpdateDevice(request)
+    assert (made.selector, made.lun_queue_depth, made.ios_per_path, made.preferred_path) == (
+        pb.SELECTOR_FIXED,
+        4,
+        1,
+        PATH_B,
+    )
+    request = pb.UpdateDeviceRequest(device=pb.Device(name=DEVICE))
+    request.update_mask.paths.append("lun_queue_depth")
+    assert stack.multipath.UpdateDevice(request).lun_queue_depth == 32
+    request.update_mask.paths[:] = ["*"]
+    made = stack.multipath.UpdateDevice(request)
+    assert (made.selector, made.ios_per_path, made.preferred_path) == (
+        pb.SELECTOR_ROUND_ROBIN,
+        1000,
+        PATH_A,
+    )
+
+
+def test_a_refused_update_changes_nothing(stack: Stack) -> None:
+    before = get_device(stack)
+    device = pb.Device(name=DEVICE, ios_per_path=7, lun_queue_depth=5000)
+    with pytest.raises(InvalidArgument, match=r"device\.lun_queue_depth"):
+        stack.multipath.UpdateDevice(pb.UpdateDeviceRequest(device=device))
+    assert get_device(stack) == before
+
+
+def test_a_path_out_of_use_carries_nothing(stack: Stack) -> None:
+    path = pb.Path(name=PATH_A, enabled=False)
+    made = stack.multipath.UpdatePath(pb.UpdatePathRequest(path=path))
+    assert (made.state, made.enabled) == (pb.PATH_STATE_DISABLED, False)
+    stack.create_job("j0", io_limit=50)
+    stack.simulation.Advance(sim.AdvanceRequest(until_idle=True))
+    assert get_path(stack, PATH_A).io_count == 0
+    other = get_path(stack, PATH_B)
+    assert (other.io_count, other.io_bytes, other.in_flight_count) == (50, 50 * 4096, 0)
+    path.enabled = True
+    made = stack.multipath.UpdatePath(pb.UpdatePathRequest(path=path))
+    assert (made.state, made.enabled) == (pb.PATH_STATE_ACTIVE, True)
+
+
+def test_a_path_dies_with_its_port_and_comes_back(stack: Stack) -> None:
+    def set_port(enabled: bool) -> None:
+        port = array_pb2.Port(name=f"{ARRAY}/ports/p0", enabled=enabled)
+        stack.array.UpdatePort(array_pb2.UpdatePortRequest(port=port))
+        stack.simulation.Advance(sim.AdvanceRequest(duration_ns=1_000_000))
+
+    stack.simulation.Advance(sim.AdvanceRequest(duration_ns=0))
+    set_port(False)
+    path = get_path(stack, PATH_A)
+    assert (path.state, path.enabled) == (pb.PATH_STATE_DEAD, True)
+    set_port(True)
+    assert get_path(stack, PATH_A).state == pb.PATH_STATE_ACTIVE
+
+
+REFUSED: list[tuple[str, Message, type[Refused], str]] = [
+    ("GetMultipath", pb.GetMultipathRequest(name="multipaths/m2"), NotFound, ""),
+    ("GetMultipathHost", pb.GetMultipathHostRequest(name="hosts/h1"), InvalidArgument, "name"),
+    ("GetDevice", pb.GetDeviceRequest(name=f"{DEVICE}9"), NotFound, ""),
+    ("GetPath", pb.GetPathRequest(name=f"{PATH_A}9"), NotFound, ""),
+    ("ListPaths", pb.ListPathsRequest(parent=MULTIPATH_HOST), InvalidArgument, "parent"),
+    (
+        "CreateMultipathHost",
+        pb.CreateMultipathHostRequest(parent=MULTIPATH, multipath_host_id="H"),
+        InvalidArgument,
+        "multipath_host_id",
+    ),
+    (
+        "CreateMultipathHost",
+        pb.CreateMultipathHostRequest(
+            parent=MULTIPATH,
+            multipath_host_id="h2",
+            multipath_host=pb.MultipathHost(initiators=["h2-a"], lun_queue_depth=0),
+        ),
+        InvalidArgument,
+        "multipath_host.lun_queue_depth",
+    ),
+    (
+        "DeleteMultipathHost",
+        pb.DeleteMultipathHostRequest(name=MULTIPATH_HOST),
+        FailedPrecondition,
+        "",
+    ),
+    (
+        "RescanMultipathHost",
+        pb.RescanMultipathHostRequest(name=f"{MULTIPATH_HOST}9"),
+        NotFound,
+        "",
+    ),
+    (
+        "UpdateDevice",
+        pb.UpdateDeviceRequest(device=pb.Device(name=DEVICE, lun=3)),
+        InvalidArgument,
+        "update_mask",
+    ),
+    (
+        "UpdateDevice",
+        pb.UpdateDeviceRequest(device=pb.Device(name=DEVICE, selector=9)),
+        InvalidArgument,
+        "device.selector",
+    ),
+    (
+        "UpdateDevice",
+        pb.UpdateDeviceRequest(device=pb.Device(name=DEVICE, preferred_path=f"{PATH_A}9")),
+        InvalidArgument,
+        "device.preferred_path",
+    ),
+    (
+        "UpdateDevice",
+        pb.UpdateDeviceRequest(
+            device=pb.Device(name=DEVICE, preferred_path=PATH_A.replace("a1.v1", "a1.v2"))
+        ),
+        InvalidArgument,
+        "device.preferred_path",
+    ),
+    ("UpdatePath", pb.UpdatePathRequest(path=pb.Path(name=PATH_A)), InvalidArgument, "update_mask"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "refusal", "field"),
+    REFUSED,
+    ids=[f"{method}-{refusal.__name__}-{n}" for n, (method, _, refusal, _) in enumerate(REFUSED)],
+)
+def test_bad_requests_are_refused_and_change_nothing(
+    stack: Stack, method: str, request_: Message, refusal: type[Refused], field: str
+) -> None:
+    before = get_device(stack)
+    handler: Callable[[Message], Message] = getattr(stack.multipath, method)
+    with pytest.raises(refusal) as caught:
+        handler(request_)
+    assert [v.field for v in caught.value.violations] == ([field] if field else [])
+    assert get_device(stack) == before
