@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import grpc
@@ -66,8 +66,6 @@ def status_of(refused: Refused) -> status_pb2.Status:
 def refused_from(error: Any) -> Refused:
     """Returns the refusal that a client's grpc.RpcError stands for: status_of, read backwards."""
     code = error.code().name
-    refusal = _CLASSES.get(code, Unavailable)
-    message = error.details() or code
     status = rpc_status.from_call(error)
     reason, resource, violations = "", "", []
     for detail in status.details if status else ():
@@ -82,6 +80,21 @@ def refused_from(error: Any) -> Refused:
             resource = about.resource_name
         elif detail.Unpack(bad):
             violations = [Violation(v.field, v.description) for v in bad.field_violations]
+    return refusal_of(
+        code, error.details() or code, reason=reason, resource=resource, violations=violations
+    )
+
+
+def refusal_of(
+    code: str,
+    message: str,
+    *,
+    reason: str = "",
+    resource: str = "",
+    violations: Sequence[Violation] = (),
+) -> Refused:
+    """Returns the refusal of a status code; one that none has counts as UNAVAILABLE."""
+    refusal = _CLASSES.get(code, Unavailable)
     return refusal(message, reason=reason, resource=resource, violations=violations)
 
 

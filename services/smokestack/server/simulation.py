@@ -58,8 +58,8 @@ class Clock(Protocol):
     def advance_until_idle(self, limit_ns: int, stop: Callable[[], bool]) -> None:
         """Advances until nothing is left to do, or to a time."""
 
-    def counts(self) -> tuple[int, int]:
-        """Returns I/Os completed and I/Os failed since the start."""
+    def counts(self) -> tuple[int, int, int]:
+        """Returns I/Os completed, I/Os failed and windows run since the start."""
 
 
 class DriverClock:
@@ -76,10 +76,10 @@ class DriverClock:
         """Advances until no I/O is outstanding and none will come, or to a time."""
         self._model.advance_until_idle(limit_ns, stop)
 
-    def counts(self) -> tuple[int, int]:
-        """Returns I/Os completed and I/Os failed since the start."""
+    def counts(self) -> tuple[int, int, int]:
+        """Returns I/Os completed, I/Os failed and windows run since the start."""
         row = self._model.state.row
-        return int(row["ios"]), int(row["errors"])
+        return int(row["ios"]), int(row["errors"]), self._model.windows
 
 
 class FollowerClock:
@@ -99,9 +99,9 @@ class FollowerClock:
         with self._border.change():
             self._model.advance(self._model.now_ns)
 
-    def counts(self) -> tuple[int, int]:
-        """Returns nothing: I/Os are counted where they are made."""
-        return 0, 0
+    def counts(self) -> tuple[int, int, int]:
+        """Returns nothing: I/Os and windows are counted where they are made."""
+        return 0, 0, 0
 
 
 class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
@@ -135,13 +135,14 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         cancelled = threading.Event()
         if context is not None and not context.add_callback(cancelled.set):
             cancelled.set()
-        ios, errors = self._clock.counts()
+        ios, errors, windows = self._clock.counts()
         self._advance(request, cancelled.is_set)
-        ios_after, errors_after = self._clock.counts()
+        ios_after, errors_after, windows_after = self._clock.counts()
         return pb.AdvanceResponse(
             now_ns=self._model.now_ns,
             io_count=ios_after - ios,
             error_count=errors_after - errors,
+            window_count=windows_after - windows,
         )
 
     def _advance(self, request: pb.AdvanceRequest, stop: Callable[[], bool]) -> None:

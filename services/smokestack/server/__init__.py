@@ -1,0 +1,1 @@
+"""The composition root: rooms become a stack, in one process or in many."""

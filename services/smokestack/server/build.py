@@ -1,0 +1,309 @@
+"""Builds a scenario through the public API, whatever carries it: handlers called here, or stubs.
+
+The order is that of real life: arrays with what they export, hosts that rescan, then VMs with their
+disks and jobs.  What a service refuses comes back with the place in the scenario that it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from smokestack.engine.errors import Refused, Violation
+from smokestack.v1 import (
+    array_pb2,
+    hypervisor_pb2,
+    multipath_pb2,
+    scenario_pb2,
+    types_pb2,
+)
+from smokestack.workload.traces import bundled
+
+from .errors import refused_from
+from .scenario import ScenarioError
+
+CHUNK_BYTES: Final = 1 << 20
+
+_Request = TypeVar("_Request")
+_Answer = TypeVar("_Answer")
+_M = TypeVar("_M", bound=Message)
+
+
+@dataclass(frozen=True)
+class Api:
+    """The services of a stack: each a servicer, called as it is, or a stub."""
+
+    arrays: Mapping[str, Any]  # by identifier
+    multipath: Any
+    hypervisor: Any
+    simulation: Any  # the driver's clock
+
+
+def build(scenario: scenario_pb2.Scenario, api: Api) -> None:
+    """Builds all of a scenario; ScenarioError names the place of what is refused."""
+    for index, array in enumerate(scenario.arrays):
+        _ArrayBuilder(scenario, array, f"arrays[{index}]", api.arrays[array.name]).build()
+    multipath = f"multipaths/{scenario.multipath.name or 'm1'}"
+    for index, host in enumerate(scenario.hosts):
+        _build_multipath_host(f"hosts[{index}]", host, multipath, api.multipath)
+    for index, trace in enumerate(scenario.traces):
+        place = f"traces[{index}]"
+        data = _trace_bytes(place, trace)
+        upload_trace(
+            api.hypervisor,
+            trace.name,
+            data,
+            trace_format=trace.format,
+            volume=trace.volume,
+            place=place,
+        )
+    for index, host in enumerate(scenario.hosts):
+        _build_host(f"hosts[{index}]", host, multipath, api.hypervisor)
+
+
+def upload_trace(
+    hypervisor: Any,
+    trace_id: str,
+    data: bytes,
+    *,
+    trace_format: str = "",
+    volume: str = "",
+    place: str = "trace",
+) -> hypervisor_pb2.Trace:
+    """Uploads a trace file's bytes; ``place`` is where errors say that it stands."""
+
+    def parts() -> Iterator[hypervisor_pb2.UploadTraceRequest]:
+        yield hypervisor_pb2.UploadTraceRequest(
+            description=hypervisor_pb2.UploadTraceDescription(
+                trace_id=trace_id, format=trace_format, volume=volume
+            )
+        )
+        for start in range(0, len(data), CHUNK_BYTES):
+            yield hypervisor_pb2.UploadTraceRequest(data=data[start : start + CHUNK_BYTES])
+
+    trace: hypervisor_pb2.Trace = _call(place, "description", hypervisor.UploadTrace, parts())
+    return trace
+
+
+def _trace_bytes(place: str, trace: scenario_pb2.ScenarioTrace) -> bytes:
+    if not trace.file:
+        return bundled()
+    try:
+        return Path(trace.file).read_bytes()
+    except OSError as error:
+        raise ScenarioError.at(
+            f"{place}.file", f"{trace.file}: {error.strerror or error}"
+        ) from None
+
+
+class _ArrayBuilder:
+    """Builds one array, so that its name need not be passed around."""
+
+    def __init__(
+        self,
+        scenario: scenario_pb2.Scenario,
+        array: scenario_pb2.ScenarioArray,
+        place: str,
+        api: Any,
+    ) -> None:
+        self._scenario = scenario
+        self._array = array
+        self._place = place
+        self._api = api
+        self._name = f"arrays/{array.name}"
+
+    def build(self) -> None:
+        for index, controller in enumerate(self._array.controllers):
+            self._create(
+                f"controllers[{index}]",
+                "controller",
+                self._api.CreateController,
+                array_pb2.CreateControllerRequest(
+                    parent=self._name, controller_id=controller.name, controller=controller
+                ),
+            )
+        for index, port in enumerate(self._array.ports):
+            full = _with(port, controller=f"{self._name}/controllers/{port.controller}")
+            self._create(
+                f"ports[{index}]",
+                "port",
+                self._api.CreatePort,
+                array_pb2.CreatePortRequest(parent=self._name, port_id=port.name, port=full),
+            )
+        self._build_space()
+        self._build_exports()
+
+    def _build_space(self) -> None:
+        for index, pool in enumerate(self._array.pools):
+            self._create(
+                f"pools[{index}]",
+                "pool",
+                self._api.CreatePool,
+                array_pb2.CreatePoolRequest(parent=self._name, pool_id=pool.name, pool=pool),
+            )
+        for index, volume in enumerate(self._array.volumes):
+            full = _with(volume, pool=f"{self._name}/pools/{volume.pool}")
+            self._create(
+                f"volumes[{index}]",
+                "volume",
+                self._api.CreateVolume,
+                array_pb2.CreateVolumeRequest(
+                    parent=self._name, volume_id=volume.name, volume=full
+                ),
+            )
+
+    def _build_exports(self) -> None:
+        for place, host_id, initiators in self._hosts():
+            _call(
+                place,
+                "array_host",
+                self._api.CreateArrayHost,
+                array_pb2.CreateArrayHostRequest(
+                    parent=self._name,
+                    array_host_id=host_id,
+                    array_host=array_pb2.ArrayHost(initiators=initiators),
+                ),
+            )
+        for index, export in enumerate(self._array.exports):
+            full = _with(
+                export,
+                volume=f"{self._name}/volumes/{export.volume}",
+                host=f"{self._name}/hosts/{export.host}",
+            )
+            self._create(
+                f"exports[{index}]",
+                "export",
+                self._api.CreateExport,
+                array_pb2.CreateExportRequest(parent=self._name, export=full),
+            )
+
+    def _hosts(self) -> Iterator[tuple[str, str, list[types_pb2.Initiator]]]:
+        """Yields the hosts that the array knows; when none are given, all of the scenario's."""
+        for index, known in enumerate(self._array.hosts):
+            yield f"{self._place}.hosts[{index}]", known.name, list(known.initiators)
+        if not self._array.hosts:
+            for index, host in enumerate(self._scenario.hosts):
+                yield f"hosts[{index}]", host.name, list(host.initiators)
+
+    def _create(
+        self, part: str, resource: str, method: Callable[[_Request], _Answer], request: _Request
+    ) -> None:
+        _call(f"{self._place}.{part}", resource, method, request)
+
+
+def _build_multipath_host(
+    place: str, host: scenario_pb2.ScenarioHost, multipath: str, api: Any
+) -> None:
+    settings = multipath_pb2.MultipathHost(
+        initiators=[initiator.name for initiator in host.initiators], selector=host.selector
+    )
+    for field in ("lun_queue_depth", "ios_per_path"):
+        if host.HasField(field):
+            setattr(settings, field, getattr(host, field))
+    _call(
+        place,
+        "multipath_host",
+        api.CreateMultipathHost,
+        multipath_pb2.CreateMultipathHostRequest(
+            parent=multipath, multipath_host_id=host.name, multipath_host=settings
+        ),
+    )
+    _call(
+        place,
+        "multipath_host",
+        api.RescanMultipathHost,
+        multipath_pb2.RescanMultipathHostRequest(name=f"{multipath}/hosts/{host.name}"),
+    )
+
+
+def _build_host(place: str, host: scenario_pb2.ScenarioHost, multipath: str, api: Any) -> None:
+    name = f"hosts/{host.name}"
+    _call(
+        place,
+        "host",
+        api.CreateHost,
+        hypervisor_pb2.CreateHostRequest(host_id=host.name, host=hypervisor_pb2.Host()),
+    )
+    for index, vm in enumerate(host.vms):
+        devices = f"{multipath}/hosts/{host.name}/devices"
+        _build_vm(f"{place}.vms[{index}]", vm, name, devices, api)
+
+
+def _build_vm(place: str, vm: scenario_pb2.ScenarioVm, host: str, devices: str, api: Any) -> None:
+    settings = hypervisor_pb2.Vm()
+    if vm.HasField("broker_ns"):
+        settings.broker_ns = vm.broker_ns
+    _call(
+        place,
+        "vm",
+        api.CreateVm,
+        hypervisor_pb2.CreateVmRequest(parent=host, vm_id=vm.name, vm=settings),
+    )
+    name = f"{host}/vms/{vm.name}"
+    for index, disk in enumerate(vm.disks):
+        full = _with(disk, device=f"{devices}/{disk.device}")
+        _call(
+            f"{place}.disks[{index}]",
+            "disk",
+            api.CreateDisk,
+            hypervisor_pb2.CreateDiskRequest(parent=name, disk_id=disk.name, disk=full),
+        )
+    for index, job in enumerate(vm.jobs):
+        create_job(api, name, job, f"{place}.jobs[{index}]")
+
+
+def create_job(hypervisor: Any, vm: str, job: hypervisor_pb2.Job, place: str = "job") -> None:
+    """Starts a job, given with short names, on the VM of a full name."""
+    full = _with(job, disk=f"{vm}/disks/{job.disk}")
+    if job.trace:
+        full.trace = f"traces/{job.trace}"
+    _call(
+        place,
+        "job",
+        hypervisor.CreateJob,
+        hypervisor_pb2.CreateJobRequest(parent=vm, job_id=job.name, job=full),
+    )
+
+
+def _with(message: _M, **fields: str) -> _M:
+    """Returns a copy of a message with some fields set anew."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for field, value in fields.items():
+        setattr(copy, field, value)
+    return copy
+
+
+def _call(
+    place: str, resource: str, method: Callable[[_Request], _Answer], request: _Request
+) -> _Answer:
+    """Calls a service; a refusal is told in terms of the scenario."""
+    try:
+        return method(request)
+    except Refused as refused:
+        raise _placed(refused, place, resource) from refused
+    except grpc.RpcError as error:
+        raise _placed(refused_from(error), place, resource) from error
+
+
+def _placed(refused: Refused, place: str, resource: str) -> Refused:
+    if refused.code == "UNAVAILABLE":
+        return refused
+    if not refused.violations:
+        return ScenarioError.at(place, refused.message)
+    return ScenarioError.of(
+        [Violation(_path(v.field, place, resource), v.description) for v in refused.violations]
+    )
+
+
+def _path(field: str, place: str, resource: str) -> str:
+    """Turns a field of a request into a path in the file."""
+    head, _, rest = field.partition(".")
+    if head == f"{resource}_id" or rest == "trace_id":
+        return f"{place}.name"
+    return f"{place}.{rest}" if head == resource and rest else place

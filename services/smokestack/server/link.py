@@ -1,0 +1,214 @@
+"""A device in another process: each request is one round trip on a stream.
+
+One stream carries one border.  A stream that breaks has lost its peer at once; a peer that is
+silent loses itself after a deadline of wall time.  Neither comes back: the link stays lost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, Final
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
+from smokestack.engine.blockdevice import Attachment, IoBatch, Nexus, PeerLost, Reply
+from smokestack.engine.errors import Refused, Unavailable
+from smokestack.engine.records import COMPLETION
+from smokestack.v1 import blockdevice_pb2 as pb
+from smokestack.v1 import blockdevice_pb2_grpc
+
+from .errors import refusal_of
+from .frames import PROTOCOL_VERSION, U32, Frame, frame_of, parts_of, records_of
+
+DEADLINE_SECONDS: Final = 30.0
+_TICKS: Final = 20  # how finely the deadline is watched
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", 16 << 20),
+    ("grpc.enable_http_proxy", 0),
+)
+_NONE: Final = np.zeros(0, COMPLETION)
+
+
+class LinkLost(PeerLost, Unavailable):
+    """The peer is gone: PeerLost to who drives it, UNAVAILABLE to who asks for something else."""
+
+    def __init__(self, message: str, resource: str) -> None:
+        Unavailable.__init__(self, message, resource=resource)
+
+
+class GrpcDevice:
+    """A BlockDevice behind an address."""
+
+    def __init__(self, address: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
+        """Connects and asks who answers; LinkLost (UNAVAILABLE) says that nobody does."""
+        self.address = address
+        self.name = f"the device at {address}"
+        self.windows = 0
+        self._deadline_seconds = deadline_seconds
+        self._attachment: Attachment | None = None
+        self._sequence = 0
+        self._lost = ""
+        self._lock = threading.Lock()
+        self._asked = self._answered = 0
+        self._closed = threading.Event()
+        self._requests: SimpleQueue[pb.ExchangeRequest | None] = SimpleQueue()
+        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        stub = blockdevice_pb2_grpc.BlockDeviceServiceStub(self._channel)
+        self._call: Any = stub.Exchange(_until_none(self._requests))
+        threading.Thread(target=self._watch, name=f"watch {address}", daemon=True).start()
+        try:
+            self.name = self._welcome().name
+        except Exception:
+            self.close()
+            raise
+
+    # --- BlockDevice ------------------------------------------------------------------------
+
+    @property
+    def lookahead_ns(self) -> int:
+        """Its least there and back; asked anew until it is attached and fixed."""
+        return int(self._welcome().lookahead_ns)
+
+    def attach(self, attachment: Attachment) -> None:
+        """Takes the device; it refuses a second driver by name."""
+        self._ask(pb.ExchangeRequest(attach=pb.Attach(**attachment.__dict__)), "attached")
+        self._attachment, self._sequence = attachment, 0
+
+    def detach(self) -> None:
+        """Gives the device back, if it is still there."""
+        if self._attachment is None or self._lost:
+            return
+        with suppress(LinkLost):  # in which case nobody has it
+            self._ask(pb.ExchangeRequest(detach=pb.Detach()), "detached")
+        self._attachment = None
+
+    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
+        """Returns what the initiators reach, in index order."""
+        request = pb.ExchangeRequest(report_luns=pb.ReportLuns(initiators=initiators))
+        nexuses = self._ask(request, "nexuses").nexuses.nexuses
+        return tuple(
+            Nexus(n.index, n.initiator, n.target, n.volume, n.lun, n.capacity_bytes, n.usable)
+            for n in nexuses
+        )
+
+    def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
+        """Runs one window; the reply's records are valid until the next one."""
+        if self._attachment is None:
+            raise Unavailable(f"{self.name} is not attached", resource=self.name)
+        frame = Frame(until_ns, 0, self._attachment.epoch, self._sequence, submissions.count)
+        with self._lock:
+            self._begin()
+            for part in parts_of(submissions.records, frame):
+                self._requests.put(pb.ExchangeRequest(window=part))
+            parts: list[bytes] = []
+            answer = self._window_part(frame, parts)
+            while answer.continues:
+                answer = self._window_part(frame, parts)
+            self._answered = self._asked
+        self._sequence = (self._sequence + 1) & U32
+        self.windows += 1
+        return _reply(parts, answer.next_ns)
+
+    def close(self) -> None:
+        """Ends the stream, which gives the device back."""
+        self._closed.set()
+        self._requests.put(None)
+        self._call.cancel()
+        self._channel.close()
+
+    # --- the stream -------------------------------------------------------------------------
+
+    def _welcome(self) -> pb.Welcome:
+        request = pb.ExchangeRequest(hello=pb.Hello(protocol_version=PROTOCOL_VERSION))
+        welcome: pb.Welcome = self._ask(request, "welcome").welcome
+        return welcome
+
+    def _ask(self, request: pb.ExchangeRequest, answer: str) -> pb.ExchangeResponse:
+        with self._lock:
+            self._begin()
+            self._requests.put(request)
+            response = self._next(answer)
+            self._answered = self._asked
+        return response
+
+    def _begin(self) -> None:
+        if self._lost:
+            raise LinkLost(self._lost, self.name)
+        self._asked += 1
+
+    def _window_part(self, frame: Frame, parts: list[bytes]) -> Frame:
+        window = self._next("window").window
+        try:
+            answer = frame_of(window, COMPLETION.itemsize)
+        except Refused as refused:
+            raise self._lose(f"{self.name} answers nonsense: {refused.message}") from None
+        expected = frame._replace(
+            next_ns=answer.next_ns, rows=answer.rows, continues=answer.continues
+        )
+        if answer != expected:
+            raise self._lose(f"{self.name} answers another window: {answer}, not {frame}")
+        parts.append(window.records)
+        return answer
+
+    def _next(self, kind: str) -> pb.ExchangeResponse:
+        """Waits for the next message; a refusal is raised, silence and nonsense lose the peer."""
+        try:
+            response: pb.ExchangeResponse = next(self._call)
+        except StopIteration:
+            raise self._lose(f"{self.name} has closed the stream") from None
+        except grpc.RpcError as error:
+            raise self._lose(f"{self.name} is gone: {_reason(error)}") from None
+        except BaseException:  # an interrupt: the answer that is under way would be taken for
+            self._lose(f"the exchange with {self.name} was interrupted")  # that of another request
+            raise
+        found = response.WhichOneof("response")
+        if found == kind:
+            return response
+        if found == "refusal":
+            self._answered = self._asked
+            refusal = response.refusal
+            raise refusal_of(
+                refusal.code, refusal.message, reason=refusal.reason, resource=refusal.resource
+            )
+        raise self._lose(f"{self.name} answers {found} where {kind} was due")
+
+    def _lose(self, why: str) -> LinkLost:
+        """Marks the peer as gone for good; the first reason stands."""
+        self._lost = self._lost or why
+        self._answered = self._asked
+        self._call.cancel()
+        return LinkLost(self._lost, self.name)
+
+    def _watch(self) -> None:
+        """Cancels the stream once an answer has been due for longer than the deadline."""
+        overdue = since = 0
+        while not self._closed.wait(self._deadline_seconds / _TICKS):
+            asked = self._asked
+            overdue = overdue + 1 if asked == since and asked != self._answered else 0
+            since = asked
+            if overdue >= _TICKS:
+                self._lost = f"{self.name} has not answered for {self._deadline_seconds:g} s"
+                self._call.cancel()
+                return
+
+
+def _until_none(
+    requests: SimpleQueue[pb.ExchangeRequest | None],
+) -> Iterator[pb.ExchangeRequest]:
+    return iter(requests.get, None)
+
+
+def _reply(parts: list[bytes], next_ns: int) -> Reply:
+    records: NDArray[Any] = records_of(parts, COMPLETION) if any(parts) else _NONE
+    return Reply(records, len(records), next_ns)
+
+
+def _reason(error: grpc.RpcError) -> str:
+    """Returns the last and shortest part of what gRPC says, e.g. "connection refused"."""
+    details = error.details() or error.code().name
+    return " ".join(details.split()).rpartition(": ")[2].lower()

@@ -1,0 +1,152 @@
+"""A whole stack of processes: one for each service, connected over gRPC and built from here.
+
+The children end with this process, however it ends: each watches a pipe that only we hold open.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+
+import grpc
+
+from smokestack.engine.errors import Unavailable
+from smokestack.v1 import (
+    array_pb2_grpc,
+    hypervisor_pb2_grpc,
+    multipath_pb2_grpc,
+    scenario_pb2,
+    simulation_pb2_grpc,
+)
+
+from .build import Api, build
+from .listen import MESSAGE_BYTES_MAX, Endpoint
+from .stack import multipath_spec, seed_of
+
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class Child:
+    """One service's process, started and answering."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        """Starts it and waits until it says where it is served; UNAVAILABLE says why it is not."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}", *arguments, "--with-parent"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"GRPC_VERBOSITY": "NONE", **os.environ},
+            start_new_session=True,  # an interrupt at the terminal is ours to handle
+        )
+        try:
+            self.endpoint = self._endpoint(arguments[0])
+        except BaseException:
+            self.kill()
+            raise
+
+    def _endpoint(self, service: str) -> Endpoint:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            code = self._process.wait()
+            raise Unavailable(f"the {service} process ended with {code} before it served anything")
+        said = json.loads(line)
+        if "error" in said:
+            raise Unavailable(f"the {service} process: {said['error']}")
+        return Endpoint(said["name"], said["address"], said["metrics_url"])
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """Kills it, as a crash would: nothing that it holds is meant to outlive it."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+class Processes:
+    """The processes of a scenario, built and connected; a context manager that ends them."""
+
+    def __init__(self, scenario: scenario_pb2.Scenario, *, metrics: bool = False) -> None:
+        """Starts and builds all of it; ScenarioError names the place of what is refused."""
+        self._resources = ExitStack()
+        self._extra = ("--metrics-listen", "127.0.0.1:0") if metrics else ()
+        seed = str(seed_of(scenario))
+        try:
+            self.arrays = {
+                array.name: self._start("array", "--name", array.name, "--seed", seed)
+                for array in scenario.arrays
+            }
+            spec = multipath_spec(scenario)
+            self.multipath = self._start(
+                "multipath",
+                *("--name", spec.name, "--qfull-retry-delay-ns", str(spec.qfull_retry_delay_ns)),
+                *(
+                    f"--array={array_id}={child.endpoint.address}"
+                    for array_id, child in self.arrays.items()
+                ),
+            )
+            self.hypervisor = self._start(
+                "hypervisor", "--multipath", self.multipath.endpoint.address, "--seed", seed
+            )
+            self.api = self._api()
+            build(scenario, self.api)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where the services are served, from the top of the stack down."""
+        children = (self.hypervisor, self.multipath, *self.arrays.values())
+        return tuple(child.endpoint for child in children)
+
+    def close(self) -> None:
+        """Ends all processes."""
+        self._resources.close()
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _start(self, *arguments: str) -> Child:
+        child = Child([*arguments, *self._extra])
+        self._resources.callback(child.kill)
+        return child
+
+    def _api(self) -> Api:
+        hypervisor = self._channel(self.hypervisor)
+        return Api(
+            arrays={
+                array_id: array_pb2_grpc.ArrayServiceStub(self._channel(child))
+                for array_id, child in self.arrays.items()
+            },
+            multipath=multipath_pb2_grpc.MultipathServiceStub(self._channel(self.multipath)),
+            hypervisor=hypervisor_pb2_grpc.HypervisorServiceStub(hypervisor),
+            simulation=simulation_pb2_grpc.SimulationServiceStub(hypervisor),
+        )
+
+    def _channel(self, child: Child) -> grpc.Channel:
+        channel = grpc.insecure_channel(child.endpoint.address, options=_OPTIONS)
+        self._resources.callback(channel.close)
+        return channel

@@ -1,0 +1,126 @@
+"""Checks that a scenario's names are there, are unique, and lead somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from smokestack.engine.checks import identifier
+from smokestack.engine.errors import InvalidArgument, Violation
+from smokestack.v1 import scenario_pb2 as pb
+
+
+def check_references(scenario: pb.Scenario, violations: list[Violation]) -> None:
+    """Adds a violation for each name that is missing, taken, or leads nowhere."""
+    _References(scenario, violations).check()
+
+
+class _References:
+    def __init__(self, scenario: pb.Scenario, violations: list[Violation]) -> None:
+        self._scenario = scenario
+        self._violations = violations
+        self._initiators: set[str] = set()
+
+    def check(self) -> None:
+        scenario = self._scenario
+        if scenario.seed < 0:
+            self._note("seed", f"{scenario.seed} is not within 0 to 2^63 - 1")
+        for field, example in (("fabrics", "[a, b]"), ("arrays", "- name: a1")):
+            if not getattr(scenario, field):
+                self._note(field, f"is missing: give at least one, e.g. {example}")
+        fabrics: set[str] = set()
+        for index, fabric in enumerate(scenario.fabrics):
+            self._unique(f"fabrics[{index}]", fabric, "a", fabrics)
+        self._names("arrays", scenario.arrays, "a1")
+        self._names("traces", scenario.traces, "t1")
+        self._names("hosts", scenario.hosts, "h1")
+        for index, array in enumerate(scenario.arrays):
+            self._check_array(f"arrays[{index}]", array)
+        for index, host in enumerate(scenario.hosts):
+            self._check_host(f"hosts[{index}]", host)
+
+    def _check_array(self, path: str, array: pb.ScenarioArray) -> None:
+        for field, example in (("controllers", "c0"), ("ports", "p0")):
+            if not getattr(array, field):
+                self._note(f"{path}.{field}", f"is missing: give at least one, e.g. {example}")
+        self._names(f"{path}.controllers", array.controllers, "c0")
+        self._names(f"{path}.ports", array.ports, "p0")
+        self._names(f"{path}.pools", array.pools, "p1")
+        self._names(f"{path}.volumes", array.volumes, "v1")
+        self._names(f"{path}.hosts", array.hosts, "h1")
+        for index, port in enumerate(array.ports):
+            place = f"{path}.ports[{index}]"
+            controllers = [c.name for c in array.controllers]
+            self._known(f"{place}.controller", "controller", port.controller, controllers)
+            self._known(f"{place}.fabric", "fabric", port.fabric, self._scenario.fabrics)
+        for index, volume in enumerate(array.volumes):
+            place = f"{path}.volumes[{index}].pool"
+            self._known(place, "pool", volume.pool, [p.name for p in array.pools])
+        hosts = [h.name for h in (array.hosts or self._scenario.hosts)]
+        for index, export in enumerate(array.exports):
+            place = f"{path}.exports[{index}]"
+            if export.name:
+                self._note(f"{place}.name", "follows from volume and host: leave it out")
+            volumes = [v.name for v in array.volumes]
+            self._known(f"{place}.volume", "volume", export.volume, volumes)
+            self._known(f"{place}.host", "host", export.host, hosts)
+
+    def _check_host(self, path: str, host: pb.ScenarioHost) -> None:
+        if not host.initiators:
+            self._note(f"{path}.initiators", "is missing: give at least one per fabric")
+        self._names(f"{path}.initiators", host.initiators, "h1-a", self._initiators)
+        for index, initiator in enumerate(host.initiators):
+            place = f"{path}.initiators[{index}].fabric"
+            self._known(place, "fabric", initiator.fabric, self._scenario.fabrics)
+        self._names(f"{path}.vms", host.vms, "v1")
+        devices = [
+            f"{array.name}.{export.volume}"
+            for array in self._scenario.arrays
+            for export in array.exports
+            if export.host == host.name
+        ]
+        for index, vm in enumerate(host.vms):
+            self._check_vm(f"{path}.vms[{index}]", vm, devices)
+
+    def _check_vm(self, path: str, vm: pb.ScenarioVm, devices: list[str]) -> None:
+        self._names(f"{path}.disks", vm.disks, "d0")
+        self._names(f"{path}.jobs", vm.jobs, "j0")
+        for index, disk in enumerate(vm.disks):
+            self._known(
+                f"{path}.disks[{index}].device", "volume exported here", disk.device, devices
+            )
+        for index, job in enumerate(vm.jobs):
+            place = f"{path}.jobs[{index}]"
+            self._known(f"{place}.disk", "disk", job.disk, [d.name for d in vm.disks])
+            if job.trace:
+                traces = [t.name for t in self._scenario.traces]
+                self._known(f"{place}.trace", "trace", job.trace, traces)
+
+    def _names(
+        self, path: str, parts: Iterable[Any], example: str, taken: set[str] | None = None
+    ) -> None:
+        taken = set() if taken is None else taken
+        for index, part in enumerate(parts):
+            self._unique(f"{path}[{index}].name", part.name, example, taken)
+
+    def _unique(self, path: str, name: str, example: str, taken: set[str]) -> None:
+        if not name:
+            self._note(path, f"is missing: give a name, e.g. {example}")
+        elif name in taken:
+            self._note(path, f"{name!r} is taken: choose another name")
+        else:
+            try:
+                identifier(path, name)
+            except InvalidArgument as refused:
+                self._violations.extend(refused.violations)
+        taken.add(name)
+
+    def _known(self, path: str, what: str, name: str, have: Iterable[str]) -> None:
+        choice = ", ".join(have)
+        if name not in choice.split(", "):
+            known = f"use {choice}" if choice else "there is none"
+            wrong = f"{name!r} is no {what}" if name else "is missing"
+            self._note(path, f"{wrong}: {known}")
+
+    def _note(self, path: str, description: str) -> None:
+        self._violations.append(Violation(path, description))

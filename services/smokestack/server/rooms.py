@@ -1,0 +1,134 @@
+"""Rooms: each service's model with all that is served of it, ready to be put behind a port.
+
+Here, and nowhere else, a model meets its wire, its clock and its metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpc
+
+from smokestack.array.collector import ArrayCollector
+from smokestack.array.model import ArrayModel
+from smokestack.array.service import ArrayService
+from smokestack.engine.border import BorderLock
+from smokestack.hypervisor.collector import HypervisorCollector
+from smokestack.hypervisor.model import HypervisorModel
+from smokestack.hypervisor.service import HypervisorService
+from smokestack.multipath.collector import MultipathCollector
+from smokestack.multipath.model import MultipathModel
+from smokestack.multipath.service import MultipathService
+from smokestack.multipath.specs import MultipathSpec
+from smokestack.v1 import (
+    array_pb2_grpc,
+    blockdevice_pb2_grpc,
+    hypervisor_pb2_grpc,
+    multipath_pb2_grpc,
+    simulation_pb2_grpc,
+)
+
+from .blockdevice_service import BlockDeviceService
+from .exporter import Collector
+from .simulation import DriverClock, SimulationService
+from .workload import JobsAndTraces
+
+_M = TypeVar("_M")
+_PACKAGE = "smokestack.v1"
+
+
+@dataclass(frozen=True)
+class Room(Generic[_M]):
+    """One service: its model, and what answers for it."""
+
+    model: _M
+    name: str
+    border: BorderLock
+    api: Any  # the servicer of its own service, whose handlers may be called as functions
+    simulation: SimulationService
+    collector: Collector
+    service_names: tuple[str, ...]
+    add_services: Callable[[grpc.Server], None]
+
+
+def array_room(array_id: str, seed: int = 1, border: BorderLock | None = None) -> Room[ArrayModel]:
+    """Returns an empty array."""
+    border = border or BorderLock()
+    model = ArrayModel(array_id, seed)
+    api = ArrayService(model, border)
+    simulation = SimulationService(model, border)
+    device = BlockDeviceService(model, border, lambda: len(model.itls))
+
+    def add(server: grpc.Server) -> None:
+        array_pb2_grpc.add_ArrayServiceServicer_to_server(api, server)
+        simulation_pb2_grpc.add_SimulationServiceServicer_to_server(simulation, server)
+        blockdevice_pb2_grpc.add_BlockDeviceServiceServicer_to_server(device, server)
+
+    return Room(
+        model,
+        model.name,
+        border,
+        api,
+        simulation,
+        ArrayCollector(model, border),
+        _names("ArrayService", "SimulationService", "BlockDeviceService"),
+        add,
+    )
+
+
+def multipath_room(
+    spec: MultipathSpec | None = None, border: BorderLock | None = None
+) -> Room[MultipathModel]:
+    """Returns a multipath layer without hosts; its arrays are connected to its model."""
+    border = border or BorderLock()
+    model = MultipathModel(spec)
+    api = MultipathService(model, border)
+    simulation = SimulationService(model, border)
+    device = BlockDeviceService(model, border, lambda: int(model.state.row["device_count"]))
+
+    def add(server: grpc.Server) -> None:
+        multipath_pb2_grpc.add_MultipathServiceServicer_to_server(api, server)
+        simulation_pb2_grpc.add_SimulationServiceServicer_to_server(simulation, server)
+        blockdevice_pb2_grpc.add_BlockDeviceServiceServicer_to_server(device, server)
+
+    return Room(
+        model,
+        model.name,
+        border,
+        api,
+        simulation,
+        MultipathCollector(model, border),
+        _names("MultipathService", "SimulationService", "BlockDeviceService"),
+        add,
+    )
+
+
+def hypervisor_room(
+    hypervisor_id: str = "hv1", seed: int = 1, border: BorderLock | None = None
+) -> Room[HypervisorModel]:
+    """Returns a hypervisor without hosts; the device that it drives is connected to its model."""
+    border = border or BorderLock()
+    model = HypervisorModel(hypervisor_id, seed, border)
+    api = HypervisorService(model, border, JobsAndTraces())
+    simulation = SimulationService(model, border, DriverClock(model))
+
+    def add(server: grpc.Server) -> None:
+        hypervisor_pb2_grpc.add_HypervisorServiceServicer_to_server(api, server)
+        simulation_pb2_grpc.add_SimulationServiceServicer_to_server(simulation, server)
+
+    return Room(
+        model,
+        model.name,
+        border,
+        api,
+        simulation,
+        HypervisorCollector(model, border),
+        _names("HypervisorService", "SimulationService"),
+        add,
+    )
+
+
+def _names(*services: str) -> tuple[str, ...]:
+    return tuple(f"{_PACKAGE}.{service}" for service in services)

@@ -1,0 +1,123 @@
+"""Serves one room as a process of its own, until it is told to end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from smokestack.multipath.specs import MultipathSpec
+
+from .link import DEADLINE_SECONDS, GrpcDevice
+from .listen import Endpoint, Listener, checked_address
+from .rooms import Room, array_room, hypervisor_room, multipath_room
+
+LISTEN_DEFAULT = "127.0.0.1:50051"
+# Multipath answers no sooner than its slowest array; its driver must not give it up before that.
+MULTIPATH_DEADLINE_SECONDS = 4 * DEADLINE_SECONDS
+
+Ready = Callable[[Endpoint], None]
+
+
+def _quietly(endpoint: Endpoint) -> None:
+    """Tells nobody."""
+
+
+def serve_array(
+    name: str = "a1",
+    listen: str = LISTEN_DEFAULT,
+    metrics_listen: str | None = None,
+    *,
+    seed: int = 1,
+    insecure: bool = False,
+    ready: Ready = _quietly,
+) -> None:
+    """Serves an empty array; blocks until SIGINT or SIGTERM."""
+    _serve(array_room(name, seed), listen, metrics_listen, insecure=insecure, ready=ready)
+
+
+def serve_multipath(
+    arrays: Mapping[str, str],
+    listen: str = LISTEN_DEFAULT,
+    metrics_listen: str | None = None,
+    *,
+    spec: MultipathSpec | None = None,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    insecure: bool = False,
+    ready: Ready = _quietly,
+) -> None:
+    """Serves a multipath layer over the arrays at these addresses, by identifier."""
+    room = multipath_room(spec)
+    with ExitStack() as links:
+        for array_id, address in arrays.items():
+            device = connected(address, deadline_seconds)
+            links.callback(device.close)
+            room.model.connect_array(array_id, device)
+        _serve(room, listen, metrics_listen, insecure=insecure, ready=ready)
+
+
+def serve_hypervisor(
+    multipath: str,
+    listen: str = LISTEN_DEFAULT,
+    metrics_listen: str | None = None,
+    *,
+    name: str = "hv1",
+    seed: int = 1,
+    deadline_seconds: float = MULTIPATH_DEADLINE_SECONDS,
+    insecure: bool = False,
+    ready: Ready = _quietly,
+) -> None:
+    """Serves a hypervisor that drives the multipath layer at this address."""
+    room = hypervisor_room(name, seed)
+    with ExitStack() as links:
+        device = connected(multipath, deadline_seconds)
+        links.callback(device.close)
+        room.model.connect(device)
+        _serve(room, listen, metrics_listen, insecure=insecure, ready=ready)
+
+
+def connected(address: str, deadline_seconds: float = DEADLINE_SECONDS) -> GrpcDevice:
+    """Returns the device at an address; UNAVAILABLE says that none answers there."""
+    checked_address("address", address, insecure=True)
+    return GrpcDevice(address, deadline_seconds=deadline_seconds)
+
+
+def _serve(
+    room: Room[Any],
+    listen: str,
+    metrics_listen: str | None,
+    *,
+    insecure: bool,
+    ready: Ready,
+) -> None:
+    listener = Listener(room, listen, metrics_listen, insecure=insecure)
+    listener.start()
+    try:
+        ready(listener.endpoint)
+        wait_for_the_end()
+    finally:
+        listener.stop()
+
+
+def wait_for_the_end() -> None:
+    """Returns when the process is asked to end: SIGINT or SIGTERM."""
+    over = threading.Event()
+    before = {s: signal.signal(s, lambda *_: over.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        over.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def end_with_stdin() -> None:
+    """Ends this process when its standard input does: with the process that holds the other end."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        signal.raise_signal(signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
