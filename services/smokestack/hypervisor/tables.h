@@ -1,4 +1,4 @@
-/* The hypervisor's tables, one X-macro each: the C struct and the NumPy dtype come from one list. */
+/* The hypervisor's tables, one X-macro each: one list makes the C struct and the NumPy dtype. */
 #ifndef SMOKESTACK_HYPERVISOR_TABLES_H
 #define SMOKESTACK_HYPERVISOR_TABLES_H
 
