@@ -1,0 +1,5 @@
+"""Runs the command as ``python -m smokestack.cli``."""
+
+from smokestack.cli.main import main
+
+main(prog_name="smokestack")

@@ -1,0 +1,68 @@
+"""Connects to a running service, or says in one line why it cannot."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .parameters import address as parse_address
+
+if TYPE_CHECKING:
+    import grpc
+
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+_CONNECT_SECONDS = 5
+_MESSAGE_BYTES_MAX = 64 << 20
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def address_option(**settings: Any) -> Callable[[_F], _F]:
+    """Returns the option that names a running service."""
+    return click.option(
+        "--address",
+        type=parse_address,
+        metavar="HOST:PORT",
+        envvar="SMOKESTACK_ADDRESS",
+        show_default=True,
+        **settings,
+    )
+
+
+@contextmanager
+def connected(address: str) -> Iterator[grpc.Channel]:
+    """Yields a channel to a service that answers."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its log lines are not for our users
+    import grpc
+
+    options = [
+        ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
+        ("grpc.enable_http_proxy", 0),
+    ]
+    with grpc.insecure_channel(address, options=options) as channel:
+        ready = grpc.channel_ready_future(channel)
+        try:
+            ready.result(timeout=_CONNECT_SECONDS)
+        except grpc.FutureTimeoutError:
+            raise click.ClickException(
+                f"nothing answers at {address}: start a stack with `smokestack up`, "
+                "or name another --address"
+            ) from None
+        finally:
+            ready.cancel()
+        try:
+            yield channel
+        except grpc.RpcError as error:
+            raise _explained(error, address) from None
+
+
+def _explained(error: Any, address: str) -> Exception:
+    code = error.code().name
+    if code == "UNIMPLEMENTED":
+        return click.ClickException(f"{address} is no smokestack service that can do this")
+    if code == "UNAVAILABLE":
+        return click.ClickException(f"{address} is gone: {error.details()}")
+    return error if isinstance(error, Exception) else RuntimeError(code)

@@ -1,0 +1,174 @@
+"""`smokestack array serve` and its siblings: one service as a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .groups import Group
+from .output import print_json
+from .parameters import SEED, duration, named_address
+from .parameters import address as parse_address
+
+if TYPE_CHECKING:
+    from smokestack.server.listen import Endpoint
+
+# Where `smokestack up` has them too, so that three bare commands find one another.
+HYPERVISOR_ADDRESS = "127.0.0.1:50051"
+MULTIPATH_ADDRESS = "127.0.0.1:50052"
+ARRAY_ADDRESS = "127.0.0.1:50053"
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _served(address: str) -> Callable[[_F], _F]:
+    """Adds the options that all services share."""
+    options = (
+        click.option("--listen", metavar="HOST:PORT", default=address, show_default=True),
+        click.option("--metrics-listen", metavar="HOST:PORT", help="Serve /metrics there."),
+        click.option(
+            "--insecure", is_flag=True, help="Allow other machines in, without encryption."
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Say where as one line of JSON."),
+    )
+
+    def add(function: _F) -> _F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
+_seed_option = click.option("--seed", type=SEED, default=1, show_default=True)
+
+
+@click.group(cls=Group)
+def hypervisor() -> None:
+    """Run a hypervisor on its own: I/O and the clock start there."""
+
+
+@hypervisor.command("serve")
+@click.option("--name", default="hv1", show_default=True, help="Identifier of the hypervisor.")
+@click.option(
+    "--multipath",
+    type=parse_address,
+    metavar="HOST:PORT",
+    default=MULTIPATH_ADDRESS,
+    show_default=True,
+    help="The multipath layer to drive.",
+)
+@_seed_option
+@_served(HYPERVISOR_ADDRESS)
+def serve_hypervisor(
+    *,
+    name: str,
+    multipath: str,
+    seed: int,
+    listen: str,
+    metrics_listen: str | None,
+    insecure: bool,
+    as_json: bool,
+) -> None:
+    """Serve a hypervisor until Ctrl-C."""
+    from smokestack.server.serve import serve_hypervisor as serve
+
+    serve(
+        multipath,
+        listen,
+        metrics_listen,
+        name=name,
+        seed=seed,
+        insecure=insecure,
+        ready=_ready(as_json),
+    )
+
+
+@click.group(cls=Group)
+def multipath() -> None:
+    """Run a multipath layer on its own: devices, paths, queues."""
+
+
+@multipath.command("serve")
+@click.option("--name", default="m1", show_default=True, help="Identifier of the layer.")
+@click.option(
+    "--array",
+    "arrays",
+    type=named_address,
+    metavar="ID=HOST:PORT",
+    multiple=True,
+    default=[f"a1={ARRAY_ADDRESS}"],
+    show_default=True,
+    help="An array to connect to; may be repeated.",
+)
+@click.option(
+    "--qfull-retry-delay",
+    "qfull_retry_delay_ns",
+    type=duration,
+    metavar="DURATION",
+    default="1ms",
+    show_default=True,
+    help="Wait of a command that met TASK SET FULL.",
+)
+@_served(MULTIPATH_ADDRESS)
+def serve_multipath(
+    *,
+    name: str,
+    arrays: tuple[tuple[str, str], ...],
+    qfull_retry_delay_ns: int,
+    listen: str,
+    metrics_listen: str | None,
+    insecure: bool,
+    as_json: bool,
+) -> None:
+    """Serve a multipath layer until Ctrl-C."""
+    from smokestack.server.serve import serve_multipath as serve
+    from smokestack.server.stack import multipath_spec
+    from smokestack.v1 import multipath_pb2, scenario_pb2
+
+    settings = multipath_pb2.Multipath(name=name, qfull_retry_delay_ns=qfull_retry_delay_ns)
+    serve(
+        dict(arrays),
+        listen,
+        metrics_listen,
+        spec=multipath_spec(scenario_pb2.Scenario(multipath=settings)),
+        insecure=insecure,
+        ready=_ready(as_json),
+    )
+
+
+@click.group(cls=Group)
+def array() -> None:
+    """Run an array on its own: ports, pools, thin volumes."""
+
+
+@array.command("serve")
+@click.option("--name", default="a1", show_default=True, help="Identifier of the array.")
+@_seed_option
+@_served(ARRAY_ADDRESS)
+def serve_array(
+    *,
+    name: str,
+    seed: int,
+    listen: str,
+    metrics_listen: str | None,
+    insecure: bool,
+    as_json: bool,
+) -> None:
+    """Serve an array until Ctrl-C."""
+    from smokestack.server.serve import serve_array as serve
+
+    serve(name, listen, metrics_listen, seed=seed, insecure=insecure, ready=_ready(as_json))
+
+
+def _ready(as_json: bool) -> Callable[[Endpoint], None]:
+    def ready(endpoint: Endpoint) -> None:
+        if as_json:
+            place = {"name": endpoint.name, "address": endpoint.address}
+            print_json({**place, "metrics_url": endpoint.metrics_url}, one_line=True)
+            return
+        metrics = f", metrics at {endpoint.metrics_url}" if endpoint.metrics_url else ""
+        click.echo(f"{endpoint.name} serves at {endpoint.address}{metrics}; Ctrl-C ends it")
+
+    return ready

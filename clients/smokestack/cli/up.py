@@ -1,0 +1,111 @@
+"""`smokestack up`: serves a whole stack from one process until it is told to end."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .connection import DEFAULT_ADDRESS
+from .output import print_json
+from .scenario import read_scenario, scenario_argument
+
+if TYPE_CHECKING:
+    from smokestack.server.listen import Endpoint
+    from smokestack.server.stack import Stack
+    from smokestack.v1 import scenario_pb2
+
+PORT_BASE_DEFAULT = 50051
+METRICS_OFFSET = 100
+_PORT_BASE_MAX = 65_000
+
+
+@click.command()
+@scenario_argument(required=False)
+@click.option(
+    "--port-base",
+    type=click.IntRange(0, _PORT_BASE_MAX),
+    default=PORT_BASE_DEFAULT,
+    show_default=True,
+    help=f"Port of the first service; the others follow it, metrics {METRICS_OFFSET} above. "
+    "0 takes free ports.",
+)
+@click.option("--listen", default="127.0.0.1", show_default=True, help="Host to listen on.")
+@click.option("--insecure", is_flag=True, help="Allow other machines in, without encryption.")
+@click.option("--json", "as_json", is_flag=True, help="Print the addresses as one line of JSON.")
+def up(scenario: Path | None, port_base: int, listen: str, insecure: bool, as_json: bool) -> None:
+    """Serve a whole stack from one process: the default one, or SCENARIO's.
+
+    Virtual time stands still until it is told to move (`smokestack advance`). Ctrl-C ends it.
+    """
+    description = read_scenario(scenario)
+    from smokestack.server.serve import wait_for_the_end
+    from smokestack.server.stack import Stack
+
+    with Stack(description) as stack:
+        _serve(stack, port_base, listen, insecure)
+        if as_json:
+            print_json(_addresses(stack.endpoints), one_line=True)
+        else:
+            click.echo("\n".join(_introduction(stack.endpoints, description)))
+        wait_for_the_end()
+    if not as_json:
+        click.echo("\nended")
+
+
+def _serve(stack: Stack, port_base: int, host: str, insecure: bool) -> None:
+    count = len(stack.rooms)
+    ports = [port_base + index if port_base else 0 for index in range(count)]
+    metrics = [port + METRICS_OFFSET if port else 0 for port in ports]
+    try:
+        stack.serve(ports, metrics, host=host, insecure=insecure)
+    except Exception as error:
+        if getattr(error, "reason", "") != "ADDRESS_UNUSABLE":
+            raise
+        raise click.ClickException(
+            f"{error}: choose other ports with --port-base, 0 for free ones"
+        ) from None
+
+
+def _addresses(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
+    services = [
+        {"name": e.name, "address": e.address, "metrics_url": e.metrics_url} for e in endpoints
+    ]
+    return {"pid": os.getpid(), "services": services}
+
+
+def _introduction(endpoints: tuple[Endpoint, ...], scenario: scenario_pb2.Scenario) -> list[str]:
+    hypervisor = endpoints[0].address
+    suffix = "" if hypervisor == DEFAULT_ADDRESS else f" --address {hypervisor}"
+    names = max(len(e.name) for e in endpoints)
+    places = max(len(e.address) for e in endpoints)
+    lines = [f"{e.name:<{names}}  {e.address:<{places}}  {e.metrics_url}" for e in endpoints]
+    lines.append("")
+    for host in scenario.hosts:
+        disks = [f"{vm.name} ({', '.join(d.device for d in vm.disks)})" for vm in host.vms]
+        lines.append(f"hosts/{host.name}: VMs {', '.join(disks) or 'none'}")
+    lines += [
+        "",
+        "Virtual time stands still until it is told to move; in another terminal:",
+        f"  smokestack advance --duration 1s{suffix}",
+        f"  smokestack status{''.join(f' --address {e.address}' for e in endpoints)}",
+    ]
+    idle = [
+        (f"hosts/{host.name}/vms/{vm.name}", vm.disks[0].name)
+        for host in scenario.hosts
+        for vm in host.vms
+        if vm.disks and not vm.jobs
+    ]
+    if idle:
+        vm_name, disk = idle[0]
+        job = {"disk": f"{vm_name}/disks/{disk}", "iodepth": 8, "readRatio": 0.7}
+        request = json.dumps({"parent": vm_name, "jobId": "j0", "job": job})
+        lines += [
+            "A VM without a job does no I/O; any gRPC client can give it one:",
+            f"  grpcurl -plaintext -d '{request}' \\",
+            f"    {hypervisor} smokestack.v1.HypervisorService/CreateJob",
+        ]
+    return [*lines, "Ctrl-C ends it."]
