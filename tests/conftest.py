@@ -7,6 +7,7 @@ wheel) and are chosen with SMOKESTACK_TIER=full; there a missing tool fails, it 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -23,8 +24,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+FULL = os.environ.get("SMOKESTACK_TIER", "fast") == "full"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if FULL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"the full tier never skips: {item.nodeid}: {report.longrepr}"
+    return report
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if os.environ.get("SMOKESTACK_TIER", "fast") == "full":
+    if FULL:
         return
     full = [item for item in items if item.get_closest_marker("full")]
     if full:
