@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,20 +44,35 @@ def connected(address: str) -> Iterator[grpc.Channel]:
         ("grpc.enable_http_proxy", 0),
     ]
     with grpc.insecure_channel(address, options=options) as channel:
-        ready = grpc.channel_ready_future(channel)
-        try:
-            ready.result(timeout=_CONNECT_SECONDS)
-        except grpc.FutureTimeoutError:
+        if not _answers(channel):
             raise click.ClickException(
                 f"nothing answers at {address}: start a stack with `smokestack up`, "
                 "or name another --address"
-            ) from None
-        finally:
-            ready.cancel()
+            )
         try:
             yield channel
         except grpc.RpcError as error:
             raise _explained(error, address) from None
+
+
+def _answers(channel: grpc.Channel) -> bool:
+    """Waits for a connection, and no longer than it takes to be refused."""
+    import grpc
+
+    settled = {grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE}
+    found: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
+
+    def note(state: grpc.ChannelConnectivity) -> None:
+        if state in settled:
+            found.put(state)
+
+    channel.subscribe(note, try_to_connect=True)
+    try:
+        return found.get(timeout=_CONNECT_SECONDS) is grpc.ChannelConnectivity.READY
+    except queue.Empty:
+        return False
+    finally:
+        channel.unsubscribe(note)
 
 
 def _explained(error: Any, address: str) -> Exception:

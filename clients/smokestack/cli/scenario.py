@@ -22,7 +22,7 @@ def scenario_argument(*, required: bool) -> Callable[[_F], _F]:
 
 
 def read_scenario(path: Path | None) -> scenario_pb2.Scenario:
-    """Returns a file's scenario, or the default one; what is wrong is told with the file's name."""
+    """Returns a file's scenario, or the default one."""
     from smokestack.server.scenario import default_scenario, load_scenario
 
     return load_scenario(path) if path else default_scenario()
@@ -58,4 +58,5 @@ def check(scenario: Path) -> None:
         "VMs": len(vms),
         "jobs": sum(len(vm.jobs) for vm in vms),
     }
-    click.echo(f"{scenario}: good: " + ", ".join(f"{n} {what}" for what, n in parts.items()))
+    counted = (f"{n} {what if n != 1 else what.removesuffix('s')}" for what, n in parts.items())
+    click.echo(f"{scenario}: good: {', '.join(counted)}")

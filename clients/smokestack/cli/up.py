@@ -46,6 +46,8 @@ def up(scenario: Path | None, port_base: int, listen: str, insecure: bool, as_js
     from smokestack.server.stack import Stack
 
     with Stack(description) as stack:
+        # Attaches the tree: from now on nobody can move an array alone, ahead of its driver.
+        stack.hypervisor.model.advance(0)
         _serve(stack, port_base, listen, insecure)
         if as_json:
             print_json(_addresses(stack.endpoints), one_line=True)

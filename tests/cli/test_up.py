@@ -1,0 +1,98 @@
+"""`smokestack up` and `serve`: served, moved when told, ended by Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import urllib.request
+from typing import Any
+
+from tests.cli.command import figures, interrupt, refusal, smokestack, started
+
+def said(process: subprocess.Popen[str]) -> Any:
+    """Returns the line of JSON that a server begins with."""
+    assert process.stdout is not None
+    return json.loads(process.stdout.readline())
+
+
+def test_a_stack_is_served_and_its_time_moves_when_told() -> None:
+    with started("up", "--port-base", "0", "--json") as process:
+        services = said(process)["services"]
+        assert [s["name"] for s in services] == ["hypervisors/hv1", "multipaths/m1", "arrays/a1"]
+        addresses = [word for s in services for word in ("--address", s["address"])]
+        moved = figures("advance", "--duration", "20ms", *addresses[:2])
+        assert moved == {"now_ns": 20_000_000, "io_count": 0, "error_count": 0}
+        shown = figures("status", *addresses)
+        assert [entry["now_ns"] for entry in shown] == [20_000_000] * 3
+        assert [entry["driver"] for entry in shown] == ["", "hypervisors/hv1", "multipaths/m1"]
+        assert len(shown[0]["tables"]["virtual_disks"]) == 4
+        assert len(shown[1]["tables"]["paths"]) == 16
+        assert shown[2]["tables"]["pools"][0]["subscribed_bytes"] == 256 << 30
+        with urllib.request.urlopen(services[2]["metrics_url"]) as answer:
+            assert b"smokestack_" in answer.read()
+        assert interrupt(process) == (0, "", "")
+
+
+def test_people_get_names_addresses_and_commands_to_copy() -> None:
+    with started("up", "--port-base", "0") as process:
+        assert process.stdout is not None
+        lines = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            lines.append(process.stdout.readline())
+        shown = "".join(lines)
+        address = lines[0].split()[1]
+        assert f"  smokestack advance --duration 1s --address {address}\n" in shown
+        assert "hosts/h1: VMs v1 (a1.v1), v2 (a1.v2)" in shown
+        done = smokestack("status", "--address", address)
+        assert "hosts/h2/vms/v4/disks/d0" in done.stdout
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+
+
+def test_a_driven_service_names_who_moves_it() -> None:
+    with started("up", "--port-base", "0", "--json") as process:
+        hypervisor, multipath, array = (s["address"] for s in said(process)["services"])
+        line = refusal("advance", "--address", array, code=1)
+        assert line == "smokestack: arrays/a1 is driven by multipaths/m1: advance that instead"
+        figures("advance", "--duration", "2ms", "--address", hypervisor)
+        assert "until_ns: 1000000 is not" in refusal(
+            "advance", "--until", "1ms", "--address", hypervisor
+        )
+        assert "multipaths" in smokestack("status", "--address", multipath).stdout
+
+
+def test_a_port_in_use_is_told_in_one_line() -> None:
+    with started("up", "--port-base", "0", "--json") as process:
+        address = said(process)["services"][0]["address"]
+        port = address.rpartition(":")[2]
+        line = refusal("up", "--port-base", port, code=1)
+        assert f"cannot listen on {address}: address already in use" in line
+        assert "--port-base" in line
+        line = refusal("array", "serve", "--listen", address, code=1)
+        assert f"cannot listen on {address}: address already in use" in line
+
+
+def test_three_services_find_one_another() -> None:
+    listen = ("--listen", "127.0.0.1:0", "--json")
+    with started("array", "serve", "--name", "b1", *listen) as array:
+        at = said(array)["address"]
+        with started("multipath", "serve", "--array", f"b1={at}", *listen) as multipath:
+            at = said(multipath)["address"]
+            with started("hypervisor", "serve", "--multipath", at, *listen) as hypervisor:
+                at = said(hypervisor)["address"]
+                assert figures("advance", "--address", at)["now_ns"] == 10**9
+                assert interrupt(hypervisor) == (0, "", "")
+            assert interrupt(multipath) == (0, "", "")
+        assert interrupt(array) == (0, "", "")
+
+
+def test_who_is_not_there_is_told_in_one_line() -> None:
+    nobody = "127.0.0.1:1"
+    for command in (
+        ("multipath", "serve", "--array", f"a1={nobody}", "--listen", "127.0.0.1:0"),
+        ("hypervisor", "serve", "--multipath", nobody, "--listen", "127.0.0.1:0"),
+        ("status", "--address", nobody),
+        ("advance", "--address", nobody),
+    ):
+        assert nobody in refusal(*command, code=1)
