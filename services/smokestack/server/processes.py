@@ -25,6 +25,7 @@ from smokestack.v1 import (
 )
 
 from .build import Api, build
+from .environment import prepare_grpc
 from .listen import MESSAGE_BYTES_MAX, Endpoint
 from .stack import multipath_spec, seed_of
 
@@ -43,7 +44,7 @@ class Child:
             [sys.executable, "-m", f"{__package__}", *arguments, "--with-parent"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"GRPC_VERBOSITY": "NONE", **os.environ},
+            env=prepare_grpc(dict(os.environ)),
             start_new_session=True,  # an interrupt at the terminal is ours to handle
         )
         try:
