@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.cli.command import figures, interrupt, refusal, smokestack, started
 
+
 def said(process: subprocess.Popen[str]) -> Any:
     """Returns the line of JSON that a server begins with."""
     assert process.stdout is not None
