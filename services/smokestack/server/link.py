@@ -6,6 +6,7 @@ silent loses itself after a deadline of wall time.  Neither comes back: the link
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -26,6 +27,7 @@ from .errors import refusal_of
 from .frames import PROTOCOL_VERSION, U32, Frame, frame_of, parts_of, records_of
 
 DEADLINE_SECONDS: Final = 30.0
+_KNOCK_SECONDS: Final = 5.0
 _TICKS: Final = 20  # how finely the deadline is watched
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 16 << 20),
@@ -45,7 +47,8 @@ class GrpcDevice:
     """A BlockDevice behind an address."""
 
     def __init__(self, address: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
-        """Connects and asks who answers; LinkLost (UNAVAILABLE) says that nobody does."""
+        """Connects and asks who answers; Unavailable says that nobody does."""
+        _knock(address)
         self.address = address
         self.name = f"the device at {address}"
         self.windows = 0
@@ -195,6 +198,16 @@ class GrpcDevice:
                 self._lost = f"{self.name} has not answered for {self._deadline_seconds:g} s"
                 self._call.cancel()
                 return
+
+
+def _knock(address: str) -> None:
+    """Finds out whether anyone listens: of a failed connection gRPC does not always say why."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK_SECONDS).close()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise Unavailable(f"nothing answers at {address}: {why}", resource=address) from None
 
 
 def _until_none(

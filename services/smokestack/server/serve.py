@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -114,10 +114,14 @@ def wait_for_the_end() -> None:
 
 
 def end_with_stdin() -> None:
-    """Ends this process when its standard input does: with the process that holds the other end."""
+    """Ends this process when its standard input does: with the process that holds the other end.
+
+    At once and whatever it is doing, for nothing that it holds is meant to outlive the other.
+    """
 
     def watch() -> None:
-        sys.stdin.buffer.read()
-        signal.raise_signal(signal.SIGTERM)
+        while os.read(0, 4096):
+            pass
+        os._exit(0)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
