@@ -85,7 +85,8 @@ def _introduction(endpoints: tuple[Endpoint, ...], scenario: scenario_pb2.Scenar
     names = max(len(e.name) for e in endpoints)
     places = max(len(e.address) for e in endpoints)
     lines = [f"{e.name:<{names}}  {e.address:<{places}}  {e.metrics_url}" for e in endpoints]
-    lines.append("")
+    if scenario.hosts:
+        lines.append("")
     for host in scenario.hosts:
         disks = [f"{vm.name} ({', '.join(d.device for d in vm.disks)})" for vm in host.vms]
         lines.append(f"hosts/{host.name}: VMs {', '.join(disks) or 'none'}")
