@@ -27,7 +27,7 @@ static inline int io_before(const io_t *a, const io_t *b) {
 #include "smokestack/calendar.h"
 
 enum { T_STATE, T_PORT, T_CONTROLLER, T_CORE, T_POOL, T_DISK, T_VOLUME, T_ITL, T_IO, T_PAGE,
-       T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_COUNT };
+       T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(array_state_t)}, {"port", sizeof(port_t)},
     {"controller", sizeof(controller_t)}, {"core", sizeof(int64_t)},
@@ -36,7 +36,7 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"io", sizeof(io_t)}, {"page", sizeof(page_t)},
     {"inbox", sizeof(uint32_t)}, {"out", sizeof(completion_t)},
     {"histogram", sizeof(hist_t)}, {"calendar", sizeof(calendar_t)},
-    {"bucket", sizeof(cal_bucket_t)}};
+    {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)}};
 
 /* The bound tables, with their types; made anew for each call. */
 typedef struct {
@@ -56,6 +56,7 @@ typedef struct {
     hist_t *histogram;
     calendar_t *calendar;
     cal_bucket_t *bucket;
+    note_t *note; /* a row for each pool */
 } array_t;
 
 static inline array_t array_of(const kernel_t *k) {
@@ -64,7 +65,7 @@ static inline array_t array_of(const kernel_t *k) {
                      k->table[T_VOLUME], k->table[T_ITL],       k->table[T_IO],
                      k->table[T_PAGE],   k->rows[T_PAGE] - 1u,  k->table[T_INBOX],
                      k->table[T_OUT],    k->table[T_HISTOGRAM], k->table[T_CALENDAR],
-                     k->table[T_BUCKET]};
+                     k->table[T_BUCKET], k->table[T_NOTE]};
 }
 
 static inline void schedule(array_t *a, uint32_t i, int64_t time, uint8_t kind) {
@@ -133,6 +134,12 @@ static void count_check(itl_t *itl, uint32_t sense) {
     else itl->no_space++;
 }
 
+/* Number of the event that made a command fail. */
+static uint32_t cause_of(const itl_t *itl, const io_t *io) {
+    if (io->sense == SENSE_SPACE_ALLOCATION_FAILED) return note_cause(io->lba);
+    return io->sense == SENSE_LU_NOT_SUPPORTED ? note_cause(itl->hidden) : 0;
+}
+
 static void depart(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     itl_t *itl = &a->itl[io->itl];
@@ -147,6 +154,7 @@ static void depart(array_t *a, uint32_t i) {
         else itl->good++;
         hist_add(&a->histogram[io->itl], (uint64_t)(io->time - io->arrival_ns));
         respond(a, i, failed ? STATUS_CHECK : STATUS_GOOD, io->time);
+        if (failed) a->out[a->state->out_end - 1].cause = cause_of(itl, io);
     }
     release(a, i);
 }
@@ -228,6 +236,19 @@ static inline uint32_t io_sense(const array_t *a, const io_t *io) {
     return SENSE_NONE;
 }
 
+/* Refuses a write that the pool has no space for; the first one is an event. */
+static void refuse_space(array_t *a, io_t *io, uint32_t v, pool_t *pool, uint64_t missing) {
+    pool->failures++;
+    io->sense = SENSE_SPACE_ALLOCATION_FAILED;
+    if (!pool->exhausted) {
+        uint64_t left = pool->capacity_pages - pool->allocated_pages; /* less than is missing */
+        pool->exhausted = NOTE(a->state, a->note, .time = io->time, .kind = NOTE_POOL_EXHAUSTED,
+                               .subject = a->volume[v].pool, .detail = v,
+                               .more = missing << 32 | left);
+    }
+    io->lba = pool->exhausted;
+}
+
 /* Maps what a write touches, all or nothing; returns the first page's physical number. */
 static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool) {
     uint64_t first = io->lba * BLOCK_BYTES / pool->page_bytes;
@@ -237,8 +258,7 @@ static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool) {
         missing += page_find(a->page, a->page_mask, page_key(v, p))->key == 0;
     if (missing == 0) return page_find(a->page, a->page_mask, page_key(v, first))->physical;
     if (pool->allocated_pages + missing > pool->capacity_pages) {
-        pool->failures++;
-        io->sense = SENSE_SPACE_ALLOCATION_FAILED;
+        refuse_space(a, io, v, pool, missing);
         return PAGE_NONE;
     }
     for (uint64_t p = first; p <= last; p++) {
@@ -474,7 +494,7 @@ static PyObject *py_exchange(PyObject *self, PyObject *const *args, Py_ssize_t n
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&batch);
     if (need < 0) return PyErr_Format(PyExc_ValueError, "a submission's nexus is no ITL index");
-    return Py_BuildValue("iIL", need, ready, (long long)next);
+    return Py_BuildValue("iILI", need, ready, (long long)next, a.state->note_count);
 }
 
 /* Puts a fresh kernel's lists in order: every command free, the calendar empty at a time. */
@@ -536,7 +556,7 @@ static PyObject *py_send_event(PyObject *self, PyObject *const *args, Py_ssize_t
 
 static PyMethodDef METHODS[] = {
     {"exchange", (PyCFunction)(void (*)(void))py_exchange, METH_FASTCALL,
-     "exchange(until_ns, batch, count) -> (need, ready, next_ns)"},
+     "exchange(until_ns, batch, count) -> (need, ready, next_ns, notes)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_O, "grow(first_new_row)"},
     {"copy_pages", (PyCFunction)(void (*)(void))py_copy_pages, METH_FASTCALL,
@@ -556,6 +576,6 @@ static PyMethodDef METHODS[] = {
 static const field_decl_t FIELDS[] = {
     STATE_FIELDS(STATE_ROW) PORT_FIELDS(PORT_ROW) CONTROLLER_FIELDS(CONTROLLER_ROW)
     POOL_FIELDS(POOL_ROW) VOLUME_FIELDS(VOLUME_ROW) ITL_FIELDS(ITL_ROW)
-    IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW)};
+    IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) NOTE_FIELDS(NOTE_ROW)};
 
 KERNEL_MODULE(array, "The array's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

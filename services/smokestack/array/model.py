@@ -8,16 +8,16 @@ submitter holds keeps its meaning; deleted things stay behind as invalid rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, Nexus, Reply
-from smokestack.engine.checks import identifier, in_range, multiple_of
+from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, Reply
+from smokestack.engine.checks import in_range, multiple_of
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import BLOCK_BYTES, NEVER_NS, EventCode
 
 from . import checks
+from .inventory import ArrayInventory
 from .rows import append_controller, append_pool, append_port
 from .specs import (
     ArrayHostSpec,
@@ -27,35 +27,20 @@ from .specs import (
     PortSpec,
     VolumeSpec,
 )
-from .state import ArrayState
-from .usage import PoolUsage, PortUsage, VolumeUsage
 
 _DEFAULT_LATENCY_NS = 50_000
-_EVENT_IDS = 1 << 63
+_RECORD_IDS = 1 << 63  # of EVENT records; below are the ids of I/Os
 
 
-class ArrayModel:
+class ArrayModel(ArrayInventory):
     """One array; a BlockDevice whose nexuses are I_T_L nexuses."""
 
     def __init__(self, array_id: str, seed: int = 1) -> None:
-        identifier("array.array_id", array_id)
-        self.array_id = array_id
-        self.name = f"arrays/{array_id}"
-        self.state = ArrayState()
+        super().__init__(array_id)
         self.state.row["seed"] = seed
-        self.driver: str | None = None
         self.epoch = 0
-        self.controllers: dict[str, ControllerSpec] = {}
-        self.ports: dict[str, PortSpec] = {}
-        self.pools: dict[str, PoolSpec] = {}
-        self.volumes: dict[str, VolumeSpec] = {}
-        self.hosts: dict[str, ArrayHostSpec] = {}
-        self.exports: dict[tuple[str, str], ExportSpec] = {}
-        self._rows: dict[tuple[str, str], int] = {}
-        # By ITL index: (volume, host, initiator, port); what labels an ITL's row.
-        self.itls: list[tuple[str, str, str, str]] = []
-        self._events = 0
-        self._port_changes: list[tuple[str, bool, int]] = []
+        self._records = 0  # EVENT records sent so far
+        self._port_changes: list[tuple[str, bool, str]] = []
         self._fit_latencies()
 
     # --- clock and border -------------------------------------------------------------------
@@ -64,11 +49,6 @@ class ArrayModel:
     def seed(self) -> int:
         """The seed that media and cache are drawn from; a driver brings its own."""
         return int(self.state.row["seed"])
-
-    @property
-    def now_ns(self) -> int:
-        """Virtual time that windows have run to."""
-        return int(self.state.row["until_ns"])
 
     @property
     def lookahead_ns(self) -> int:
@@ -104,14 +84,16 @@ class ArrayModel:
                 resource=self.name,
             )
         in_range("lookahead_ns", attachment.lookahead_ns, 1, self.lookahead_ns)
-        self.driver, self.epoch = attachment.driver, attachment.epoch
         self.state.restart(attachment.start_ns)
+        self._tell(EventKind.DRIVER_ATTACHED, driver=attachment.driver, epoch=attachment.epoch)
+        self.driver, self.epoch = attachment.driver, attachment.epoch
         self.state.row["seed"] = attachment.seed
         self.state.row["lookahead_ns"] = attachment.lookahead_ns
 
     def detach(self) -> None:
         """Gives the array back; what was in flight is gone."""
-        self.driver = None
+        driver, self.driver = self.driver, None
+        self._tell(EventKind.DRIVER_DETACHED, driver=driver or "", epoch=self.epoch)
         self.state.restart(self.now_ns)
         self._fit_latencies()
 
@@ -122,6 +104,8 @@ class ArrayModel:
         next arrival already counts the events that they send.
         """
         reply = self.state.exchange(until_ns, submissions)
+        if self.state.noted:
+            self._tell_notes()
         if not self._port_changes:
             return reply
         changes, self._port_changes = self._port_changes, []
@@ -129,26 +113,6 @@ class ArrayModel:
             records=self.state["out"],
             next_ns=min([reply.next_ns, *(self._set_link(*change) for change in changes)]),
         )
-
-    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
-        """Returns the ITLs of these initiators, in index order."""
-        wanted = set(initiators)
-        found = []
-        for index, (volume_id, host_id, initiator, port_id) in enumerate(self.itls):
-            if initiator not in wanted or not self.state["itl"][index]["valid"]:
-                continue
-            found.append(
-                Nexus(
-                    index=index,
-                    initiator=initiator,
-                    target=port_id,
-                    volume=f"{self.array_id}.{volume_id}",
-                    lun=self.exports[volume_id, host_id].lun,
-                    capacity_bytes=self.volumes[volume_id].capacity_bytes,
-                    usable=self.ports[port_id].enabled,
-                )
-            )
-        return tuple(found)
 
     def _fit_latencies(self) -> None:
         """Sets the least latencies; while driven they are fixed, for windows rest on them."""
@@ -168,6 +132,7 @@ class ArrayModel:
         self._absent("controllers", self.controllers, spec.controller_id)
         self._rows["controllers", spec.controller_id] = append_controller(self.state, spec)
         self.controllers[spec.controller_id] = spec
+        self._tell(EventKind.CONTROLLER_CREATED, f"controllers/{spec.controller_id}")
 
     def delete_controller(self, controller_id: str) -> None:
         """Removes a controller that no port belongs to."""
@@ -175,6 +140,7 @@ class ArrayModel:
         users = [p.port_id for p in self.ports.values() if p.controller_id == controller_id]
         self._unused("controllers", controller_id, "ports", users)
         del self.controllers[controller_id], self._rows["controllers", controller_id]
+        self._tell(EventKind.CONTROLLER_DELETED, f"controllers/{controller_id}")
 
     def create_port(self, spec: PortSpec) -> None:
         """Adds a port, and an ITL for each export that it can serve."""
@@ -196,6 +162,7 @@ class ArrayModel:
         self._fit_latencies()
         for export in sorted(self.exports.values(), key=lambda e: (e.volume_id, e.host_id)):
             self._add_itls(export, [spec.port_id])
+        self._tell(EventKind.PORT_CREATED, f"ports/{spec.port_id}", fabric=spec.fabric)
 
     def delete_port(self, port_id: str) -> None:
         """Removes a port that no export uses."""
@@ -203,13 +170,16 @@ class ArrayModel:
         users = [v for i, (v, _, _, p) in enumerate(self.itls) if p == port_id and self._valid(i)]
         self._unused("ports", port_id, "exports of volumes", users)
         del self.ports[port_id], self._rows["ports", port_id]
+        self._port_changes = [change for change in self._port_changes if change[0] != port_id]
+        self._tell(EventKind.PORT_DELETED, f"ports/{port_id}")
         self._fit_latencies()
 
-    def set_port_enabled(self, port_id: str, enabled: bool, cause: int = 0) -> None:
+    def set_port_enabled(self, port_id: str, enabled: bool, cause: str = "") -> None:
         """Takes a port's link down or up; its initiators see it after the return latency.
 
         While down the port answers nothing: commands that reach it and answers that would leave
         it are lost.  The change acts at the end of the running window, or of the next one.
+        ``cause`` names the event that made somebody do this.
         """
         self._present("ports", self.ports, port_id)
         if self.ports[port_id].enabled == enabled:
@@ -224,15 +194,17 @@ class ArrayModel:
         checks.check_port(spec)
         self.state["port"][self._rows["ports", port_id]]["queue_limit"] = queue_limit
         self.ports[port_id] = spec
+        self._tell(EventKind.PORT_LIMITED, f"ports/{port_id}", queue_limit=queue_limit)
 
-    def _set_link(self, port_id: str, enabled: bool, cause: int) -> int:
+    def _set_link(self, port_id: str, enabled: bool, cause: str) -> int:
         """Moves a port's link, tells its initiators, and returns when they hear at the earliest."""
         index = self._rows["ports", port_id]
         port = self.state["port"][index]
         port["up"] = enabled
         if not enabled:
             port["epoch"] += 1
-        at_ns = self.now_ns + int(self.state.row["forward_ns"])
+        kind = EventKind.PORT_UP if enabled else EventKind.PORT_DOWN
+        told = self._tell(kind, f"ports/{port_id}", cause)
         code = EventCode.PATH_UP if enabled else EventCode.PATH_DOWN
         affected = [
             i
@@ -241,11 +213,12 @@ class ArrayModel:
         ]
         if self.driver is None or not affected:
             return NEVER_NS
+        at_ns = self.acts_ns
         self.state.reserve("out", int(self.state.row["out_end"]) + len(affected))
         for itl in affected:
-            event_id = _EVENT_IDS + self._events
-            self._events += 1
-            self.state.kernel.send_event(at_ns, event_id, cause, itl, int(code))
+            record = _RECORD_IDS + self._records
+            self._records += 1
+            self.state.kernel.send_event(at_ns, record, told.number, itl, int(code))
         return at_ns + int(port["return_ns"])
 
     # --- space ------------------------------------------------------------------------------
@@ -256,6 +229,9 @@ class ArrayModel:
         self._absent("pools", self.pools, spec.pool_id)
         self._rows["pools", spec.pool_id] = append_pool(self.state, spec)
         self.pools[spec.pool_id] = spec
+        self._tell(
+            EventKind.POOL_CREATED, f"pools/{spec.pool_id}", capacity_bytes=spec.capacity_bytes
+        )
 
     def delete_pool(self, pool_id: str) -> None:
         """Removes a pool that holds no volume."""
@@ -263,10 +239,12 @@ class ArrayModel:
         users = [v.volume_id for v in self.volumes.values() if v.pool_id == pool_id]
         self._unused("pools", pool_id, "volumes", users)
         del self.pools[pool_id], self._rows["pools", pool_id]
+        self._tell(EventKind.POOL_DELETED, f"pools/{pool_id}")
 
     def update_pool_capacity(self, pool_id: str, capacity_bytes: int) -> None:
         """Grows a pool, or shrinks it to no less than is allocated."""
         self._present("pools", self.pools, pool_id)
+        had = self.pools[pool_id].capacity_bytes
         spec = replace(self.pools[pool_id], capacity_bytes=capacity_bytes)
         checks.check_pool(spec)
         allocated = self.pool_usage(pool_id).allocated_bytes
@@ -279,6 +257,9 @@ class ArrayModel:
         row = self.state["pool"][self._rows["pools", pool_id]]
         row["capacity_pages"] = capacity_bytes // spec.page_bytes
         self.pools[pool_id] = spec
+        told = self._tell(EventKind.POOL_RESIZED, f"pools/{pool_id}", capacity_bytes=capacity_bytes)
+        if capacity_bytes > had:
+            self._space_gained(pool_id, told)
 
     def create_volume(self, spec: VolumeSpec) -> None:
         """Adds a thin volume; it takes no space until it is written."""
@@ -291,6 +272,12 @@ class ArrayModel:
         row["capacity_bytes"] = spec.capacity_bytes
         row["pool"], row["valid"] = self._rows["pools", spec.pool_id], 1
         self.volumes[spec.volume_id] = spec
+        self._tell(
+            EventKind.VOLUME_CREATED,
+            f"volumes/{spec.volume_id}",
+            pool=f"{self.name}/pools/{spec.pool_id}",
+            capacity_bytes=spec.capacity_bytes,
+        )
 
     def update_volume_capacity(self, volume_id: str, capacity_bytes: int) -> None:
         """Grows a volume; shrinking would cut off data and is refused."""
@@ -308,6 +295,7 @@ class ArrayModel:
         row = self.state["volume"][self._rows["volumes", volume_id]]
         row["capacity_bytes"] = capacity_bytes
         self.volumes[volume_id] = spec
+        self._tell(EventKind.VOLUME_RESIZED, f"volumes/{volume_id}", capacity_bytes=capacity_bytes)
 
     def delete_volume(self, volume_id: str) -> None:
         """Removes a volume that is not exported; its pages return to the pool."""
@@ -316,11 +304,16 @@ class ArrayModel:
         self._unused("volumes", volume_id, "exports to hosts", users)
         index = self._rows["volumes", volume_id]
         row = self.state["volume"][index]
-        if row["allocated_pages"]:
+        freed_bytes = self.volume_usage(volume_id).allocated_bytes
+        if freed_bytes:
             self.state.copy_pages(len(self.state["page"]), index)
         self.state["pool"]["allocated_pages"][row["pool"]] -= row["allocated_pages"]
         row["valid"] = row["allocated_pages"] = 0
+        pool_id = self.volumes[volume_id].pool_id
         del self.volumes[volume_id], self._rows["volumes", volume_id]
+        told = self._tell(EventKind.VOLUME_DELETED, f"volumes/{volume_id}", freed_bytes=freed_bytes)
+        if freed_bytes:
+            self._space_gained(pool_id, told)
 
     # --- exports ----------------------------------------------------------------------------
 
@@ -335,6 +328,7 @@ class ArrayModel:
                     f"initiator {min(taken)} belongs to {self.name}/hosts/{host.host_id} already"
                 )
         self.hosts[spec.host_id] = spec
+        self._tell(EventKind.HOST_CREATED, f"hosts/{spec.host_id}")
 
     def delete_host(self, host_id: str) -> None:
         """Removes a host that nothing is exported to."""
@@ -342,6 +336,7 @@ class ArrayModel:
         users = [volume for volume, host in self.exports if host == host_id]
         self._unused("hosts", host_id, "exports of volumes", users)
         del self.hosts[host_id]
+        self._tell(EventKind.HOST_DELETED, f"hosts/{host_id}")
 
     def create_export(self, spec: ExportSpec) -> None:
         """Shows a volume to a host, on each of its initiators through each port it can reach."""
@@ -359,72 +354,18 @@ class ArrayModel:
                 )
         self.exports[spec.volume_id, spec.host_id] = spec
         self._add_itls(spec, sorted(self.ports))
+        self._tell(
+            EventKind.EXPORT_CREATED, f"exports/{spec.volume_id}.{spec.host_id}", lun=spec.lun
+        )
 
     def delete_export(self, volume_id: str, host_id: str) -> None:
         """Hides a volume from a host; commands that still come find no logical unit."""
         if (volume_id, host_id) not in self.exports:
             raise NotFound.of(f"{self.name}/exports/{volume_id}.{host_id}")
-        for index, (volume, host, _, _) in enumerate(self.itls):
-            if (volume, host) == (volume_id, host_id):
-                self.state["itl"][index]["valid"] = 0
         del self.exports[volume_id, host_id]
-
-    def _add_itls(self, export: ExportSpec, ports: Sequence[str]) -> None:
-        initiators = sorted(self.hosts[export.host_id].initiators, key=lambda i: i.name)
-        for initiator in initiators:
-            for port_id in ports:
-                if self.ports[port_id].fabric != initiator.fabric:
-                    continue
-                index = self.state.append("itl")
-                self.state.append("histogram")
-                row = self.state["itl"][index]
-                row["volume"] = self._rows["volumes", export.volume_id]
-                row["port"], row["valid"] = self._rows["ports", port_id], 1
-                self.state.row["itl_count"] = index + 1
-                self.itls.append((export.volume_id, export.host_id, initiator.name, port_id))
-
-    # --- usage ------------------------------------------------------------------------------
-
-    def pool_usage(self, pool_id: str) -> PoolUsage:
-        """Returns a pool's space as it stands."""
-        self._present("pools", self.pools, pool_id)
-        row = self.state["pool"][self._rows["pools", pool_id]]
-        subscribed = sum(v.capacity_bytes for v in self.volumes.values() if v.pool_id == pool_id)
-        return PoolUsage.of(row, self.pools[pool_id], subscribed)
-
-    def volume_usage(self, volume_id: str) -> VolumeUsage:
-        """Returns what a volume has taken from its pool."""
-        self._present("volumes", self.volumes, volume_id)
-        row = self.state["volume"][self._rows["volumes", volume_id]]
-        page_bytes = self.pools[self.volumes[volume_id].pool_id].page_bytes
-        return VolumeUsage(int(row["allocated_pages"]) * page_bytes)
-
-    def port_usage(self, port_id: str) -> PortUsage:
-        """Returns a port's queue and counters as they stand."""
-        self._present("ports", self.ports, port_id)
-        return PortUsage.of(self.state["port"][self._rows["ports", port_id]])
-
-    # --- rows and names ---------------------------------------------------------------------
-
-    def row_of(self, collection: str, resource_id: str) -> int:
-        """Returns the table row of a resource, e.g. ``row_of("ports", "p0")``."""
-        return self._rows[collection, resource_id]
-
-    def _valid(self, itl: int) -> bool:
-        return bool(self.state["itl"][itl]["valid"])
-
-    def _absent(self, collection: str, have: dict[str, Any], resource_id: str) -> None:
-        if resource_id in have:
-            raise AlreadyExists.of(f"{self.name}/{collection}/{resource_id}")
-
-    def _present(self, collection: str, have: dict[str, Any], resource_id: str) -> None:
-        if resource_id not in have:
-            raise NotFound.of(f"{self.name}/{collection}/{resource_id}")
-
-    def _unused(self, collection: str, resource_id: str, what: str, users: Sequence[str]) -> None:
-        if users:
-            raise FailedPrecondition(
-                f"{self.name}/{collection}/{resource_id} is in use by {what} "
-                f"{', '.join(sorted(set(users))[:3])}: remove those first",
-                reason="IN_USE",
-            )
+        told = self._tell(EventKind.EXPORT_DELETED, f"exports/{volume_id}.{host_id}")
+        itls = self.state["itl"]
+        for index, (volume, host, _, _) in enumerate(self.itls):
+            if (volume, host) == (volume_id, host_id) and itls[index]["valid"]:
+                itls[index]["valid"] = 0
+                itls[index]["hidden"] = told.number

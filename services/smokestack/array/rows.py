@@ -38,6 +38,7 @@ def append_port(state: ArrayState, spec: PortSpec, controller: int) -> int:
 def append_pool(state: ArrayState, spec: PoolSpec) -> int:
     """Adds a pool's row and its disks; returns the row's index."""
     index = state.append("pool")
+    state.reserve("note", index + 1)
     row = state["pool"][index]
     row["page_bytes"] = spec.page_bytes
     row["capacity_pages"] = spec.capacity_bytes // spec.page_bytes

@@ -32,6 +32,7 @@ _ORDER: Final = (
     "histogram",
     "calendar",
     "bucket",
+    "note",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
@@ -58,6 +59,7 @@ class ArrayState(Tables):
             "page": _PAGE_ROWS,
         }
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
+        self.noted = 0  # notes that the last window left
         self.restart(0)
 
     @property
@@ -67,10 +69,10 @@ class ArrayState(Tables):
 
     def exchange(self, until_ns: int, batch: IoBatch) -> Reply:
         """Runs one window, growing tables first when the batch needs it."""
-        need, ready, next_ns = self.kernel.exchange(until_ns, batch.records, batch.count)
+        need, ready, next_ns, self.noted = self.kernel.exchange(until_ns, *batch)
         while need:
             self._grow(need, batch.count)
-            need, ready, next_ns = self.kernel.exchange(until_ns, batch.records, batch.count)
+            need, ready, next_ns, self.noted = self.kernel.exchange(until_ns, *batch)
         return Reply(self["out"], ready, next_ns)
 
     def _grow(self, need: int, count: int) -> None:

@@ -3,6 +3,7 @@
 #define SMOKESTACK_ARRAY_TABLES_H
 
 #include "smokestack/kernel.h"
+#include "smokestack/notes.h"
 
 /* One row: clocks, cursors and settings of the whole array. */
 #define STATE_FIELDS(F)                                                                        \
@@ -13,6 +14,7 @@
     F(uint64_t, seed)                                                                          \
     F(uint64_t, page_count)   /* mapped pages of all volumes */                                \
     F(uint64_t, page_pending) /* most pages that accepted writes may still map */              \
+    F(uint64_t, event_count)  /* number of the newest event */                                 \
     F(uint32_t, io_free)      /* head of the free list through io.next */                      \
     F(uint32_t, io_free_count)                                                                 \
     F(uint32_t, inbox_count) /* arrivals in order, not yet processed */                        \
@@ -20,7 +22,7 @@
     F(uint32_t, out_end)                                                                       \
     F(uint32_t, out_disorder) /* set when completions wait out of order */                     \
     F(uint32_t, itl_count)                                                                     \
-    F(uint32_t, padding)
+    F(uint32_t, note_count)
 
 #define PORT_FIELDS(F)                                                                         \
     F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \
@@ -61,6 +63,7 @@
     F(uint64_t, allocated_pages)                                                               \
     F(uint64_t, next_page) /* physical page numbers are handed out in order, never again */    \
     F(uint64_t, failures)  /* writes refused for want of space */                              \
+    F(uint64_t, exhausted) /* number of the event that says so; 0 until a write is refused */  \
     F(int64_t, media_ns)                                                                       \
     F(uint32_t, exponential)                                                                   \
     F(uint32_t, disk_base)                                                                     \
@@ -88,6 +91,7 @@
     F(uint64_t, out_of_range) /* of those, by sense: 5/21/00 */                                \
     F(uint64_t, no_unit)      /* 5/25/00 */                                                    \
     F(uint64_t, no_space)     /* 7/27/07 */                                                    \
+    F(uint64_t, hidden)       /* number of the event that made it invalid */                   \
     F(uint64_t, task_set_full)                                                                 \
     F(uint64_t, busy)
 
@@ -95,7 +99,7 @@
 #define IO_FIELDS(F)                                                                           \
     F(int64_t, time) /* of its next event */                                                   \
     F(uint64_t, id)                                                                            \
-    F(uint64_t, lba) /* after the controller: the disk it goes to */                           \
+    F(uint64_t, lba) /* after the controller: the disk it goes to, or what made it fail */     \
     F(int64_t, arrival_ns)                                                                     \
     F(uint64_t, first_data_ns)                                                                 \
     F(uint32_t, length)                                                                        \
@@ -120,6 +124,9 @@ DECLARE_STRUCT(volume_t, VOLUME_FIELDS)
 DECLARE_STRUCT(itl_t, ITL_FIELDS)
 DECLARE_STRUCT(io_t, IO_FIELDS)
 DECLARE_STRUCT(page_t, PAGE_FIELDS)
+
+/* What the kernel notes; array/inventory.py has the same numbers. */
+enum { NOTE_POOL_EXHAUSTED = 1 };
 
 _Static_assert(sizeof(io_t) == 64, "a command is one cache line");
 

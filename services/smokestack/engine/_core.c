@@ -26,7 +26,7 @@ _Static_assert(sizeof(header_t) == 32, "a header is 32 bytes on the wire");
     F(completion_t, time) F(completion_t, id) F(completion_t, array_ns)                        \
     F(completion_t, first_data_ns) F(completion_t, nexus) F(completion_t, sense)               \
     F(completion_t, attempt) F(completion_t, status) F(completion_t, kind)                     \
-    F(completion_t, zero)
+    F(completion_t, cause)
 #define HEADER_ROWS(F)                                                                         \
     F(header_t, until) F(header_t, next) F(header_t, epoch) F(header_t, sequence)              \
     F(header_t, count) F(header_t, flags)

@@ -83,6 +83,12 @@ class ResourceExhausted(Refused):
     code = "RESOURCE_EXHAUSTED"
 
 
+class OutOfRange(Refused):
+    """What is asked for lies outside what is kept; the message says what is there."""
+
+    code = "OUT_OF_RANGE"
+
+
 class Unavailable(Refused):
     """A peer that the request needs cannot be reached."""
 

@@ -36,7 +36,7 @@ COMPLETION: Final = np.dtype(
         ("attempt", "<u2"),
         ("status", "u1"),
         ("kind", "u1"),
-        ("zero", "<u4"),
+        ("cause", "<u4"),
     ]
 )
 HEADER: Final = np.dtype(

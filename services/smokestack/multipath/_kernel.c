@@ -20,7 +20,7 @@
 #include "smokestack/calendar.h"
 
 enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISPATCH, T_COUNTS,
-       T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_COUNT };
+       T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
     {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
@@ -28,7 +28,8 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"born", sizeof(completion_t)}, {"out", sizeof(completion_t)},
     {"dispatch", sizeof(submission_t)}, {"counts", sizeof(uint32_t)},
     {"kernel_histogram", sizeof(hist_t)}, {"path_histogram", sizeof(hist_t)},
-    {"calendar", sizeof(calendar_t)}, {"bucket", sizeof(cal_bucket_t)}};
+    {"calendar", sizeof(calendar_t)}, {"bucket", sizeof(cal_bucket_t)},
+    {"note", sizeof(note_t)}};
 
 typedef struct {
     mp_state_t *state;
@@ -45,6 +46,7 @@ typedef struct {
     hist_t *path_histogram;
     calendar_t *calendar;
     cal_bucket_t *bucket;
+    note_t *note; /* two rows for each completion in hand */
     uint32_t slot_rows;
 } mp_t;
 
@@ -56,7 +58,7 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_DISPATCH], k->table[T_COUNTS],
                   k->table[T_KERNEL_HISTOGRAM], k->table[T_PATH_HISTOGRAM],
                   k->table[T_CALENDAR], k->table[T_BUCKET],
-                  k->rows[T_SLOT]};
+                  k->table[T_NOTE],     k->rows[T_SLOT]};
 }
 
 static inline int refused(const completion_t *c) {
@@ -97,6 +99,7 @@ static inline uint32_t queue_take(mp_t *m, device_t *d) {
 static void bear(mp_t *m, uint64_t id, uint16_t attempt, uint32_t device, int64_t cause_ns) {
     completion_t record = {.time = cause_ns + m->state->lookahead_ns, .id = id, .nexus = device,
                            .attempt = attempt, .status = HOST_NO_CONNECT, .kind = KIND_HOST};
+    if (device < m->state->device_count) record.cause = note_cause(m->device[device].cut_off);
     uint32_t at = m->state->born_count++;
     for (; at > 0 && m->born[at - 1].time == record.time && m->born[at - 1].id > id; at--)
         m->born[at] = m->born[at - 1];
@@ -235,33 +238,61 @@ static void requeue_path(mp_t *m, uint32_t p) {
     }
 }
 
-static void path_lost(mp_t *m, uint32_t p) {
+static int reachable(const mp_t *m, const device_t *d) {
+    const order_t *order = &m->order[d->order_base];
+    for (uint32_t i = 0; i < d->path_count; i++)
+        if (m->path[order[i].sorted].state == PATH_ACTIVE) return 1;
+    return 0;
+}
+
+static void path_lost(mp_t *m, uint32_t p, note_t note) {
     path_t *path = &m->path[p];
+    device_t *d = &m->device[path->device];
+    if (path->state == PATH_DEAD) return;
     if (path->state == PATH_ACTIVE) path->failovers++;
     path->state = PATH_DEAD;
+    note.subject = p;
+    uint64_t number = note_take(m->note, &m->state->note_count, &m->state->event_count, note);
+    if (!d->cut_off && d->path_count && !reachable(m, d))
+        d->cut_off = NOTE(m->state, m->note, .time = note.time, .kind = NOTE_CUT_OFF,
+                          .subject = path->device, .cause = number);
+}
+
+static void path_found(mp_t *m, uint32_t p, const completion_t *c) {
+    path_t *path = &m->path[p];
+    device_t *d = &m->device[path->device];
+    if (path->state != PATH_DEAD) return;
+    path->state = path->disabled ? PATH_DISABLED : PATH_ACTIVE;
+    uint64_t number = NOTE(m->state, m->note, .time = c->time, .kind = NOTE_PATH_UP, .subject = p,
+                           .cause = c->array_ns);
+    if (d->cut_off && reachable(m, d)) {
+        d->cut_off = 0;
+        NOTE(m->state, m->note, .time = c->time, .kind = NOTE_RESTORED, .subject = path->device,
+             .cause = number);
+    }
 }
 
 static void path_event(mp_t *m, const completion_t *c) {
     uint32_t p = c->nexus; /* accept has put the path's row in the ITL's place */
     if (p == NIL || m->path[p].lost) return; /* of an ITL that no rescan has found, or too late */
-    path_t *path = &m->path[p];
     if (c->sense == EVENT_PATH_DOWN) {
-        path_lost(m, p);
+        path_lost(m, p, (note_t){.time = c->time, .kind = NOTE_PATH_DOWN, .cause = c->array_ns});
         requeue_path(m, p);
     } else {
-        path->state = path->disabled ? PATH_DISABLED : PATH_ACTIVE;
+        path_found(m, p, c);
     }
-    pump(m, path->device, c->time);
+    pump(m, m->path[p].device, c->time);
 }
 
 /* An array is gone at a border: its paths die together, then what hung on them is failed. */
-static void lose_array(mp_t *m, uint32_t array, int64_t now) {
+static void lose_array(mp_t *m, uint32_t array, int64_t now, uint64_t cause) {
     for (uint32_t device = 0; device < m->state->device_count; device++) {
         device_t *d = &m->device[device];
         const order_t *order = &m->order[d->order_base];
         for (uint32_t i = 0; i < d->path_count; i++) {
             if (m->path[order[i].sorted].array != array) continue;
-            path_lost(m, order[i].sorted);
+            path_lost(m, order[i].sorted,
+                      (note_t){.time = now, .kind = NOTE_PATH_LOST, .cause = cause});
             m->path[order[i].sorted].lost = 1;
         }
         for (uint32_t i = 0; i < d->path_count; i++)
@@ -434,15 +465,15 @@ static PyObject *py_finish(PyObject *self, PyObject *arg) {
     Py_BEGIN_ALLOW_THREADS
     ready = finish(&m, &next);
     Py_END_ALLOW_THREADS
-    return Py_BuildValue("IL", ready, (long long)next);
+    return Py_BuildValue("ILI", ready, (long long)next, m.state->note_count);
 }
 
 static PyObject *py_lose_array(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
-    if (nargs != 2) return PyErr_Format(PyExc_TypeError, "lose_array(array, now_ns)");
+    if (nargs != 3) return PyErr_Format(PyExc_TypeError, "lose_array(array, now_ns, cause)");
     mp_t m = mp_of((kernel_t *)self);
-    int64_t array = arg_i64(args[0]), now = arg_i64(args[1]);
+    int64_t array = arg_i64(args[0]), now = arg_i64(args[1]), cause = arg_i64(args[2]);
     if (PyErr_Occurred()) return NULL;
-    lose_array(&m, (uint32_t)array, now);
+    lose_array(&m, (uint32_t)array, now, (uint64_t)cause);
     Py_RETURN_NONE;
 }
 
@@ -470,9 +501,9 @@ static PyMethodDef METHODS[] = {
      "run(until_ns, batch, count) -> dispatches by array, or the slot rows that it needs first"},
     {"accept", (PyCFunction)(void (*)(void))py_accept, METH_FASTCALL,
      "accept(completions, count, path_of) -> False when the hand is too small"},
-    {"finish", py_finish, METH_O, "finish(least_next_ns) -> (ready, next_ns)"},
+    {"finish", py_finish, METH_O, "finish(least_next_ns) -> (ready, next_ns, notes)"},
     {"lose_array", (PyCFunction)(void (*)(void))py_lose_array, METH_FASTCALL,
-     "lose_array(array, now_ns)"},
+     "lose_array(array, now_ns, cause)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_NOARGS, "grow()"},
     {NULL, NULL, 0, NULL}};
@@ -484,6 +515,6 @@ static PyMethodDef METHODS[] = {
 #define SLOT_ROW(type, field) ROW("slot", slot_t, field)
 static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVICE_ROW)
                                           PATH_FIELDS(PATH_ROW) ORDER_FIELDS(ORDER_ROW)
-                                              SLOT_FIELDS(SLOT_ROW)};
+                                              SLOT_FIELDS(SLOT_ROW) NOTE_FIELDS(NOTE_ROW)};
 
 KERNEL_MODULE(multipath, "Multipath's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

@@ -99,8 +99,10 @@ def update_paths(
         device.paths[name] = add_path(state, device, array_row, reported[name])
     for name, path in device.paths.items():
         row = state["path"][path.row]
-        if row["state"] != PathState.DISABLED:
-            row["state"] = PathState.ACTIVE if reported[name].usable else PathState.DEAD
+        if not reported[name].usable and row["state"] != PathState.DISABLED:
+            row["state"] = PathState.DEAD
+        elif reported[name].usable:
+            row["state"] = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
     if nexuses:
         device.capacity_bytes = nexuses[0].capacity_bytes
         device.lun = nexuses[0].lun

@@ -7,7 +7,7 @@ Management calls are made between windows only (the caller holds the border).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ from smokestack.engine.blockdevice import (
 )
 from smokestack.engine.checks import identifier, in_range
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import NEVER_NS
 
+from .events import MultipathEvents
 from .inventory import Device, RescanResult, add_device, group, set_order, update_paths
 from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector
 from .state import NIL, MultipathState
@@ -54,6 +56,7 @@ class MultipathModel:
         self.spec = spec
         self.name = f"multipaths/{spec.name}"
         self.state = MultipathState()
+        self.events = MultipathEvents(self.name, self.state)
         self.state.row["retry_delay_ns"] = spec.qfull_retry_delay_ns
         self.state.row["lookahead_ns"] = _DEFAULT_LOOKAHEAD_NS
         self.driver: str | None = None
@@ -113,10 +116,14 @@ class MultipathModel:
         self.driver, self.seed, self.epoch = attachment.driver, attachment.seed, attachment.epoch
         self.state.row["lookahead_ns"] = attachment.lookahead_ns
         self.state.row["until_ns"] = attachment.start_ns
+        self.events.tell(
+            EventKind.DRIVER_ATTACHED, driver=attachment.driver, epoch=attachment.epoch
+        )
 
     def detach(self) -> None:
         """Gives the layer and its arrays back; what was in flight is gone."""
-        self.driver = None
+        driver, self.driver = self.driver, None
+        self.events.tell(EventKind.DRIVER_DETACHED, driver=driver or "", epoch=self.epoch)
         for array in self._live:
             array.device.detach()
         state = self.state
@@ -168,7 +175,9 @@ class MultipathModel:
                 self._accept(array, reply)
         for array in lost:
             self._lose(array, until_ns)
-        ready, next_ns = state.kernel.finish(least_ns)
+        ready, next_ns, noted = state.kernel.finish(least_ns)
+        if noted:
+            self._tell_notes()
         return Reply(state["out"], ready, next_ns)
 
     def _accept(self, array: ConnectedArray, reply: Reply) -> None:
@@ -180,7 +189,16 @@ class MultipathModel:
         """Records that an array's process is gone: what it has not answered is lost."""
         array.lost_at_ns, array.lost_epoch = border_ns, self.epoch
         self._live.remove(array)
-        self.state.kernel.lose_array(array.row, border_ns)
+        self._tell_notes()
+        lost = self.events.add(
+            border_ns, EventKind.PEER_LOST, array.device.name, detail={"epoch": self.epoch}
+        )
+        self.state.fit_loss()
+        self.state.kernel.lose_array(array.row, border_ns, lost.number)
+        self._tell_notes()
+
+    def _tell_notes(self) -> None:
+        self.events.tell_notes({a.array_id: a.device.name for a in self.arrays.values()})
 
     # --- inventory --------------------------------------------------------------------------
 
@@ -203,6 +221,7 @@ class MultipathModel:
                 array.row = row
         self._live = [a for a in self.arrays.values() if a.lost_at_ns is None]
         self.state.fit_arrays(len(self.arrays))
+        self.events.tell(EventKind.ARRAY_CONNECTED, array=device.name)
 
     def create_host(self, spec: MultipathHostSpec) -> None:
         """Adds a host; a rescan finds its devices."""
@@ -210,6 +229,7 @@ class MultipathModel:
         if spec.host_id in self.hosts:
             raise AlreadyExists.of(f"{self.name}/hosts/{spec.host_id}")
         self.hosts[spec.host_id] = spec
+        self.events.tell(EventKind.HOST_CREATED, f"hosts/{spec.host_id}")
 
     def delete_host(self, host_id: str) -> None:
         """Removes a host that has no devices (unexport and rescan first)."""
@@ -220,6 +240,7 @@ class MultipathModel:
                 reason="IN_USE",
             )
         del self.hosts[host_id]
+        self.events.tell(EventKind.HOST_DELETED, f"hosts/{host_id}")
 
     def host(self, host_id: str) -> MultipathHostSpec:
         """Returns a host's settings."""
@@ -230,11 +251,12 @@ class MultipathModel:
     def rescan(self, host_id: str) -> RescanResult:
         """Asks every array what it exports to the host, and updates devices and paths."""
         spec = self.host(host_id)
-        seen: set[str] = set()
+        reported = [(a, group(a.device.report_luns(spec.initiators))) for a in self._live]
+        known = {name: d for (host, name), d in self._devices.items() if host == host_id}
+        before = {name: self.events.states(device) for name, device in known.items()}
         counts = [0, 0, 0, 0]
-        for array in self._live:
-            found = group(array.device.report_luns(spec.initiators))
-            seen.update(found)
+        changed: list[Device] = []
+        for array, found in reported:
             for name in sorted(found):
                 if (host_id, name) not in self._devices:
                     device = add_device(self.state, spec, array.array_id, found[name][0])
@@ -245,14 +267,20 @@ class MultipathModel:
                 counts[2] += added
                 counts[3] += removed
                 self._map_paths(array, device)
-        for host, name in [k for k in self._devices if k[0] == host_id and k[1] not in seen]:
-            device = self._devices[host, name]
-            if self.arrays[device.array_id].lost_at_ns is not None:
+                changed.append(device)
+        seen = {device.name for device in changed}
+        for name, device in known.items():
+            if name in seen or self.arrays[device.array_id].lost_at_ns is not None:
                 continue
             counts[3] += update_paths(self.state, device, 0, [])[1]
             counts[1] += 1
-            del self._devices[host, name]
-        return RescanResult(*counts)
+            del self._devices[host_id, name]
+            changed.append(device)
+        result = RescanResult(*counts)
+        told = self.events.tell(EventKind.RESCANNED, f"hosts/{host_id}", **asdict(result))
+        for device in changed:
+            self.events.tell_rescanned(device, before.get(device.name), told)
+        return result
 
     def _map_paths(self, array: ConnectedArray, device: Device) -> None:
         most = max((p.itl for p in device.paths.values()), default=-1)
@@ -319,6 +347,7 @@ class MultipathModel:
         if preferred_path is not None:
             found.preferred_path = preferred_path
             set_order(self.state, found)
+        self.events.tell(EventKind.DEVICE_UPDATED, f"hosts/{host_id}/devices/{device}")
 
     def set_path_enabled(self, host_id: str, device: str, path: str, enabled: bool) -> None:
         """Takes a path out of use or back; what is in flight on it stays in flight."""
@@ -326,11 +355,16 @@ class MultipathModel:
         if path not in found.paths:
             raise NotFound.of(f"{self.name}/hosts/{host_id}/devices/{device}/paths/{path}")
         row = self.state["path"][found.paths[path].row]
+        if bool(row["disabled"]) != enabled:
+            return
         row["disabled"] = not enabled
         if enabled and row["state"] == PathState.DISABLED:
             row["state"] = PathState.ACTIVE
         elif not enabled and row["state"] == PathState.ACTIVE:
             row["state"] = PathState.DISABLED
+        kind = EventKind.PATH_ENABLED if enabled else EventKind.PATH_DISABLED
+        told = self.events.tell(kind, f"hosts/{host_id}/devices/{device}/paths/{path}")
+        self.events.judge(found, told)
 
 
 def _path_table(rows: int) -> NDArray[np.uint32]:

@@ -29,6 +29,7 @@ _ORDER: Final = (
     "path_histogram",
     "calendar",
     "bucket",
+    "note",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,
@@ -90,8 +91,13 @@ class MultipathState(Tables):
         """Makes room for this many completions in hand."""
         self._fit_hand(rows)
 
+    def fit_loss(self) -> None:
+        """Makes room for notes of every path and device at once."""
+        self.reserve("note", len(self.used("path")) + len(self.used("device")))
+
     def _fit_hand(self, rows: int) -> None:
         self.reserve("hand", rows)
+        self.reserve("note", 2 * len(self["hand"]))  # a path's event, and its device's
         self.reserve("out", len(self["hand"]) + len(self["born"]))
 
     def _fit_dispatch(self) -> None:

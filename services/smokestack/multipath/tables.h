@@ -3,6 +3,7 @@
 #define SMOKESTACK_MULTIPATH_TABLES_H
 
 #include "smokestack/kernel.h"
+#include "smokestack/notes.h"
 
 #define STATE_FIELDS(F)                                                                        \
     F(int64_t, until_ns)                                                                       \
@@ -13,7 +14,9 @@
     F(uint32_t, hand_count) /* completions in hand: received, their time not yet come */       \
     F(uint32_t, hand_fresh) /* where those of the running exchange begin */                    \
     F(uint32_t, born_count) /* completions made here that have not reached the submitter */    \
-    F(uint32_t, dispatch_rows) /* rows of the dispatch table that each array has */
+    F(uint32_t, dispatch_rows) /* rows of the dispatch table that each array has */            \
+    F(uint32_t, note_count)                                                                    \
+    F(uint64_t, event_count) /* number of the newest event */
 
 #define DEVICE_FIELDS(F)                                                                       \
     F(uint32_t, queue_head)                                                                    \
@@ -36,7 +39,8 @@
     F(uint64_t, task_set_full)                                                                 \
     F(uint64_t, busy)                                                                          \
     F(uint64_t, retries)                                                                       \
-    F(uint64_t, no_connect)
+    F(uint64_t, no_connect)                                                                    \
+    F(uint64_t, cut_off) /* number of the event that left no usable path; 0 while there is one */
 
 #define PATH_FIELDS(F)                                                                         \
     F(uint32_t, array)                                                                         \
@@ -83,6 +87,10 @@ DECLARE_STRUCT(order_t, ORDER_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
 
 _Static_assert(sizeof(slot_t) == 64, "a command is one cache line");
+
+/* What the kernel notes; multipath/events.py has the same numbers. */
+enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,
+       NOTE_RESTORED = 5 };
 
 enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING };
 enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3 }; /* as specs.PathState */

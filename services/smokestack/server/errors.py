@@ -23,6 +23,7 @@ from smokestack.engine.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    OutOfRange,
     Refused,
     ResourceExhausted,
     Unavailable,
@@ -40,6 +41,7 @@ _CLASSES: Final[dict[str, type[Refused]]] = {
         AlreadyExists,
         FailedPrecondition,
         ResourceExhausted,
+        OutOfRange,
         Unavailable,
     )
 }

@@ -26,7 +26,7 @@ typedef struct {
     uint16_t attempt;
     uint8_t status;
     uint8_t kind;
-    uint32_t zero;
+    uint32_t cause; /* number of the event that explains a failure; 0: none known */
 } completion_t;
 
 typedef struct {

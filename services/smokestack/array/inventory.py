@@ -1,0 +1,183 @@
+"""What an array holds, by identifier, and the events that tell of it.
+
+Rows of the kernel's tables are appended and never reused, so an index that a submitter holds keeps
+its meaning; deleted things stay behind as invalid rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from smokestack.engine.blockdevice import Nexus
+from smokestack.engine.checks import identifier
+from smokestack.engine.errors import AlreadyExists, FailedPrecondition, NotFound
+from smokestack.engine.event_kinds import EventKind
+from smokestack.engine.events import Event
+from smokestack.engine.notes import KernelLog, Note
+
+from .specs import ArrayHostSpec, ControllerSpec, ExportSpec, PoolSpec, PortSpec, VolumeSpec
+from .state import ArrayState
+from .usage import PoolUsage, PortUsage, VolumeUsage
+
+_POOL_EXHAUSTED: Final = 1  # the only kind of note that the kernel takes
+
+
+class ArrayInventory:
+    """The resources of one array; what changes them is the model's."""
+
+    def __init__(self, array_id: str) -> None:
+        identifier("array.array_id", array_id)
+        self.array_id = array_id
+        self.name = f"arrays/{array_id}"
+        self.state = ArrayState()
+        self.events = KernelLog(self.name, self.state)
+        self.driver: str | None = None
+        self.controllers: dict[str, ControllerSpec] = {}
+        self.ports: dict[str, PortSpec] = {}
+        self.pools: dict[str, PoolSpec] = {}
+        self.volumes: dict[str, VolumeSpec] = {}
+        self.hosts: dict[str, ArrayHostSpec] = {}
+        self.exports: dict[tuple[str, str], ExportSpec] = {}
+        # By ITL index: (volume, host, initiator, port); what labels an ITL's row.
+        self.itls: list[tuple[str, str, str, str]] = []
+        self._rows: dict[tuple[str, str], int] = {}
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time that windows have run to."""
+        return int(self.state.row["until_ns"])
+
+    @property
+    def acts_ns(self) -> int:
+        """When a change of now acts: a driven array has run one forward latency ahead."""
+        return self.now_ns + (int(self.state.row["forward_ns"]) if self.driver else 0)
+
+    # --- nexuses ---------------------------------------------------------------------------
+
+    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
+        """Returns the ITLs of these initiators, in index order."""
+        wanted = set(initiators)
+        found = []
+        for index, (volume_id, host_id, initiator, port_id) in enumerate(self.itls):
+            if initiator not in wanted or not self.state["itl"][index]["valid"]:
+                continue
+            found.append(
+                Nexus(
+                    index=index,
+                    initiator=initiator,
+                    target=port_id,
+                    volume=f"{self.array_id}.{volume_id}",
+                    lun=self.exports[volume_id, host_id].lun,
+                    capacity_bytes=self.volumes[volume_id].capacity_bytes,
+                    usable=self.ports[port_id].enabled,
+                )
+            )
+        return tuple(found)
+
+    def _add_itls(self, export: ExportSpec, ports: Sequence[str]) -> None:
+        initiators = sorted(self.hosts[export.host_id].initiators, key=lambda i: i.name)
+        for initiator in initiators:
+            for port_id in ports:
+                if self.ports[port_id].fabric != initiator.fabric:
+                    continue
+                index = self.state.append("itl")
+                self.state.append("histogram")
+                row = self.state["itl"][index]
+                row["volume"] = self._rows["volumes", export.volume_id]
+                row["port"], row["valid"] = self._rows["ports", port_id], 1
+                self.state.row["itl_count"] = index + 1
+                self.itls.append((export.volume_id, export.host_id, initiator.name, port_id))
+
+    # --- usage ------------------------------------------------------------------------------
+
+    def pool_usage(self, pool_id: str) -> PoolUsage:
+        """Returns a pool's space as it stands."""
+        self._present("pools", self.pools, pool_id)
+        row = self.state["pool"][self._rows["pools", pool_id]]
+        subscribed = sum(v.capacity_bytes for v in self.volumes.values() if v.pool_id == pool_id)
+        return PoolUsage.of(row, self.pools[pool_id], subscribed)
+
+    def volume_usage(self, volume_id: str) -> VolumeUsage:
+        """Returns what a volume has taken from its pool."""
+        self._present("volumes", self.volumes, volume_id)
+        row = self.state["volume"][self._rows["volumes", volume_id]]
+        page_bytes = self.pools[self.volumes[volume_id].pool_id].page_bytes
+        return VolumeUsage(int(row["allocated_pages"]) * page_bytes)
+
+    def port_usage(self, port_id: str) -> PortUsage:
+        """Returns a port's queue and counters as they stand."""
+        self._present("ports", self.ports, port_id)
+        return PortUsage.of(self.state["port"][self._rows["ports", port_id]])
+
+    # --- events -----------------------------------------------------------------------------
+
+    def _tell(
+        self, kind: EventKind, resource: str = "", cause: str = "", **detail: str | int
+    ) -> Event:
+        """Adds an event of now; ``resource`` is named below the array, e.g. "ports/p0"."""
+        subject = f"{self.name}/{resource}" if resource else self.name
+        return self.events.add(self.acts_ns, kind, subject, cause, detail)
+
+    def _tell_notes(self) -> None:
+        for note in self.events.take_notes():
+            if note.kind != _POOL_EXHAUSTED:
+                raise RuntimeError(f"{self.name} notes a kind {note.kind} that has no name")
+            self._tell_exhausted(note)
+
+    def _tell_exhausted(self, note: Note) -> None:
+        pool_id = self._id_of("pools", note.subject)
+        page_bytes = self.pools[pool_id].page_bytes
+        detail: dict[str, str | int] = {
+            "volume": f"{self.name}/volumes/{self._id_of('volumes', note.detail)}",
+            "missing_bytes": (note.more >> 32) * page_bytes,
+            "free_bytes": (note.more & 0xFFFFFFFF) * page_bytes,
+            "capacity_bytes": self.pools[pool_id].capacity_bytes,
+        }
+        self.events.add(
+            note.time_ns,
+            EventKind.POOL_EXHAUSTED,
+            f"{self.name}/pools/{pool_id}",
+            detail=detail,
+        )
+
+    def _space_gained(self, pool_id: str, cause: Event) -> None:
+        """Tells that a pool that had refused writes takes them again."""
+        row = self.state["pool"][self._rows["pools", pool_id]]
+        if row["exhausted"]:
+            row["exhausted"] = 0
+            usage = self.pool_usage(pool_id)
+            self._tell(
+                EventKind.POOL_SPACE_AVAILABLE,
+                f"pools/{pool_id}",
+                cause.name,
+                free_bytes=usage.capacity_bytes - usage.allocated_bytes,
+            )
+
+    # --- rows and names ---------------------------------------------------------------------
+
+    def row_of(self, collection: str, resource_id: str) -> int:
+        """Returns the table row of a resource, e.g. ``row_of("ports", "p0")``."""
+        return self._rows[collection, resource_id]
+
+    def _id_of(self, collection: str, row: int) -> str:
+        return next(i for (c, i), at in self._rows.items() if (c, at) == (collection, row))
+
+    def _valid(self, itl: int) -> bool:
+        return bool(self.state["itl"][itl]["valid"])
+
+    def _absent(self, collection: str, have: Mapping[str, Any], resource_id: str) -> None:
+        if resource_id in have:
+            raise AlreadyExists.of(f"{self.name}/{collection}/{resource_id}")
+
+    def _present(self, collection: str, have: Mapping[str, Any], resource_id: str) -> None:
+        if resource_id not in have:
+            raise NotFound.of(f"{self.name}/{collection}/{resource_id}")
+
+    def _unused(self, collection: str, resource_id: str, what: str, users: Sequence[str]) -> None:
+        if users:
+            raise FailedPrecondition(
+                f"{self.name}/{collection}/{resource_id} is in use by {what} "
+                f"{', '.join(sorted(set(users))[:3])}: remove those first",
+                reason="IN_USE",
+            )

@@ -1,0 +1,81 @@
+"""What can happen: every kind of event that a service tells, with a sentence each.
+
+A kind's name is part of the API and stays; scripts wait for it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EventKind(StrEnum):
+    """The catalogue of events; ``sentence`` says what one of them means."""
+
+    sentence: str
+
+    def __new__(cls, name: str, sentence: str) -> EventKind:
+        """Makes a member that is equal to its name."""
+        kind = str.__new__(cls, name)
+        kind._value_ = name
+        kind.sentence = sentence
+        return kind
+
+    # Any service
+    DRIVER_ATTACHED = "DRIVER_ATTACHED", "A driver took the service: its clock moves it from here."
+    DRIVER_DETACHED = (
+        "DRIVER_DETACHED",
+        "The driver gave the service back; what was under way died.",
+    )
+    PEER_LOST = "PEER_LOST", "A service below was found gone at a border; it is heard no more."
+    HOST_CREATED = "HOST_CREATED", "A host was added."
+    HOST_DELETED = "HOST_DELETED", "A host was removed."
+
+    # Array
+    CONTROLLER_CREATED = "CONTROLLER_CREATED", "A controller was added."
+    CONTROLLER_DELETED = "CONTROLLER_DELETED", "A controller was removed."
+    PORT_CREATED = "PORT_CREATED", "A front-end port was added."
+    PORT_DELETED = "PORT_DELETED", "A front-end port was removed."
+    PORT_LIMITED = "PORT_LIMITED", "A port's queue limit was changed."
+    PORT_DOWN = "PORT_DOWN", "A port's link went down: what it had in flight is lost."
+    PORT_UP = "PORT_UP", "A port's link came up."
+    POOL_CREATED = "POOL_CREATED", "A thin pool was added."
+    POOL_DELETED = "POOL_DELETED", "A thin pool was removed."
+    POOL_RESIZED = "POOL_RESIZED", "A pool's capacity was changed."
+    POOL_EXHAUSTED = (
+        "POOL_EXHAUSTED",
+        "A write was refused for want of space, the first since the pool last gained any.",
+    )
+    POOL_SPACE_AVAILABLE = "POOL_SPACE_AVAILABLE", "A pool that was exhausted gained space."
+    VOLUME_CREATED = "VOLUME_CREATED", "A thin volume was added."
+    VOLUME_DELETED = "VOLUME_DELETED", "A volume was removed and its pages went back to the pool."
+    VOLUME_RESIZED = "VOLUME_RESIZED", "A volume grew."
+    EXPORT_CREATED = "EXPORT_CREATED", "A volume was shown to a host."
+    EXPORT_DELETED = "EXPORT_DELETED", "A volume was hidden from a host."
+
+    # Multipath
+    ARRAY_CONNECTED = "ARRAY_CONNECTED", "An array was connected below."
+    RESCANNED = "RESCANNED", "A host asked its arrays what they show it."
+    DEVICE_ADDED = "DEVICE_ADDED", "A rescan found a device."
+    DEVICE_REMOVED = "DEVICE_REMOVED", "A rescan found a device gone."
+    DEVICE_PATHS_CHANGED = "DEVICE_PATHS_CHANGED", "A rescan found paths of a known device changed."
+    DEVICE_UPDATED = "DEVICE_UPDATED", "A device's queue depth or path selection was changed."
+    PATH_DOWN = "PATH_DOWN", "A path died: what was in flight on it is sent again on another."
+    PATH_UP = "PATH_UP", "A path that was dead came back."
+    PATH_DISABLED = "PATH_DISABLED", "A path was taken out of use by hand."
+    PATH_ENABLED = "PATH_ENABLED", "A path was put back into use by hand."
+    DEVICE_ALL_PATHS_DOWN = "DEVICE_ALL_PATHS_DOWN", "A device's last usable path was lost."
+    DEVICE_PATHS_RESTORED = "DEVICE_PATHS_RESTORED", "A device without usable paths has one again."
+
+    # Hypervisor
+    VM_CREATED = "VM_CREATED", "A VM was added."
+    VM_DELETED = "VM_DELETED", "A VM was removed."
+    DISK_CREATED = "DISK_CREATED", "A virtual disk was added to a VM."
+    DISK_DELETED = "DISK_DELETED", "A virtual disk was removed from a VM."
+    DISK_IO_ERRORS_BEGAN = (
+        "DISK_IO_ERRORS_BEGAN",
+        "An I/O of a disk failed, the first after a second of virtual time without failures.",
+    )
+    JOB_CREATED = "JOB_CREATED", "A job was added; it issues from start_ns on."
+    JOB_STOPPED = "JOB_STOPPED", "A job was stopped: it issues nothing more."
+    JOB_FINISHED = "JOB_FINISHED", "A job came to its end, and all its I/O has completed."
+    JOB_DELETED = "JOB_DELETED", "A job was removed."

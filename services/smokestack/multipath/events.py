@@ -1,0 +1,142 @@
+"""What multipath tells: paths and devices that come and go, each with what caused it.
+
+What happens within a window the kernel notes; what changes at a border is told here at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+from smokestack.engine.event_kinds import EventKind
+from smokestack.engine.events import Detail, Event, event_name
+from smokestack.engine.notes import KernelLog
+
+from .inventory import Device, Path
+from .specs import PathState
+from .state import MultipathState
+
+
+class NoteKind(IntEnum):
+    """What the kernel notes; ``tables.h`` has the same numbers."""
+
+    PATH_DOWN = 1  # because of an array's event
+    PATH_UP = 2  # because of an array's event
+    PATH_LOST = 3  # because of an event of ours
+    CUT_OFF = 4
+    RESTORED = 5
+
+
+_OF_PATHS = {
+    NoteKind.PATH_DOWN: EventKind.PATH_DOWN,
+    NoteKind.PATH_UP: EventKind.PATH_UP,
+    NoteKind.PATH_LOST: EventKind.PATH_DOWN,
+}
+_OF_DEVICES = {
+    NoteKind.CUT_OFF: EventKind.DEVICE_ALL_PATHS_DOWN,
+    NoteKind.RESTORED: EventKind.DEVICE_PATHS_RESTORED,
+}
+
+
+# By path name: the path's row and its state.
+PathStates = Mapping[str, tuple[int, int]]
+
+
+class MultipathEvents(KernelLog):
+    """The log of one multipath layer."""
+
+    def __init__(self, service: str, state: MultipathState) -> None:
+        super().__init__(service, state)
+        self._state = state
+        # By row; what is removed keeps its name.
+        self._devices: dict[int, Device] = {}
+        self._paths: dict[int, tuple[Device, Path]] = {}
+
+    def tell(
+        self, kind: EventKind, subject: str = "", cause: str = "", **detail: str | int
+    ) -> Event:
+        """Adds an event of now; the subject is named below the service, e.g. "hosts/h1"."""
+        full = f"{self.service}/{subject}" if subject else self.service
+        return self.add(self._now_ns, kind, full, cause, detail)
+
+    def tell_notes(self, arrays: Mapping[str, str]) -> None:
+        """Adds what the kernel has noted; ``arrays`` gives each array's full name."""
+        for note in self.take_notes():
+            kind = NoteKind(note.kind)
+            if kind in _OF_DEVICES:
+                name = self._name(self._devices[note.subject])
+                cause = event_name(self.service, note.cause)
+                self.add(note.time_ns, _OF_DEVICES[kind], name, cause)
+            else:
+                device, path = self._paths[note.subject]
+                source = self.service if kind is NoteKind.PATH_LOST else arrays[device.array_id]
+                cause = event_name(source, note.cause)
+                name = self._name(device, path)
+                self.add(note.time_ns, _OF_PATHS[kind], name, cause, _ends(path))
+
+    # --- changes at borders -----------------------------------------------------------------
+
+    def states(self, device: Device) -> PathStates:
+        """Returns a device's paths as they stand, to be compared after a rescan."""
+        rows = self._state["path"]["state"]
+        return {name: (path.row, int(rows[path.row])) for name, path in device.paths.items()}
+
+    def tell_rescanned(self, device: Device, before: PathStates | None, cause: Event) -> None:
+        """Tells what a rescan has changed of a device; ``before`` is None for a new one."""
+        self._devices[device.row] = device
+        for path in device.paths.values():
+            self._paths[path.row] = device, path
+        now = self.states(device)
+        kind = _kind_of(before, now)
+        if kind is not None:
+            told = self.add(
+                self._now_ns,
+                kind,
+                self._name(device),
+                cause.name,
+                {"paths": len(now), "lun": device.lun, "capacity_bytes": device.capacity_bytes},
+            )
+            if kind is EventKind.DEVICE_REMOVED:
+                self._state["device"]["cut_off"][device.row] = told.number
+                return
+        for name, (row, state) in now.items():
+            old_row, old = (before or {}).get(name, (row, state))
+            if old_row == row and (old == PathState.DEAD) != (state == PathState.DEAD):
+                path = device.paths[name]
+                kind = EventKind.PATH_DOWN if state == PathState.DEAD else EventKind.PATH_UP
+                self.add(self._now_ns, kind, self._name(device, path), cause.name, _ends(path))
+        self.judge(device, cause)
+
+    def judge(self, device: Device, cause: Event) -> None:
+        """Tells when a change has taken a device's last usable path, or given it one."""
+        usable = any(state == PathState.ACTIVE for _, state in self.states(device).values())
+        cut_off = self._state["device"]["cut_off"]
+        if usable and cut_off[device.row]:
+            cut_off[device.row] = 0
+            kind = EventKind.DEVICE_PATHS_RESTORED
+            self.add(self._now_ns, kind, self._name(device), cause.name)
+        elif not usable and not cut_off[device.row]:
+            kind = EventKind.DEVICE_ALL_PATHS_DOWN
+            told = self.add(self._now_ns, kind, self._name(device), cause.name)
+            cut_off[device.row] = told.number
+
+    @property
+    def _now_ns(self) -> int:
+        return int(self._state.row["until_ns"])
+
+    def _name(self, device: Device, path: Path | None = None) -> str:
+        name = f"{self.service}/hosts/{device.host_id}/devices/{device.name}"
+        return f"{name}/paths/{path.name}" if path else name
+
+
+def _kind_of(before: PathStates | None, now: PathStates) -> EventKind | None:
+    if before is None:
+        return EventKind.DEVICE_ADDED
+    if not now:
+        return EventKind.DEVICE_REMOVED
+    rows = {row for row, _ in before.values()}, {row for row, _ in now.values()}
+    return EventKind.DEVICE_PATHS_CHANGED if rows[0] != rows[1] else None
+
+
+def _ends(path: Path) -> Detail:
+    return {"array": path.array_id, "initiator": path.initiator, "port": path.port}
