@@ -11,7 +11,7 @@
 #include "smokestack/philox.h"
 
 enum { T_STATE, T_JOB, T_SLOT, T_DISK, T_SIZE, T_ZIPF, T_TRACE, T_FREE, T_INBOX, T_OUT,
-       T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_COUNT };
+       T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_COUNT };
 
 typedef struct {
     hv_state_t *state;
@@ -25,6 +25,7 @@ typedef struct {
     completion_t *inbox;
     submission_t *out;
     hist_t *histogram;
+    note_t *note; /* a row for each completion in the inbox and each job */
 } hv_t;
 
 /* Events are the issue of a slot, or, above JOB_NODE, the next arrival of a job. */
@@ -53,12 +54,13 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"trace", sizeof(trace_record_t)}, {"free", sizeof(uint32_t)},
     {"inbox", sizeof(completion_t)}, {"out", sizeof(submission_t)},
     {"histogram", sizeof(hist_t)}, {"calendar", sizeof(calendar_t)},
-    {"bucket", sizeof(cal_bucket_t)}};
+    {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)}};
 
 static inline hv_t hv_of(const kernel_t *k) {
     return (hv_t){k->table[T_STATE], k->table[T_JOB],   k->table[T_SLOT],  k->table[T_DISK],
                   k->table[T_SIZE],  k->table[T_ZIPF],  k->table[T_TRACE], k->table[T_FREE],
-                  k->table[T_INBOX], k->table[T_OUT],   k->table[T_HISTOGRAM]};
+                  k->table[T_INBOX], k->table[T_OUT],   k->table[T_HISTOGRAM],
+                  k->table[T_NOTE]};
 }
 
 static inline calendar_t *calendar_of(const kernel_t *k) { return k->table[T_CALENDAR]; }
@@ -159,10 +161,26 @@ static int64_t arrival_after(const hv_t *h, const job_t *j, int64_t arrival_ns) 
     return arrival_ns + interval;
 }
 
+/* A job has come to its end at a time, unless it was stopped before. */
+static void finish(hv_t *h, job_t *j, int64_t now) {
+    if (!j->stopped && !j->unlisted)
+        NOTE(h->state, h->note, .time = now, .kind = NOTE_JOB_FINISHED,
+             .subject = (uint32_t)(j - h->job), .detail = j->completed, .more = j->errors);
+}
+
+/* A slot of a closed loop has nothing left to issue; the last one ends the job. */
+static void retire(hv_t *h, job_t *j, int64_t now) {
+    if (++j->retired == j->slot_count) finish(h, j, now);
+}
+
 /* One arrival of a clock-driven job: it issues, or waits for a slot. */
 static int arrive(hv_t *h, job_t *j, int64_t now, uint32_t *out_count) {
     int64_t arrival_ns = now - j->broker_ns;
-    if (job_over(j, arrival_ns, j->arrivals)) return 0;
+    if (job_over(j, arrival_ns, j->arrivals)) {
+        j->over = 1;
+        if (j->free_count == j->slot_count) finish(h, j, now);
+        return 0;
+    }
     j->arrivals++;
     if (j->free_count) {
         issue(h, j, h->free[j->slot_base + --j->free_count], now, out_count);
@@ -181,10 +199,25 @@ static int64_t think(const hv_t *h, const job_t *j, uint64_t id, int failed) {
     return exponential_ns(j->think_ns, w[0]);
 }
 
+/* An I/O of a disk has failed; the first one after a while is an event. */
+static void fail(hv_t *h, job_t *j, disk_t *d, completion_t *c) {
+    if (d->errors == 0 || c->time - d->error_ns >= QUIET_NS)
+        NOTE(h->state, h->note, .time = c->time, .kind = NOTE_ERRORS_BEGAN, .subject = j->disk,
+             .cause = c->cause, .detail = (uint64_t)c->kind << 8 | c->status, .more = c->sense);
+    d->error_ns = c->time;
+    c->cause = 0; /* which is told; the digest covers what guests hear */
+    h->state->errors++;
+    d->errors++;
+    j->errors++;
+}
+
 /* Returns whether the slot has another issue to wait for; its time is set. */
-static int complete(hv_t *h, const completion_t *c, uint32_t slot_rows) {
+static int complete(hv_t *h, completion_t *c, uint32_t slot_rows) {
     uint32_t i = (uint32_t)(c->id >> SLOT_SHIFT);
-    if (i >= slot_rows || !h->slot[i].outstanding || h->slot[i].id != c->id) return 0;
+    if (i >= slot_rows || !h->slot[i].outstanding || h->slot[i].id != c->id) {
+        c->cause = 0;
+        return 0;
+    }
     slot_t *s = &h->slot[i];
     job_t *j = &h->job[s->job];
     disk_t *d = &h->disk[j->disk];
@@ -198,9 +231,7 @@ static int complete(hv_t *h, const completion_t *c, uint32_t slot_rows) {
     j->last_status = (uint32_t)c->kind << 8 | c->status;
     j->last_sense = c->sense;
     if (failed) {
-        h->state->errors++;
-        d->errors++;
-        j->errors++;
+        fail(h, j, d, c);
     } else if (s->op == OP_WRITE) {
         d->writes++;
         d->write_bytes += s->length;
@@ -215,6 +246,7 @@ static int complete(hv_t *h, const completion_t *c, uint32_t slot_rows) {
     }
     if (j->backlog == 0) {
         h->free[j->slot_base + j->free_count++] = i;
+        if (j->over && j->free_count == j->slot_count) finish(h, j, c->time);
         return 0;
     }
     j->backlog--;
@@ -257,11 +289,13 @@ static int64_t run(
                 job_t *j = &h->job[h->slot[i].job];
                 if (h->slot[i].owed || !job_over(j, now - j->broker_ns, j->issued))
                     issue(h, j, i, now, out_count);
+                else
+                    retire(h, j, now);
             }
             if (before == 0 && *out_count && horizon - now > s->lookahead_ns)
                 horizon = now + s->lookahead_ns;
         } else if (come < horizon) {
-            const completion_t *c = &h->inbox[s->inbox_taken++];
+            completion_t *c = &h->inbox[s->inbox_taken++];
             last = c->time;
             if (s->inbox_taken + 2 < s->inbox_count)
                 __builtin_prefetch(&h->slot[h->inbox[s->inbox_taken + 2].id >> SLOT_SHIFT]);
@@ -298,7 +332,8 @@ static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     limit = run(&h, k, limit, until_idle != 0, &out_count);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&from);
-    return Py_BuildValue("ILI", out_count, (long long)limit, h.state->inbox_taken);
+    return Py_BuildValue("ILII", out_count, (long long)limit, h.state->inbox_taken,
+                         h.state->note_count);
 }
 
 /* Starts a job whose rows are filled in: its slots or its first arrival enter the calendar. */
@@ -351,7 +386,7 @@ static PyObject *py_pending(PyObject *self, PyObject *unused) {
 
 static PyMethodDef METHODS[] = {
     {"run", (PyCFunction)(void (*)(void))py_run, METH_FASTCALL,
-     "run(limit_ns, completions, count, until_idle) -> (submissions, until_ns, completions_taken)"},
+     "run(limit_ns, completions, count, until_idle) -> (submissions, until_ns, taken, notes)"},
     {"start_job", py_start_job, METH_O, "start_job(index)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_NOARGS, "grow()"},
@@ -365,6 +400,6 @@ static PyMethodDef METHODS[] = {
 #define SIZE_ROW(type, field) ROW("size", size_row_t, field)
 static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) JOB_FIELDS(JOB_ROW)
                                           SLOT_FIELDS(SLOT_ROW) DISK_FIELDS(DISK_ROW)
-                                              SIZE_FIELDS(SIZE_ROW)};
+                                              SIZE_FIELDS(SIZE_ROW) NOTE_FIELDS(NOTE_ROW)};
 
 KERNEL_MODULE(hypervisor, "The hypervisor's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

@@ -31,10 +31,12 @@ from smokestack.engine.errors import (
     NotFound,
     Unavailable,
 )
+from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.records import BLOCK_BYTES, COMPLETION, SLOTS_MAX, TIME_NS_MAX
 
-from .inventory import Disk, Job, Vm
+from .events import HypervisorEvents
+from .inventory import Disk, Job, Vm, region_bytes_of
 from .specs import DiskSpec, HostSpec, VmSpec
 from .state import HypervisorState
 from .statistics import DiskStatistics, Statistics, disk_statistics, statistics
@@ -55,6 +57,7 @@ class HypervisorModel:
         self.name = f"hypervisors/{hypervisor_id}"
         self.border = border or BorderLock()
         self.state = HypervisorState()
+        self.events = HypervisorEvents(self.name, self.state)
         self.state.row["seed"] = seed
         self.seed = seed
         self.driver: str | None = None  # nobody drives a driver
@@ -66,6 +69,7 @@ class HypervisorModel:
         self._device: BlockDevice | None = None
         self._attached = False
         self._advancing = False
+        self._lost = False
         self._reply: Reply | None = None
         self._digest = hashlib.sha256()
         self.windows = 0
@@ -129,6 +133,7 @@ class HypervisorModel:
         try:
             self._windows(device, end_ns, stop, until_idle)
         except PeerLost as lost:
+            self._tell_lost(device)
             raise Unavailable(f"{device.name} is gone: {lost}", resource=device.name) from lost
         finally:
             self._advancing = False
@@ -149,10 +154,12 @@ class HypervisorModel:
     def _window(self, device: BlockDevice, limit_ns: int, until_idle: bool) -> tuple[int, int]:
         state = self.state
         records, count = (self._reply.records, self._reply.count) if self._reply else _EMPTY
-        submitted, until_ns, taken = state.kernel.run(limit_ns, records, count, until_idle)
+        submitted, until_ns, taken, noted = state.kernel.run(limit_ns, records, count, until_idle)
         self._reply = None
         if taken:
             self._digest.update(state["inbox"][:taken].data)
+        if noted:
+            self.events.tell_notes(self.disks, self.jobs, device.name)
         batch = IoBatch(state["out"], submitted) if submitted else NOTHING
         self._reply = reply = device.exchange(until_ns, batch)
         self.windows += 1
@@ -169,6 +176,12 @@ class HypervisorModel:
             self.state.row["lookahead_ns"] = lookahead_ns
             self._attached = True
         return device
+
+    def _tell_lost(self, device: BlockDevice) -> None:
+        with self.border.change():
+            if not self._lost:
+                self._lost = True
+                self.events.tell(EventKind.PEER_LOST, device.name, epoch=self.epoch)
 
     def close(self) -> None:
         """Gives the device back."""
@@ -198,6 +211,7 @@ class HypervisorModel:
         if spec.host_id in self.hosts:
             raise AlreadyExists.of(f"hosts/{spec.host_id}")
         self.hosts[spec.host_id] = spec
+        self.events.tell(EventKind.HOST_CREATED, f"hosts/{spec.host_id}")
 
     def create_vm(self, spec: VmSpec) -> None:
         """Adds a running VM to a host."""
@@ -207,6 +221,7 @@ class HypervisorModel:
         if (spec.host_id, spec.vm_id) in self.vms:
             raise AlreadyExists.of(f"hosts/{spec.host_id}/vms/{spec.vm_id}")
         self.vms[spec.host_id, spec.vm_id] = Vm(spec, index=len(self.vms))
+        self.events.tell(EventKind.VM_CREATED, f"hosts/{spec.host_id}/vms/{spec.vm_id}")
 
     def create_disk(self, spec: DiskSpec) -> None:
         """Adds a virtual disk on a device that the VM's host has discovered."""
@@ -229,10 +244,16 @@ class HypervisorModel:
         multiple_of("disk.capacity_bytes", capacity_bytes, BLOCK_BYTES)
         row = self.state.append("disk")
         self.state.append("histogram")
-        self.disks[key] = Disk(spec, row, nexus.index, capacity_bytes)
+        disk = self.disks[key] = Disk(spec, row, nexus.index, capacity_bytes)
+        self.events.tell(
+            EventKind.DISK_CREATED, disk.name, device=spec.device, capacity_bytes=capacity_bytes
+        )
 
-    def create_job(self, plan: JobPlan) -> None:
-        """Starts a job: it issues from its start time, or from now if that is past."""
+    def create_job(self, plan: JobPlan, listed: bool = True) -> None:
+        """Starts a job: it issues from its start time, or from now if that is past.
+
+        Of one that is not ``listed`` no event tells.
+        """
         key = (plan.host_id, plan.vm_id, plan.job_id)
         vm = self.vm(plan.host_id, plan.vm_id)
         disk = self.disk(plan.host_id, plan.vm_id, plan.disk_id)
@@ -244,7 +265,7 @@ class HypervisorModel:
                 f"{SLOTS_MAX} are taken; use smaller iodepths",
                 reason="SLOTS_EXHAUSTED",
             )
-        region_bytes = _region_bytes(plan, disk.capacity_bytes)
+        region_bytes = region_bytes_of(plan, disk.capacity_bytes)
         index = self.state.append_job(
             plan, region_bytes=region_bytes, now_ns=self.now_ns, broker_ns=vm.spec.broker_ns
         )
@@ -252,12 +273,20 @@ class HypervisorModel:
         first = disk.spec.device_offset_bytes + plan.region_offset_bytes
         row["first_block"] = first // BLOCK_BYTES
         row["nexus"], row["vm"], row["disk"] = disk.nexus, vm.index, disk.row
+        row["unlisted"] = not listed
         self.state.kernel.start_job(index)
-        self.jobs[key] = Job(plan, index)
+        self.jobs[key] = Job(plan, index, listed)
+        if listed:
+            start_ns = int(row["base_ns"])
+            self.events.tell(EventKind.JOB_CREATED, plan.name, disk=disk.name, start_ns=start_ns)
 
     def stop_job(self, host_id: str, vm_id: str, job_id: str) -> None:
         """Makes a job issue nothing more; what is outstanding completes."""
-        self.state["job"][self.job(host_id, vm_id, job_id).index]["stopped"] = 1
+        job = self.job(host_id, vm_id, job_id)
+        row = self.state["job"][job.index]
+        if not row["stopped"]:
+            row["stopped"] = 1
+            self._tell_of(job, EventKind.JOB_STOPPED)
 
     def delete_job(self, host_id: str, vm_id: str, job_id: str) -> None:
         """Removes a job that has stopped and has nothing outstanding."""
@@ -269,17 +298,23 @@ class HypervisorModel:
                 reason="IN_USE",
             )
         del self.jobs[host_id, vm_id, job_id]
+        self._tell_of(job, EventKind.JOB_DELETED)
+
+    def _tell_of(self, job: Job, kind: EventKind) -> None:
+        if job.listed:
+            self.events.tell(kind, job.plan.name)
 
     def delete_disk(self, host_id: str, vm_id: str, disk_id: str) -> None:
         """Removes a disk that no job uses."""
-        self.disk(host_id, vm_id, disk_id)
+        disk = self.disk(host_id, vm_id, disk_id)
         users = [
             j
             for (h, v, j), job in self.jobs.items()
             if (h, v, job.plan.disk_id) == (host_id, vm_id, disk_id)
         ]
-        _unused(f"hosts/{host_id}/vms/{vm_id}/disks/{disk_id}", "jobs", users)
+        _unused(disk.name, "jobs", users)
         del self.disks[host_id, vm_id, disk_id]
+        self.events.tell(EventKind.DISK_DELETED, disk.name)
 
     def delete_vm(self, host_id: str, vm_id: str) -> None:
         """Removes a VM without disks."""
@@ -287,12 +322,14 @@ class HypervisorModel:
         users = [d for h, v, d in self.disks if (h, v) == (host_id, vm_id)]
         _unused(f"hosts/{host_id}/vms/{vm_id}", "disks", users)
         del self.vms[host_id, vm_id]
+        self.events.tell(EventKind.VM_DELETED, f"hosts/{host_id}/vms/{vm_id}")
 
     def delete_host(self, host_id: str) -> None:
         """Removes a host without VMs."""
         self.host(host_id)
         _unused(f"hosts/{host_id}", "vms", [v for h, v in self.vms if h == host_id])
         del self.hosts[host_id]
+        self.events.tell(EventKind.HOST_DELETED, f"hosts/{host_id}")
 
     def host(self, host_id: str) -> HostSpec:
         """Returns a host."""
@@ -328,30 +365,6 @@ class HypervisorModel:
 
 
 _EMPTY: Final = (np.zeros(0, COMPLETION), 0)
-
-
-def _region_bytes(plan: JobPlan, capacity_bytes: int) -> int:
-    """Resolves and checks the part of the disk that a job works on."""
-    left = capacity_bytes - plan.region_offset_bytes
-    region_bytes = plan.region_bytes or left
-    if left <= 0 or region_bytes > left:
-        raise InvalidArgument.at(
-            "job.region_bytes",
-            f"the disk has {capacity_bytes} bytes: from {plan.region_offset_bytes} on at most "
-            f"{max(left, 0)} are left",
-        )
-    largest = max((length for length, _ in plan.block_sizes), default=0)
-    if largest > region_bytes:
-        raise InvalidArgument.at(
-            "job.block_sizes", f"{largest} bytes do not fit the region of {region_bytes}"
-        )
-    if plan.trace is not None and len(plan.trace):
-        end = int((plan.trace["lba"] * BLOCK_BYTES + plan.trace["length"]).max())
-        if end > region_bytes:
-            raise InvalidArgument.at(
-                "job.trace", f"reaches byte {end}: the disk's region has {region_bytes}"
-            )
-    return region_bytes
 
 
 def _found(have: dict[_K, _V], key: _K, name: str) -> _V:

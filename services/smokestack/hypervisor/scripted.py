@@ -63,7 +63,7 @@ class ScriptedIos:
             region_bytes=length_bytes,
             block_sizes=((length_bytes, _CERTAIN),),
         )
-        self._model.create_job(plan)
+        self._model.create_job(plan, listed=False)
         return host_id, vm_id, job_id
 
     def _check(self, disk: tuple[str, str, str], offset_bytes: int, length_bytes: int) -> None:

@@ -27,6 +27,7 @@ _ORDER: Final = (
     "histogram",
     "calendar",
     "bucket",
+    "note",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "zipf": np.dtype("<u4"),
@@ -64,6 +65,7 @@ class HypervisorState(Tables):
         slots = len(self["slot"])
         for table in ("free", "inbox", "out"):
             self.reserve(table, slots)
+        self.reserve("note", len(self["inbox"]) + len(self["job"]))
         buckets = 2 * (slots + len(self["job"]))
         self.reserve("bucket", 1 << (buckets - 1).bit_length())
         self.kernel.grow()

@@ -3,6 +3,7 @@
 #define SMOKESTACK_HYPERVISOR_TABLES_H
 
 #include "smokestack/kernel.h"
+#include "smokestack/notes.h"
 
 #define STATE_FIELDS(F)                                                                        \
     F(int64_t, until_ns)                                                                       \
@@ -12,8 +13,11 @@
     F(uint64_t, ios)                                                                           \
     F(uint64_t, errors)                                                                        \
     F(uint64_t, outstanding)                                                                   \
+    F(uint64_t, event_count) /* number of the newest event */                                  \
     F(uint32_t, inbox_count)                                                                   \
-    F(uint32_t, inbox_taken) /* of those, processed by the last window */
+    F(uint32_t, inbox_taken) /* of those, processed by the last window */                      \
+    F(uint32_t, note_count)                                                                    \
+    F(uint32_t, padding)
 
 #define JOB_FIELDS(F)                                                                          \
     F(uint64_t, uid)                                                                           \
@@ -54,6 +58,9 @@
     F(uint32_t, arrival_exponential)                                                           \
     F(uint32_t, read_always)                                                                   \
     F(uint32_t, stopped)                                                                       \
+    F(uint32_t, over)    /* clock-driven: no arrival comes any more */                         \
+    F(uint32_t, retired) /* closed loop: slots that issue no more */                           \
+    F(uint32_t, unlisted) /* a script's: nothing is told of its end */                         \
     F(uint32_t, last_status) /* of the newest completion: kind << 8 | status */                \
     F(uint32_t, last_sense)
 
@@ -74,7 +81,8 @@
     F(uint64_t, read_bytes)                                                                    \
     F(uint64_t, write_bytes)                                                                   \
     F(uint64_t, errors)                                                                        \
-    F(uint64_t, outstanding)
+    F(uint64_t, outstanding)                                                                   \
+    F(int64_t, error_ns) /* when an I/O last failed */
 
 #define SIZE_FIELDS(F)                                                                         \
     F(uint64_t, threshold) /* up to 2^32 */                                                    \
@@ -85,6 +93,12 @@ DECLARE_STRUCT(job_t, JOB_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
 DECLARE_STRUCT(disk_t, DISK_FIELDS)
 DECLARE_STRUCT(size_row_t, SIZE_FIELDS)
+
+/* What the kernel notes; hypervisor/events.py has the same numbers. */
+enum { NOTE_ERRORS_BEGAN = 1, NOTE_JOB_FINISHED = 2 };
+
+/* A disk without failures for so long is well: the next failure is an event again. */
+#define QUIET_NS 1000000000
 
 _Static_assert(sizeof(slot_t) == 32, "two slots to a cache line");
 
