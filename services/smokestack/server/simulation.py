@@ -6,16 +6,19 @@ What moves the clock is the service's model; who has a driver refuses and names 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from smokestack.engine.checks import in_range
 from smokestack.engine.errors import InvalidArgument
+from smokestack.engine.events import EventLog
 from smokestack.engine.records import NEVER_NS
 from smokestack.engine.requests import Border
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.v1 import simulation_pb2 as pb
 from smokestack.v1 import simulation_pb2_grpc
+
+from .events import EventFeed
 
 
 class Simulated(Protocol):
@@ -44,6 +47,10 @@ class Simulated(Protocol):
     @property
     def lookahead_ns(self) -> int:
         """The shortest time in which it answers."""
+
+    @property
+    def events(self) -> EventLog:
+        """What has happened in it."""
 
     def advance(self, until_ns: int) -> Any:
         """Advances to a time, or refuses and names the driver."""
@@ -105,7 +112,7 @@ class FollowerClock:
 
 
 class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
-    """Serves the clock of one model."""
+    """Serves the clock and the events of one model."""
 
     def __init__(
         self,
@@ -118,6 +125,7 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         self._border = border
         self._clock = clock or FollowerClock(model, border)
         self._clock_mode = clock_mode
+        self._feed = EventFeed(model.events)
 
     def GetSimulation(self, request: pb.GetSimulationRequest, context: Any = None) -> pb.Simulation:
         with self._border.change():
@@ -144,6 +152,19 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
             error_count=errors_after - errors,
             window_count=windows_after - windows,
         )
+
+    def GetEvent(self, request: pb.GetEventRequest, context: Any = None) -> pb.Event:
+        return self._feed.get(request)
+
+    def ListEvents(
+        self, request: pb.ListEventsRequest, context: Any = None
+    ) -> pb.ListEventsResponse:
+        return self._feed.page(request)
+
+    def WatchEvents(
+        self, request: pb.WatchEventsRequest, context: Any = None
+    ) -> Iterator[pb.WatchEventsResponse]:
+        return self._feed.watch(request, context)
 
     def _advance(self, request: pb.AdvanceRequest, stop: Callable[[], bool]) -> None:
         now_ns = self._model.now_ns
