@@ -10,6 +10,7 @@
 
 #include "pages.h"
 #include "smokestack/exponential.h"
+#include "smokestack/faults.h"
 #include "smokestack/histogram.h"
 #include "smokestack/philox.h"
 
@@ -27,7 +28,8 @@ static inline int io_before(const io_t *a, const io_t *b) {
 #include "smokestack/calendar.h"
 
 enum { T_STATE, T_PORT, T_CONTROLLER, T_CORE, T_POOL, T_DISK, T_VOLUME, T_ITL, T_IO, T_PAGE,
-       T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_COUNT };
+       T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_FAULT,
+       T_CHAIN, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(array_state_t)}, {"port", sizeof(port_t)},
     {"controller", sizeof(controller_t)}, {"core", sizeof(int64_t)},
@@ -36,7 +38,8 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"io", sizeof(io_t)}, {"page", sizeof(page_t)},
     {"inbox", sizeof(uint32_t)}, {"out", sizeof(completion_t)},
     {"histogram", sizeof(hist_t)}, {"calendar", sizeof(calendar_t)},
-    {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)}};
+    {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)},
+    {"fault", sizeof(fault_t)}, {"chain", sizeof(chain_t)}};
 
 /* The bound tables, with their types; made anew for each call. */
 typedef struct {
@@ -56,7 +59,9 @@ typedef struct {
     hist_t *histogram;
     calendar_t *calendar;
     cal_bucket_t *bucket;
-    note_t *note; /* a row for each pool */
+    note_t *note; /* a row for each pool and each fault */
+    fault_t *fault;
+    chain_t *chain;
 } array_t;
 
 static inline array_t array_of(const kernel_t *k) {
@@ -65,7 +70,8 @@ static inline array_t array_of(const kernel_t *k) {
                      k->table[T_VOLUME], k->table[T_ITL],       k->table[T_IO],
                      k->table[T_PAGE],   k->rows[T_PAGE] - 1u,  k->table[T_INBOX],
                      k->table[T_OUT],    k->table[T_HISTOGRAM], k->table[T_CALENDAR],
-                     k->table[T_BUCKET], k->table[T_NOTE]};
+                     k->table[T_BUCKET], k->table[T_NOTE],      k->table[T_FAULT],
+                     k->table[T_CHAIN]};
 }
 
 static inline void schedule(array_t *a, uint32_t i, int64_t time, uint8_t kind) {
@@ -131,13 +137,15 @@ static void count_check(itl_t *itl, uint32_t sense) {
     itl->check_condition++;
     if (sense == SENSE_LBA_OUT_OF_RANGE) itl->out_of_range++;
     else if (sense == SENSE_LU_NOT_SUPPORTED) itl->no_unit++;
+    else if (sense == SENSE_UNRECOVERED_READ) itl->media_error++;
+    else if (sense == SENSE_INTERNAL_FAILURE) itl->target_failure++;
     else itl->no_space++;
 }
 
 /* Number of the event that made a command fail. */
 static uint32_t cause_of(const itl_t *itl, const io_t *io) {
-    if (io->sense == SENSE_SPACE_ALLOCATION_FAILED) return note_cause(io->lba);
-    return io->sense == SENSE_LU_NOT_SUPPORTED ? note_cause(itl->hidden) : 0;
+    if (io->sense == SENSE_LU_NOT_SUPPORTED) return note_cause(itl->hidden);
+    return io->sense == SENSE_LBA_OUT_OF_RANGE ? 0 : note_cause(io->lba);
 }
 
 static void depart(array_t *a, uint32_t i) {
@@ -167,6 +175,31 @@ static void refuse(array_t *a, uint32_t i) {
     release(a, i);
 }
 
+/* --- faults ------------------------------------------------------------------------------ */
+
+/* The rule of a kind that hits a command, or NULL; its last hit is an event. */
+static const fault_t *hit(array_t *a, uint32_t head, uint32_t kind, const io_t *io) {
+    array_state_t *s = a->state;
+    fault_t *f = fault_hit(a->fault, a->chain, head, kind, s->seed, io->id, io->attempt);
+    if (f && f->hits == f->limit)
+        NOTE(s, a->note, .time = io->time, .kind = NOTE_FAULT_EXHAUSTED,
+             .subject = (uint32_t)(f - a->fault));
+    return f;
+}
+
+static int64_t slowed(array_t *a, uint32_t head, uint32_t kind, const io_t *io, int64_t service) {
+    const fault_t *f = hit(a, head, kind, io);
+    return f ? fault_stretch(f, service) : service;
+}
+
+/* Makes a command fail if a rule says so. */
+static void spoil(array_t *a, uint32_t head, uint32_t kind, io_t *io, uint32_t sense) {
+    const fault_t *f = hit(a, head, kind, io);
+    if (!f) return;
+    io->sense = sense;
+    io->lba = f->event;
+}
+
 /* --- stations ---------------------------------------------------------------------------- */
 
 static inline int64_t port_transfer(const port_t *port, uint32_t length) {
@@ -174,6 +207,18 @@ static inline int64_t port_transfer(const port_t *port, uint32_t length) {
 }
 
 static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static void turn_away(array_t *a, uint32_t i, int64_t start, uint8_t status) {
+    io_t *io = &a->io[i];
+    itl_t *itl = &a->itl[io->itl];
+    port_t *port = &a->port[itl->port];
+    if (status == STATUS_BUSY) port->busy++, itl->busy++;
+    else port->task_set_full++, itl->task_set_full++;
+    a->state->page_pending -= io->sense;
+    io->sense = status;
+    port->rx_free_ns = start + port->refusal_ns;
+    schedule(a, i, port->rx_free_ns, REFUSE);
+}
 
 static void port_arrive(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
@@ -188,13 +233,11 @@ static void port_arrive(array_t *a, uint32_t i) {
     int64_t start = later(io->time, port->rx_free_ns);
     io->epoch = port->epoch;
     if (port->outstanding >= port->queue_limit) { /* the SAM rule: FACTS 4.1 */
-        int full = itl->outstanding > 0;
-        if (full) port->task_set_full++, itl->task_set_full++;
-        else port->busy++, itl->busy++;
-        a->state->page_pending -= io->sense;
-        io->sense = full ? STATUS_TASK_SET_FULL : STATUS_BUSY;
-        port->rx_free_ns = start + port->refusal_ns;
-        schedule(a, i, port->rx_free_ns, REFUSE);
+        turn_away(a, i, start, itl->outstanding ? STATUS_TASK_SET_FULL : STATUS_BUSY);
+        return;
+    }
+    if (port->faults && hit(a, port->faults, FAULT_TASK_SET_FULL, io)) {
+        turn_away(a, i, start, STATUS_TASK_SET_FULL);
         return;
     }
     int64_t service = port->command_ns;
@@ -322,11 +365,16 @@ static void controller_write(array_t *a, uint32_t i, controller_t *c, int64_t do
 
 static void controller_take(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
-    controller_t *c = &a->controller[a->port[a->itl[io->itl].port].controller];
+    const itl_t *itl = &a->itl[io->itl];
+    controller_t *c = &a->controller[a->port[itl->port].controller];
     int writes = io->op == OP_WRITE;
-    int64_t done = core_commit(a, c, io->time, writes ? c->write_ns : c->read_ns);
+    int64_t service = writes ? c->write_ns : c->read_ns;
+    if (c->faults) service = slowed(a, c->faults, FAULT_CONTROLLER_SLOW, io, service);
+    int64_t done = core_commit(a, c, io->time, service);
+    uint32_t faults = a->volume[itl->volume].faults;
     a->state->page_pending -= io->sense;
     io->sense = io_sense(a, io);
+    if (faults && !io->sense) spoil(a, faults, FAULT_COMMAND_FAILED, io, SENSE_INTERNAL_FAILURE);
     if (io->sense) schedule(a, i, done, DEPART);
     else if (writes) controller_write(a, i, c, done);
     else controller_read(a, i, c, done);
@@ -341,9 +389,13 @@ static void media_take(array_t *a, uint32_t i) {
         media_draw(a, io, w);
         service = exponential_ns(pool->media_ns, w[1]);
     }
+    if (pool->faults) {
+        service = slowed(a, pool->faults, FAULT_MEDIA_SLOW, io, service);
+        if (io->op == OP_READ) spoil(a, pool->faults, FAULT_MEDIA_ERROR, io, SENSE_UNRECOVERED_READ);
+    }
     *disk = later(io->time, *disk) + service;
     pool->media_busy_ns += (uint64_t)service;
-    schedule(a, i, *disk, io->op == OP_WRITE ? DEPART : TX);
+    schedule(a, i, *disk, io->op == OP_WRITE || io->sense ? DEPART : TX);
 }
 
 static void port_transmit(array_t *a, uint32_t i) {
@@ -497,6 +549,30 @@ static PyObject *py_exchange(PyObject *self, PyObject *const *args, Py_ssize_t n
     return Py_BuildValue("iILI", need, ready, (long long)next, a.state->note_count);
 }
 
+/* Takes a batch and runs it up to a time within its window, so that a change can act just then. */
+static PyObject *py_run_to(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 3) return PyErr_Format(PyExc_TypeError, "run_to(time_ns, batch, count)");
+    kernel_t *k = (kernel_t *)self;
+    int64_t time = arg_i64(args[0]), count = arg_i64(args[2]);
+    Py_buffer batch;
+    if (PyErr_Occurred() || arg_records(args[1], &batch, sizeof(submission_t), count) < 0)
+        return NULL;
+    array_t a = array_of(k);
+    int need;
+    Py_BEGIN_ALLOW_THREADS
+    need = needs(k, &a, batch.buf, (uint32_t)count);
+    if (need == 0) {
+        out_compact(&a);
+        intake(&a, batch.buf, (uint32_t)count);
+        run(&a, time);
+        if (a.state->out_disorder) out_sort(&a);
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&batch);
+    if (need < 0) return PyErr_Format(PyExc_ValueError, "a submission's nexus is no ITL index");
+    return Py_BuildValue("iI", need, a.state->note_count);
+}
+
 /* Puts a fresh kernel's lists in order: every command free, the calendar empty at a time. */
 static PyObject *py_start(PyObject *self, PyObject *arg) {
     kernel_t *k = (kernel_t *)self;
@@ -557,6 +633,8 @@ static PyObject *py_send_event(PyObject *self, PyObject *const *args, Py_ssize_t
 static PyMethodDef METHODS[] = {
     {"exchange", (PyCFunction)(void (*)(void))py_exchange, METH_FASTCALL,
      "exchange(until_ns, batch, count) -> (need, ready, next_ns, notes)"},
+    {"run_to", (PyCFunction)(void (*)(void))py_run_to, METH_FASTCALL,
+     "run_to(time_ns, batch, count) -> (need, notes)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_O, "grow(first_new_row)"},
     {"copy_pages", (PyCFunction)(void (*)(void))py_copy_pages, METH_FASTCALL,
@@ -576,6 +654,7 @@ static PyMethodDef METHODS[] = {
 static const field_decl_t FIELDS[] = {
     STATE_FIELDS(STATE_ROW) PORT_FIELDS(PORT_ROW) CONTROLLER_FIELDS(CONTROLLER_ROW)
     POOL_FIELDS(POOL_ROW) VOLUME_FIELDS(VOLUME_ROW) ITL_FIELDS(ITL_ROW)
-    IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) NOTE_FIELDS(NOTE_ROW)};
+    IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) NOTE_FIELDS(NOTE_ROW)
+    FAULT_FIELDS(FAULT_ROW) CHAIN_FIELDS(CHAIN_ROW)};
 
 KERNEL_MODULE(array, "The array's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

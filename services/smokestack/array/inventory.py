@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from smokestack.engine.blockdevice import Nexus
 from smokestack.engine.checks import identifier
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, NotFound
@@ -16,11 +18,14 @@ from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.events import Event
 from smokestack.engine.notes import KernelLog, Note
 
+from .faults import PORT_DOWN, ArrayFaults
+from .luns import Luns
 from .specs import ArrayHostSpec, ControllerSpec, ExportSpec, PoolSpec, PortSpec, VolumeSpec
 from .state import ArrayState
 from .usage import PoolUsage, PortUsage, VolumeUsage
 
-_POOL_EXHAUSTED: Final = 1  # the only kind of note that the kernel takes
+_POOL_EXHAUSTED: Final = 1  # what the kernel notes; tables.h has the same numbers
+_FAULT_EXHAUSTED: Final = 2
 
 
 class ArrayInventory:
@@ -39,9 +44,11 @@ class ArrayInventory:
         self.volumes: dict[str, VolumeSpec] = {}
         self.hosts: dict[str, ArrayHostSpec] = {}
         self.exports: dict[tuple[str, str], ExportSpec] = {}
+        self.luns = Luns()
         # By ITL index: (volume, host, initiator, port); what labels an ITL's row.
         self.itls: list[tuple[str, str, str, str]] = []
         self._rows: dict[tuple[str, str], int] = {}
+        self.faults = ArrayFaults(self)
 
     @property
     def now_ns(self) -> int:
@@ -58,6 +65,7 @@ class ArrayInventory:
     def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
         """Returns the ITLs of these initiators, in index order."""
         wanted = set(initiators)
+        usable = {port_id: self._usable(port_id) for port_id in self.ports}
         found = []
         for index, (volume_id, host_id, initiator, port_id) in enumerate(self.itls):
             if initiator not in wanted or not self.state["itl"][index]["valid"]:
@@ -70,10 +78,14 @@ class ArrayInventory:
                     volume=f"{self.array_id}.{volume_id}",
                     lun=self.exports[volume_id, host_id].lun,
                     capacity_bytes=self.volumes[volume_id].capacity_bytes,
-                    usable=self.ports[port_id].enabled,
+                    usable=usable[port_id],
                 )
             )
         return tuple(found)
+
+    def _usable(self, port_id: str) -> bool:
+        name = f"{self.name}/ports/{port_id}"
+        return self.ports[port_id].enabled and self.faults.holding(PORT_DOWN, name) is None
 
     def _add_itls(self, export: ExportSpec, ports: Sequence[str]) -> None:
         initiators = sorted(self.hosts[export.host_id].initiators, key=lambda i: i.name)
@@ -121,9 +133,12 @@ class ArrayInventory:
 
     def _tell_notes(self) -> None:
         for note in self.events.take_notes():
-            if note.kind != _POOL_EXHAUSTED:
+            if note.kind == _POOL_EXHAUSTED:
+                self._tell_exhausted(note)
+            elif note.kind == _FAULT_EXHAUSTED:
+                self.faults.exhaust(self.faults.linked[note.subject], note.time_ns)
+            else:
                 raise RuntimeError(f"{self.name} notes a kind {note.kind} that has no name")
-            self._tell_exhausted(note)
 
     def _tell_exhausted(self, note: Note) -> None:
         pool_id = self._id_of("pools", note.subject)
@@ -155,6 +170,22 @@ class ArrayInventory:
             )
 
     # --- rows and names ---------------------------------------------------------------------
+
+    def resources(self, collection: str) -> Mapping[str, Any]:
+        """Returns what the array has of controllers, ports, pools or volumes."""
+        found: dict[str, Mapping[str, Any]] = {
+            "controllers": self.controllers,
+            "ports": self.ports,
+            "pools": self.pools,
+            "volumes": self.volumes,
+        }
+        return found[collection]
+
+    def itls_of(self, port_id: str) -> list[int]:
+        """Returns the ITLs of a port that are in use, in order."""
+        itl = self.state.used("itl")
+        mine = (itl["port"] == self._rows["ports", port_id]) & (itl["valid"] != 0)
+        return [int(index) for index in np.flatnonzero(mine)]
 
     def row_of(self, collection: str, resource_id: str) -> int:
         """Returns the table row of a resource, e.g. ``row_of("ports", "p0")``."""

@@ -14,10 +14,12 @@ from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, Reply
 from smokestack.engine.checks import in_range, multiple_of
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from smokestack.engine.event_kinds import EventKind
-from smokestack.engine.records import BLOCK_BYTES, NEVER_NS, EventCode
+from smokestack.engine.records import BLOCK_BYTES, NEVER_NS
 
 from . import checks
 from .inventory import ArrayInventory
+from .luns import Luns
+from .links import Links
 from .rows import append_controller, append_pool, append_port
 from .specs import (
     ArrayHostSpec,
@@ -29,7 +31,6 @@ from .specs import (
 )
 
 _DEFAULT_LATENCY_NS = 50_000
-_RECORD_IDS = 1 << 63  # of EVENT records; below are the ids of I/Os
 
 
 class ArrayModel(ArrayInventory):
@@ -39,8 +40,7 @@ class ArrayModel(ArrayInventory):
         super().__init__(array_id)
         self.state.row["seed"] = seed
         self.epoch = 0
-        self._records = 0  # EVENT records sent so far
-        self._port_changes: list[tuple[str, bool, str]] = []
+        self.links = Links(self)
         self._fit_latencies()
 
     # --- clock and border -------------------------------------------------------------------
@@ -89,6 +89,7 @@ class ArrayModel(ArrayInventory):
         self.driver, self.epoch = attachment.driver, attachment.epoch
         self.state.row["seed"] = attachment.seed
         self.state.row["lookahead_ns"] = attachment.lookahead_ns
+        self.faults.run_to(self.acts_ns)
 
     def detach(self) -> None:
         """Gives the array back; what was in flight is gone."""
@@ -103,16 +104,31 @@ class ArrayModel(ArrayInventory):
         Link changes made since the last window act at its end, so that the time promised for the
         next arrival already counts the events that they send.
         """
+        faults, links = self.faults, self.links
+        scheduled = faults.next_ns != NEVER_NS
+        if scheduled:
+            submissions = self._run_in_parts(until_ns, submissions)
         reply = self.state.exchange(until_ns, submissions)
         if self.state.noted:
             self._tell_notes()
-        if not self._port_changes:
+        if not scheduled and not links.waiting:
             return reply
-        changes, self._port_changes = self._port_changes, []
-        return reply._replace(
-            records=self.state["out"],
-            next_ns=min([reply.next_ns, *(self._set_link(*change) for change in changes)]),
-        )
+        faults.run_to(self.acts_ns)
+        heard_ns = min(links.settle(self.acts_ns), faults.heard_ns)
+        next_ns = max(min(reply.next_ns, heard_ns), until_ns + int(self.state.row["lookahead_ns"]))
+        return reply._replace(records=self.state["out"], next_ns=next_ns)
+
+    def _run_in_parts(self, until_ns: int, submissions: IoBatch) -> IoBatch:
+        """Runs to where each rule begins or ends within a window; returns what is left to take."""
+        horizon_ns = until_ns + self.acts_ns - self.now_ns
+        self.links.open()
+        while self.faults.next_ns < horizon_ns:
+            self.state.run_to(self.faults.next_ns, submissions)
+            submissions = NOTHING
+            if self.state.noted:
+                self._tell_notes()
+            self.faults.run_to(self.faults.next_ns)
+        return submissions
 
     def _fit_latencies(self) -> None:
         """Sets the least latencies; while driven they are fixed, for windows rest on them."""
@@ -132,6 +148,7 @@ class ArrayModel(ArrayInventory):
         self._absent("controllers", self.controllers, spec.controller_id)
         self._rows["controllers", spec.controller_id] = append_controller(self.state, spec)
         self.controllers[spec.controller_id] = spec
+        self.faults.link("controllers", spec.controller_id)
         self._tell(EventKind.CONTROLLER_CREATED, f"controllers/{spec.controller_id}")
 
     def delete_controller(self, controller_id: str) -> None:
@@ -162,6 +179,7 @@ class ArrayModel(ArrayInventory):
         self._fit_latencies()
         for export in sorted(self.exports.values(), key=lambda e: (e.volume_id, e.host_id)):
             self._add_itls(export, [spec.port_id])
+        self.faults.link("ports", spec.port_id)
         self._tell(EventKind.PORT_CREATED, f"ports/{spec.port_id}", fabric=spec.fabric)
 
     def delete_port(self, port_id: str) -> None:
@@ -170,7 +188,7 @@ class ArrayModel(ArrayInventory):
         users = [v for i, (v, _, _, p) in enumerate(self.itls) if p == port_id and self._valid(i)]
         self._unused("ports", port_id, "exports of volumes", users)
         del self.ports[port_id], self._rows["ports", port_id]
-        self._port_changes = [change for change in self._port_changes if change[0] != port_id]
+        self.links.forget(port_id)
         self._tell(EventKind.PORT_DELETED, f"ports/{port_id}")
         self._fit_latencies()
 
@@ -185,7 +203,7 @@ class ArrayModel(ArrayInventory):
         if self.ports[port_id].enabled == enabled:
             return
         self.ports[port_id] = replace(self.ports[port_id], enabled=enabled)
-        self._port_changes.append((port_id, enabled, cause))
+        self.links.change(port_id, enabled, cause)
 
     def set_port_queue_limit(self, port_id: str, queue_limit: int) -> None:
         """Changes how many commands a port takes; those outstanding stay."""
@@ -196,31 +214,6 @@ class ArrayModel(ArrayInventory):
         self.ports[port_id] = spec
         self._tell(EventKind.PORT_LIMITED, f"ports/{port_id}", queue_limit=queue_limit)
 
-    def _set_link(self, port_id: str, enabled: bool, cause: str) -> int:
-        """Moves a port's link, tells its initiators, and returns when they hear at the earliest."""
-        index = self._rows["ports", port_id]
-        port = self.state["port"][index]
-        port["up"] = enabled
-        if not enabled:
-            port["epoch"] += 1
-        kind = EventKind.PORT_UP if enabled else EventKind.PORT_DOWN
-        told = self._tell(kind, f"ports/{port_id}", cause)
-        code = EventCode.PATH_UP if enabled else EventCode.PATH_DOWN
-        affected = [
-            i
-            for i in range(len(self.itls))
-            if self._valid(i) and self.state["itl"][i]["port"] == index
-        ]
-        if self.driver is None or not affected:
-            return NEVER_NS
-        at_ns = self.acts_ns
-        self.state.reserve("out", int(self.state.row["out_end"]) + len(affected))
-        for itl in affected:
-            record = _RECORD_IDS + self._records
-            self._records += 1
-            self.state.kernel.send_event(at_ns, record, told.number, itl, int(code))
-        return at_ns + int(port["return_ns"])
-
     # --- space ------------------------------------------------------------------------------
 
     def create_pool(self, spec: PoolSpec) -> None:
@@ -229,6 +222,7 @@ class ArrayModel(ArrayInventory):
         self._absent("pools", self.pools, spec.pool_id)
         self._rows["pools", spec.pool_id] = append_pool(self.state, spec)
         self.pools[spec.pool_id] = spec
+        self.faults.link("pools", spec.pool_id)
         self._tell(
             EventKind.POOL_CREATED, f"pools/{spec.pool_id}", capacity_bytes=spec.capacity_bytes
         )
@@ -261,17 +255,22 @@ class ArrayModel(ArrayInventory):
         if capacity_bytes > had:
             self._space_gained(pool_id, told)
 
-    def create_volume(self, spec: VolumeSpec) -> None:
-        """Adds a thin volume; it takes no space until it is written."""
+    def check_volume(self, spec: VolumeSpec) -> None:
+        """Refuses a volume that cannot be added."""
         checks.check_volume(spec)
         self._absent("volumes", self.volumes, spec.volume_id)
         self._present("pools", self.pools, spec.pool_id)
+
+    def create_volume(self, spec: VolumeSpec) -> None:
+        """Adds a thin volume; it takes no space until it is written."""
+        self.check_volume(spec)
         index = self.state.append("volume")
         self._rows["volumes", spec.volume_id] = index
         row = self.state["volume"][index]
         row["capacity_bytes"] = spec.capacity_bytes
         row["pool"], row["valid"] = self._rows["pools", spec.pool_id], 1
         self.volumes[spec.volume_id] = spec
+        self.faults.link("volumes", spec.volume_id)
         self._tell(
             EventKind.VOLUME_CREATED,
             f"volumes/{spec.volume_id}",
@@ -338,20 +337,25 @@ class ArrayModel(ArrayInventory):
         del self.hosts[host_id]
         self._tell(EventKind.HOST_DELETED, f"hosts/{host_id}")
 
-    def create_export(self, spec: ExportSpec) -> None:
-        """Shows a volume to a host, on each of its initiators through each port it can reach."""
+    def check_export(self, spec: ExportSpec, luns: Luns | None = None) -> None:
+        """Refuses an export that cannot be added; ``luns`` are those taken by then."""
         checks.check_export(spec)
         self._present("volumes", self.volumes, spec.volume_id)
         self._present("hosts", self.hosts, spec.host_id)
         if (spec.volume_id, spec.host_id) in self.exports:
             raise AlreadyExists.of(f"{self.name}/exports/{spec.volume_id}.{spec.host_id}")
-        for other in self.exports.values():
-            if other.host_id == spec.host_id and other.lun == spec.lun:
-                raise AlreadyExists(
-                    f"LUN {spec.lun} of {self.name}/hosts/{spec.host_id} is "
-                    f"{self.name}/volumes/{other.volume_id} already",
-                    reason="LUN_IN_USE",
-                )
+        other = (luns or self.luns).volume(spec.host_id, spec.lun)
+        if other is not None:
+            raise AlreadyExists(
+                f"LUN {spec.lun} of {self.name}/hosts/{spec.host_id} is "
+                f"{self.name}/volumes/{other} already",
+                reason="LUN_IN_USE",
+            )
+
+    def create_export(self, spec: ExportSpec) -> None:
+        """Shows a volume to a host, on each of its initiators through each port it can reach."""
+        self.check_export(spec)
+        self.luns.take(spec)
         self.exports[spec.volume_id, spec.host_id] = spec
         self._add_itls(spec, sorted(self.ports))
         self._tell(
@@ -362,7 +366,7 @@ class ArrayModel(ArrayInventory):
         """Hides a volume from a host; commands that still come find no logical unit."""
         if (volume_id, host_id) not in self.exports:
             raise NotFound.of(f"{self.name}/exports/{volume_id}.{host_id}")
-        del self.exports[volume_id, host_id]
+        self.luns.release(self.exports.pop((volume_id, host_id)))
         told = self._tell(EventKind.EXPORT_DELETED, f"exports/{volume_id}.{host_id}")
         itls = self.state["itl"]
         for index, (volume, host, _, _) in enumerate(self.itls):

@@ -32,13 +32,14 @@ def append_port(state: ArrayState, spec: PortSpec, controller: int) -> int:
     row["forward_ns"], row["return_ns"] = spec.forward_latency_ns, spec.return_latency_ns
     row["controller"] = controller
     row["queue_limit"], row["up"] = spec.queue_limit, spec.enabled
+    row["disabled"] = not spec.enabled
     return index
 
 
 def append_pool(state: ArrayState, spec: PoolSpec) -> int:
     """Adds a pool's row and its disks; returns the row's index."""
     index = state.append("pool")
-    state.reserve("note", index + 1)
+    state.reserve("note", index + 1 + len(state["fault"]))
     row = state["pool"][index]
     row["page_bytes"] = spec.page_bytes
     row["capacity_pages"] = spec.capacity_bytes // spec.page_bytes

@@ -33,6 +33,8 @@ _ORDER: Final = (
     "calendar",
     "bucket",
     "note",
+    "fault",
+    "chain",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
@@ -74,6 +76,13 @@ class ArrayState(Tables):
             self._grow(need, batch.count)
             need, ready, next_ns, self.noted = self.kernel.exchange(until_ns, *batch)
         return Reply(self["out"], ready, next_ns)
+
+    def run_to(self, time_ns: int, batch: IoBatch) -> None:
+        """Takes a batch and runs up to a time within its window, all but what happens then."""
+        need, self.noted = self.kernel.run_to(time_ns, *batch)
+        while need:
+            self._grow(need, batch.count)
+            need, self.noted = self.kernel.run_to(time_ns, *batch)
 
     def _grow(self, need: int, count: int) -> None:
         if need == _NEEDS_COMMANDS:

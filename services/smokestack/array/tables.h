@@ -2,7 +2,7 @@
 #ifndef SMOKESTACK_ARRAY_TABLES_H
 #define SMOKESTACK_ARRAY_TABLES_H
 
-#include "smokestack/kernel.h"
+#include "smokestack/faults.h"
 #include "smokestack/notes.h"
 
 /* One row: clocks, cursors and settings of the whole array. */
@@ -37,6 +37,8 @@
     F(uint32_t, outstanding)                                                                   \
     F(uint32_t, epoch) /* counts link losses; responses of an older epoch are lost */          \
     F(uint32_t, up)                                                                            \
+    F(uint32_t, disabled) /* by an administrator; a fault that ends does not undo it */        \
+    F(uint32_t, faults)   /* the chain of rules in force on it; 0: none */                     \
     F(uint32_t, padding)                                                                       \
     F(uint64_t, commands)                                                                      \
     F(uint64_t, task_set_full)                                                                 \
@@ -53,6 +55,8 @@
     F(uint32_t, write_back)                                                                    \
     F(uint32_t, core_base)                                                                     \
     F(uint32_t, core_count)                                                                    \
+    F(uint32_t, faults)                                                                        \
+    F(uint32_t, padding)                                                                       \
     F(uint64_t, hits)                                                                          \
     F(uint64_t, misses)                                                                        \
     F(uint64_t, busy_ns)
@@ -68,14 +72,16 @@
     F(uint32_t, exponential)                                                                   \
     F(uint32_t, disk_base)                                                                     \
     F(uint32_t, disk_count)                                                                    \
-    F(uint32_t, padding)                                                                       \
+    F(uint32_t, faults)                                                                        \
     F(uint64_t, media_busy_ns)
 
 #define VOLUME_FIELDS(F)                                                                       \
     F(uint64_t, capacity_bytes)                                                                \
     F(uint64_t, allocated_pages)                                                               \
     F(uint32_t, pool)                                                                          \
-    F(uint32_t, valid)
+    F(uint32_t, valid)                                                                         \
+    F(uint32_t, faults)                                                                        \
+    F(uint32_t, padding)
 
 #define ITL_FIELDS(F)                                                                          \
     F(uint32_t, volume)                                                                        \
@@ -91,6 +97,8 @@
     F(uint64_t, out_of_range) /* of those, by sense: 5/21/00 */                                \
     F(uint64_t, no_unit)      /* 5/25/00 */                                                    \
     F(uint64_t, no_space)     /* 7/27/07 */                                                    \
+    F(uint64_t, media_error)    /* 3/11/00 */                                                  \
+    F(uint64_t, target_failure) /* 4/44/00 */                                                  \
     F(uint64_t, hidden)       /* number of the event that made it invalid */                   \
     F(uint64_t, task_set_full)                                                                 \
     F(uint64_t, busy)
@@ -126,7 +134,11 @@ DECLARE_STRUCT(io_t, IO_FIELDS)
 DECLARE_STRUCT(page_t, PAGE_FIELDS)
 
 /* What the kernel notes; array/inventory.py has the same numbers. */
-enum { NOTE_POOL_EXHAUSTED = 1 };
+enum { NOTE_POOL_EXHAUSTED = 1, NOTE_FAULT_EXHAUSTED = 2 };
+
+/* Faults that hit single commands; array/faults.py has the same numbers. */
+enum { FAULT_TASK_SET_FULL = 1, FAULT_CONTROLLER_SLOW = 2, FAULT_COMMAND_FAILED = 3,
+       FAULT_MEDIA_SLOW = 4, FAULT_MEDIA_ERROR = 5 };
 
 _Static_assert(sizeof(io_t) == 64, "a command is one cache line");
 

@@ -27,6 +27,12 @@ class EventKind(StrEnum):
         "The driver gave the service back; what was under way died.",
     )
     PEER_LOST = "PEER_LOST", "A service below was found gone at a border; it is heard no more."
+    FAULT_STARTED = "FAULT_STARTED", "A fault rule began to act."
+    FAULT_ENDED = (
+        "FAULT_ENDED",
+        "A fault rule acts no more: its duration is over, it has hit as often as it may, "
+        "or it was cleared.",
+    )
     HOST_CREATED = "HOST_CREATED", "A host was added."
     HOST_DELETED = "HOST_DELETED", "A host was removed."
 

@@ -107,6 +107,8 @@ class Sense(IntEnum):
     """Sense data as key << 16 | ASC << 8 | ASCQ (FACTS 4.3)."""
 
     NONE = 0
+    UNRECOVERED_READ = 0x031100
+    INTERNAL_FAILURE = 0x044400
     SPACE_ALLOCATION_FAILED = 0x072707
     LBA_OUT_OF_RANGE = 0x052100
     LU_NOT_SUPPORTED = 0x052500

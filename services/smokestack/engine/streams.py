@@ -17,8 +17,14 @@ class Stream(IntEnum):
     THINK = 2
     ARRIVAL = 3
     MEDIA = 4
+    FAULT = 5
 
 
 def job_uid(full_name: str) -> int:
     """Returns the 64 bits that name a job in counters: the same wherever the job stands."""
+    return uid_of(full_name)
+
+
+def uid_of(full_name: str) -> int:
+    """Returns the 64 bits that name anything in counters."""
     return int.from_bytes(blake2b(full_name.encode(), digest_size=8).digest(), "little")

@@ -1,0 +1,181 @@
+"""What can break in an array, and how the kernel learns of it.
+
+Faults of single commands are chains of rules on the rows of ports, controllers, pools and volumes;
+a chain holds the rules in force and is linked anew when one begins or ends, with the kernel run to
+that very time.  Links that go down are the business of `links`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from smokestack.engine.fault_rules import FaultKind, FaultRule
+from smokestack.engine.faults import Fault, FaultBook
+from smokestack.engine.records import NEVER_NS
+
+if TYPE_CHECKING:
+    from .inventory import ArrayInventory
+    from .links import Links
+
+PORT_DOWN: Final = "PORT_DOWN"
+KINDS: Final = (
+    FaultKind(
+        PORT_DOWN,
+        "arrays/a1/ports/p0",
+        "The port's link is down: what it has in flight is lost, and its paths go dead.",
+        per_io=False,
+    ),
+    FaultKind(
+        "TASK_SET_FULL",
+        "arrays/a1/ports/p0",
+        "The port refuses a command with TASK SET FULL (28h), however short its queue is.",
+    ),
+    FaultKind(
+        "CONTROLLER_SLOW",
+        "arrays/a1/controllers/c0",
+        "The controller takes factor_per_mille / 1000 times as long for a command.",
+        takes_factor=True,
+    ),
+    FaultKind(
+        "COMMAND_FAILED",
+        "arrays/a1/volumes/v1",
+        "A command to the volume fails with internal target failure (4/44/00), without effect.",
+    ),
+    FaultKind(
+        "MEDIA_SLOW",
+        "arrays/a1/pools/p1",
+        "The pool's media take factor_per_mille / 1000 times as long for an access.",
+        takes_factor=True,
+    ),
+    FaultKind(
+        "MEDIA_ERROR",
+        "arrays/a1/pools/p1",
+        "A read that goes to the pool's media fails with unrecovered read error (3/11/00).",
+    ),
+)
+# As in tables.h.
+_CODES: Final = {
+    "TASK_SET_FULL": 1,
+    "CONTROLLER_SLOW": 2,
+    "COMMAND_FAILED": 3,
+    "MEDIA_SLOW": 4,
+    "MEDIA_ERROR": 5,
+}
+_TABLES: Final = {
+    "ports": "port",
+    "controllers": "controller",
+    "pools": "pool",
+    "volumes": "volume",
+}
+
+
+class ArrayFaults(FaultBook):
+    """The fault rules of one array."""
+
+    links: Links  # set when they stand
+
+    def __init__(self, array: ArrayInventory) -> None:
+        super().__init__(array.name, KINDS, array.events)
+        self._array = array
+        self.linked: list[Fault] = []  # by row of the kernel's table
+        self._chains = 0
+        self._ended: list[Fault] = []  # those that ended last
+
+    @property
+    def now_ns(self) -> int:
+        """The array's virtual time."""
+        return self._array.now_ns
+
+    @property
+    def acts_ns(self) -> int:
+        """When a change of now acts."""
+        return self._array.acts_ns
+
+    @property
+    def heard_ns(self) -> int:
+        """When a submitter can hear of the next rule that begins or ends, at the earliest."""
+        if self.next_ns == NEVER_NS:
+            return NEVER_NS
+        return self.next_ns + int(self._array.state.row["return_ns"])
+
+    def subjects(self, kind: FaultKind) -> Sequence[str]:
+        """Returns the full names of all that a kind could break."""
+        collection = _collection(kind)
+        ids = sorted(self._array.resources(collection))
+        return [f"{self.service}/{collection}/{resource_id}" for resource_id in ids]
+
+    def inject(self, rule: FaultRule) -> Fault:
+        """Adds a rule; one that moves links takes them by surprise until the next window's end."""
+        fault = super().inject(rule)
+        if rule.kind == PORT_DOWN:
+            self.links.fit(self.acts_ns)
+        return fault
+
+    def count(self) -> None:
+        """Brings the rules' hits up to date."""
+        hits = self._array.state["fault"]["hits"]
+        for row, fault in enumerate(self.linked):
+            fault.hits = int(hits[row])
+
+    def freed(self, port: str) -> str:
+        """Returns the event that let a port's link come up, if a rule's end did."""
+        return next((fault.told for fault in self._ended if fault.matches(port)), "")
+
+    def apply(self, at_ns: int, changed: Sequence[Fault]) -> None:
+        """Makes the array be as the rules in force want it, from a time on."""
+        moved = [fault for fault in changed if fault.rule.kind == PORT_DOWN]
+        active = self.active()
+        if moved:
+            self._ended = [fault for fault in moved if fault not in active]
+            for fault in moved:
+                fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
+            self.links.fit(at_ns)
+        if len(moved) < len(changed):
+            self._link_all([fault for fault in active if fault.kind.per_io])
+
+    def link(self, collection: str, resource_id: str) -> None:
+        """Puts a new resource under the rules in force."""
+        if self.linked:
+            self._link(collection, resource_id)
+        if collection == "ports" and self.active(PORT_DOWN):
+            self.links.fit(self.acts_ns)
+
+    def _link_all(self, faults: list[Fault]) -> None:
+        """Writes the rules' rows, and the chain of each resource, anew."""
+        self.count()
+        state = self._array.state
+        state.reserve("fault", len(faults))
+        state.reserve("note", len(state.used("pool")) + len(state["fault"]))
+        self.linked, self._chains = faults, 0
+        for row, fault in zip(state["fault"], faults, strict=False):
+            row["uid"], row["threshold"] = fault.uid, fault.rule.threshold
+            row["always"] = fault.rule.probability >= 1
+            row["hits"], row["limit"] = fault.hits, fault.rule.count
+            row["event"], row["kind"] = fault.told_number, _CODES[fault.rule.kind]
+            row["per_mille"] = fault.rule.factor_per_mille
+        for collection in _TABLES:
+            for resource_id in self._array.resources(collection):
+                self._link(collection, resource_id)
+
+    def _link(self, collection: str, resource_id: str) -> None:
+        """Writes one resource's chain: the rules in force on it, in order."""
+        state = self._array.state
+        name = f"{self.service}/{collection}/{resource_id}"
+        rows = [
+            row
+            for row, fault in enumerate(self.linked)
+            if _collection(fault.kind) == collection and fault.matches(name)
+        ]
+        state.reserve("chain", self._chains + len(rows))
+        head = 0
+        for row in reversed(rows):
+            state["chain"][self._chains] = (row, head)
+            self._chains += 1
+            head = self._chains
+        at = self._array.row_of(collection, resource_id)
+        state[_TABLES[collection]]["faults"][at] = head
+
+
+def _collection(kind: FaultKind) -> str:
+    return kind.subject.split("/")[2]
