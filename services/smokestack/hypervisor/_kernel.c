@@ -66,6 +66,8 @@ static inline hv_t hv_of(const kernel_t *k) {
 static inline calendar_t *calendar_of(const kernel_t *k) { return k->table[T_CALENDAR]; }
 static inline cal_bucket_t *bucket_of(const kernel_t *k) { return k->table[T_BUCKET]; }
 
+#define NO_END INT64_MAX
+
 static inline int clock_driven(const job_t *j) {
     return j->kind == JOB_RATE || j->kind == JOB_TRACE_OPEN;
 }
@@ -130,6 +132,7 @@ static void issue(hv_t *h, job_t *j, uint32_t i, int64_t now, uint32_t *out_coun
     s->outstanding = 1;
     s->owed = 0;
     h->state->outstanding++;
+    h->state->reactive += !clock_driven(j);
     h->disk[j->disk].outstanding++;
     uint32_t at = (*out_count)++;
     for (; at > 0 && h->out[at - 1].time == now && h->out[at - 1].id > io.id; at--)
@@ -186,6 +189,7 @@ static int arrive(hv_t *h, job_t *j, int64_t now, uint32_t *out_count) {
         issue(h, j, h->free[j->slot_base + --j->free_count], now, out_count);
     } else {
         j->backlog++;
+        h->state->reactive++;
     }
     j->arrival_ns = arrival_after(h, j, arrival_ns) + j->broker_ns;
     return 1;
@@ -224,6 +228,7 @@ static int complete(hv_t *h, completion_t *c, uint32_t slot_rows) {
     int failed = c->kind != KIND_RESPONSE || c->status != STATUS_GOOD;
     s->outstanding = 0;
     h->state->outstanding--;
+    h->state->reactive -= !clock_driven(j);
     h->state->ios++;
     h->state->last_completion_ns = c->time;
     d->outstanding--;
@@ -250,6 +255,7 @@ static int complete(hv_t *h, completion_t *c, uint32_t slot_rows) {
         return 0;
     }
     j->backlog--;
+    h->state->reactive--;
     s->owed = 1;
     s->time = c->time + j->broker_ns;
     return 1;
@@ -266,10 +272,19 @@ static void inbox_append(hv_t *h, const completion_t *from, uint32_t count) {
     s->inbox_count += count;
 }
 
-/* Runs to the returned horizon and fills `out`; see the head of this file for how far.  With
- * `until_idle` the horizon is where the last event left nothing to wait for, if that is sooner. */
-static int64_t run(
-    hv_t *h, const kernel_t *k, int64_t horizon, int until_idle, uint32_t *out_count) {
+/* How far the hypervisor can promise to submit nothing more: when no completion can make it, to
+ * its own next event.  The device below then needs no exchange for each answer on the way. */
+static int64_t promise(hv_t *h, const kernel_t *k, int64_t horizon, int64_t end) {
+    if (h->state->reactive || !h->state->outstanding) return horizon;
+    int64_t next = cal_first(calendar_of(k), bucket_of(k), h, end);
+    if (next > end) next = end;
+    return next > horizon ? next : horizon;
+}
+
+/* Runs to the returned horizon and fills `out`; see the head of this file for how far.  Without an
+ * `end` the run is until idle: its horizon is where the last event left nothing to wait for. */
+static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, int64_t end, uint32_t *out_count,
+                   int *promised) {
     hv_state_t *s = h->state;
     int64_t last = s->until_ns - 1;
     calendar_t *calendar = calendar_of(k);
@@ -305,7 +320,13 @@ static int64_t run(
             break;
         }
     }
-    if (until_idle && calendar->count == 0 && s->outstanding == 0) horizon = last + 1;
+    if (end == NO_END && calendar->count == 0) {
+        if (s->outstanding == 0) horizon = last + 1;
+    } else {
+        int64_t known = horizon;
+        horizon = promise(h, k, horizon, end);
+        *promised = horizon > known;
+    }
     s->until_ns = horizon;
     return horizon;
 }
@@ -314,10 +335,10 @@ static int64_t run(
 
 static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     if (nargs != 4)
-        return PyErr_Format(PyExc_TypeError, "run(limit_ns, completions, count, until_idle)");
+        return PyErr_Format(PyExc_TypeError, "run(limit_ns, completions, count, end_ns)");
     kernel_t *k = (kernel_t *)self;
     hv_t h = hv_of(k);
-    int64_t limit = arg_i64(args[0]), count = arg_i64(args[2]), until_idle = arg_i64(args[3]);
+    int64_t limit = arg_i64(args[0]), count = arg_i64(args[2]), end = arg_i64(args[3]);
     Py_buffer from;
     if (PyErr_Occurred() || arg_records(args[1], &from, sizeof(completion_t), count) < 0)
         return NULL;
@@ -327,13 +348,15 @@ static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
         return PyErr_Format(PyExc_ValueError, "more completions than slots");
     }
     uint32_t out_count = 0;
+    int promised = 0;
     Py_BEGIN_ALLOW_THREADS
     inbox_append(&h, from.buf, (uint32_t)count);
-    limit = run(&h, k, limit, until_idle != 0, &out_count);
+    limit = run(&h, k, limit, end, &out_count, &promised);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&from);
-    return Py_BuildValue("ILII", out_count, (long long)limit, h.state->inbox_taken,
-                         h.state->note_count);
+    return Py_BuildValue("ILIIi", out_count, (long long)limit, h.state->inbox_taken,
+                         h.state->note_count,
+                         promised);
 }
 
 /* Starts a job whose rows are filled in: its slots or its first arrival enter the calendar. */
@@ -386,7 +409,7 @@ static PyObject *py_pending(PyObject *self, PyObject *unused) {
 
 static PyMethodDef METHODS[] = {
     {"run", (PyCFunction)(void (*)(void))py_run, METH_FASTCALL,
-     "run(limit_ns, completions, count, until_idle) -> (submissions, until_ns, taken, notes)"},
+     "run(limit_ns, completions, count, end_ns) -> (submissions, until_ns, taken, notes, promised)"},
     {"start_job", py_start_job, METH_O, "start_job(index)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_NOARGS, "grow()"},

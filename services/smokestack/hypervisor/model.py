@@ -33,7 +33,13 @@ from smokestack.engine.errors import (
 )
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.jobplan import JobPlan
-from smokestack.engine.records import BLOCK_BYTES, COMPLETION, SLOTS_MAX, TIME_NS_MAX
+from smokestack.engine.records import (
+    BLOCK_BYTES,
+    COMPLETION,
+    NEVER_NS,
+    SLOTS_MAX,
+    TIME_NS_MAX,
+)
 
 from .events import HypervisorEvents
 from .inventory import Disk, Job, Vm, region_bytes_of
@@ -145,25 +151,36 @@ class HypervisorModel:
         """Window after window; the first is empty and asks when anything can arrive by now."""
         border = self.border
         with border.window():
-            now_ns, next_ns = self._window(device, self.now_ns, False)
+            now_ns, next_ns = self._window(device, self.now_ns, self.now_ns)
+        kernel_end_ns = NEVER_NS if until_idle else end_ns
         while now_ns < end_ns and not stop():
             with border.window():
                 limit_ns = next_ns if next_ns < end_ns else end_ns
-                now_ns, next_ns = self._window(device, limit_ns, until_idle)
+                now_ns, next_ns = self._window(device, limit_ns, kernel_end_ns)
 
-    def _window(self, device: BlockDevice, limit_ns: int, until_idle: bool) -> tuple[int, int]:
+    def _window(self, device: BlockDevice, limit_ns: int, end_ns: int) -> tuple[int, int]:
+        """Runs one window; returns its end, and when anything can arrive after that."""
+        submitted, until_ns, promised = self._run(device, limit_ns, end_ns)
+        batch = IoBatch(self.state["out"], submitted) if submitted else NOTHING
+        self._reply = reply = device.exchange(until_ns, batch)
+        self.windows += 1
+        if promised:  # beyond what was known: some of the answers belong to this window
+            self._run(device, until_ns, until_ns)
+        return until_ns, reply.next_ns
+
+    def _run(self, device: BlockDevice, limit_ns: int, end_ns: int) -> tuple[int, int, int]:
+        """Takes the last reply in and runs on; returns (submissions, time reached, promised)."""
         state = self.state
         records, count = (self._reply.records, self._reply.count) if self._reply else _EMPTY
-        submitted, until_ns, taken, noted = state.kernel.run(limit_ns, records, count, until_idle)
+        submitted, until_ns, taken, noted, promised = state.kernel.run(
+            limit_ns, records, count, end_ns
+        )
         self._reply = None
         if taken:
             self._digest.update(state["inbox"][:taken].data)
         if noted:
             self.events.tell_notes(self.disks, self.jobs, device.name)
-        batch = IoBatch(state["out"], submitted) if submitted else NOTHING
-        self._reply = reply = device.exchange(until_ns, batch)
-        self.windows += 1
-        return until_ns, reply.next_ns
+        return submitted, until_ns, promised
 
     def _attach(self) -> BlockDevice:
         device = self._device

@@ -13,6 +13,7 @@
     F(uint64_t, ios)                                                                           \
     F(uint64_t, errors)                                                                        \
     F(uint64_t, outstanding)                                                                   \
+    F(uint64_t, reactive) /* I/Os whose completion makes another, and arrivals that wait */    \
     F(uint64_t, event_count) /* number of the newest event */                                  \
     F(uint32_t, inbox_count)                                                                   \
     F(uint32_t, inbox_taken) /* of those, processed by the last window */                      \

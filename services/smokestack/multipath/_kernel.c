@@ -48,6 +48,7 @@ typedef struct {
     cal_bucket_t *bucket;
     note_t *note; /* two rows for each completion in hand */
     uint32_t slot_rows;
+    int64_t dispatched_ns; /* of this window's first dispatch */
 } mp_t;
 
 static inline mp_t mp_of(const kernel_t *k) {
@@ -58,7 +59,8 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_DISPATCH], k->table[T_COUNTS],
                   k->table[T_KERNEL_HISTOGRAM], k->table[T_PATH_HISTOGRAM],
                   k->table[T_CALENDAR], k->table[T_BUCKET],
-                  k->table[T_NOTE],     k->rows[T_SLOT]};
+                  k->table[T_NOTE],     k->rows[T_SLOT],
+                  NEVER_NS};
 }
 
 static inline int refused(const completion_t *c) {
@@ -116,6 +118,7 @@ static void dispatch(mp_t *m, uint32_t i, uint32_t p, int64_t now) {
     for (; at > 0 && batch[at - 1].time == now && batch[at - 1].id > s->id; at--)
         batch[at] = batch[at - 1];
     batch[at] = record;
+    if (m->dispatched_ns == NEVER_NS) m->dispatched_ns = now;
     s->path = p;
     s->phase = PHASE_IN_FLIGHT;
     s->dispatch_ns = now;
@@ -303,36 +306,45 @@ static void lose_array(mp_t *m, uint32_t array, int64_t now, uint64_t cause) {
 
 /* --- a window ------------------------------------------------------------------------------ */
 
+/* Takes what the submitter has handed over, up to `until` or as far as is known: until the arrays'
+ * next answer, or one lookahead after a dispatch.  Who submits at times of its own may promise more
+ * than that; then the rest follows in further windows, below here alone. */
 static void run(mp_t *m, int64_t until, const submission_t *batch, uint32_t count) {
     mp_state_t *s = m->state;
-    uint32_t in = 0, taken = 0;
+    uint32_t in = s->batch_taken, taken = 0;
+    int64_t horizon = until < s->arrays_next_ns ? until : s->arrays_next_ns;
+    if (horizon < s->until_ns) horizon = s->until_ns;
     for (uint32_t a = 0; a < s->array_count; a++) m->counts[a] = 0;
+    m->dispatched_ns = NEVER_NS;
     cal_tune(m->calendar, m->bucket, m->slot);
     for (;;) {
+        if (m->dispatched_ns < horizon - s->lookahead_ns)
+            horizon = m->dispatched_ns + s->lookahead_ns;
         int64_t come = taken < s->hand_count ? m->hand[taken].time : NEVER_NS;
         int64_t go = in < count ? batch[in].time : NEVER_NS;
         int64_t limit = come <= go ? come : go + 1; /* completions, then retries, then new */
-        uint32_t i = cal_peek(m->calendar, m->bucket, m->slot, limit < until ? limit : until);
+        uint32_t i = cal_peek(m->calendar, m->bucket, m->slot, limit < horizon ? limit : horizon);
         if (i != CAL_NIL) {
             cal_pop(m->calendar, m->bucket, m->slot, i);
             retry(m, i);
-        } else if (come <= go && come < until) {
+        } else if (come <= go && come < horizon) {
             const completion_t *c = &m->hand[taken++];
             if (taken < s->hand_count)
                 __builtin_prefetch(&m->slot[m->hand[taken].id >> SLOT_SHIFT]);
             if (c->kind == KIND_EVENT) path_event(m, c);
             else complete(m, c);
-        } else if (in < count) {
+        } else if (go < horizon) {
             if (in + 4 < count) __builtin_prefetch(&m->slot[batch[in + 4].id >> SLOT_SHIFT], 1);
             submit(m, &batch[in++]);
         } else {
             break;
         }
     }
+    s->batch_taken = in;
     s->hand_count -= taken;
     for (uint32_t n = 0; n < s->hand_count; n++) m->hand[n] = m->hand[n + taken];
     s->hand_fresh = s->hand_count;
-    s->until_ns = until;
+    s->until_ns = horizon;
 }
 
 /* The order in which records reach a submitter: at one instant events before responses. */
@@ -382,8 +394,9 @@ static inline int64_t stirs(const mp_t *m, const completion_t *c) {
 static uint32_t finish(mp_t *m, int64_t *next) {
     mp_state_t *s = m->state;
     int64_t stir = cal_first(m->calendar, m->bucket, m->slot, NEVER_NS);
-    uint32_t ready = 0, born = 0;
+    uint32_t ready = s->out_count, born = 0;
     int64_t end = s->until_ns + s->lookahead_ns;
+    s->arrays_next_ns = *next;
     for (uint32_t n = 0; n < s->hand_count; n++) {
         const completion_t *c = &m->hand[n];
         int64_t at = stirs(m, c);
@@ -399,6 +412,7 @@ static uint32_t finish(mp_t *m, int64_t *next) {
     if (s->born_count && m->born[0].time < *next) *next = m->born[0].time;
     if (stir != NEVER_NS && stir + s->lookahead_ns < *next) *next = stir + s->lookahead_ns;
     if (*next < end) *next = end;
+    s->out_count = ready;
     return ready;
 }
 
@@ -413,25 +427,27 @@ static uint32_t slots_needed(const submission_t *batch, uint32_t count) {
 }
 
 static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
-    if (nargs != 3) return PyErr_Format(PyExc_TypeError, "run(until_ns, batch, count)");
+    if (nargs != 4) return PyErr_Format(PyExc_TypeError, "run(until_ns, batch, count, begins)");
     mp_t m = mp_of((kernel_t *)self);
-    int64_t until = arg_i64(args[0]), count = arg_i64(args[2]);
+    int64_t until = arg_i64(args[0]), count = arg_i64(args[2]), begins = arg_i64(args[3]);
     Py_buffer batch;
     if (PyErr_Occurred() || arg_records(args[1], &batch, sizeof(submission_t), count) < 0)
         return NULL;
     uint32_t need;
     Py_BEGIN_ALLOW_THREADS
-    need = count ? slots_needed(batch.buf, (uint32_t)count) : 0;
+    if (begins) m.state->batch_taken = m.state->out_count = 0;
+    need = begins && count ? slots_needed(batch.buf, (uint32_t)count) : 0;
     if (need <= m.slot_rows) run(&m, until, batch.buf, (uint32_t)count);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&batch);
     if (need > m.slot_rows) return PyLong_FromUnsignedLong(need);
-    PyObject *counts = PyTuple_New(m.state->array_count);
-    for (uint32_t a = 0; counts && a < m.state->array_count; a++) {
-        PyObject *count = PyLong_FromUnsignedLong(m.counts[a]);
-        if (!count || PyTuple_SetItem(counts, a, count) < 0) Py_CLEAR(counts);
+    PyObject *answer = PyTuple_New(1 + (Py_ssize_t)m.state->array_count);
+    for (uint32_t a = 0; answer && a <= m.state->array_count; a++) {
+        PyObject *item = a ? PyLong_FromUnsignedLong(m.counts[a - 1])
+                           : PyLong_FromLongLong(m.state->until_ns);
+        if (!item || PyTuple_SetItem(answer, a, item) < 0) Py_CLEAR(answer);
     }
-    return counts;
+    return answer;
 }
 
 static PyObject *py_accept(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
@@ -498,7 +514,8 @@ static PyObject *py_grow(PyObject *self, PyObject *unused) {
 
 static PyMethodDef METHODS[] = {
     {"run", (PyCFunction)(void (*)(void))py_run, METH_FASTCALL,
-     "run(until_ns, batch, count) -> dispatches by array, or the slot rows that it needs first"},
+     "run(until_ns, batch, count, begins) -> (reached_ns, dispatches by array ...), or the slot rows "
+     "that it needs first"},
     {"accept", (PyCFunction)(void (*)(void))py_accept, METH_FASTCALL,
      "accept(completions, count, path_of) -> False when the hand is too small"},
     {"finish", py_finish, METH_O, "finish(least_next_ns) -> (ready, next_ns, notes)"},

@@ -116,6 +116,7 @@ class MultipathModel:
         self.driver, self.seed, self.epoch = attachment.driver, attachment.seed, attachment.epoch
         self.state.row["lookahead_ns"] = attachment.lookahead_ns
         self.state.row["until_ns"] = attachment.start_ns
+        self.state.row["arrays_next_ns"] = attachment.start_ns + attachment.lookahead_ns
         self.events.tell(
             EventKind.DRIVER_ATTACHED, driver=attachment.driver, epoch=attachment.epoch
         )
@@ -155,16 +156,32 @@ class MultipathModel:
         )
 
     def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
-        """Runs one window through the devices' queues and the arrays below."""
+        """Runs one window through the devices' queues and the arrays below.
+
+        It is one window below, too, unless the submitter promises more time than the arrays have
+        answered for; then there are several.
+        """
         state = self.state
-        counts = state.kernel.run(until_ns, submissions.records, submissions.count)
-        if isinstance(counts, int):
-            state.fit_slots(counts)
-            counts = state.kernel.run(until_ns, submissions.records, submissions.count)
+        records, count = submissions
+        reached = state.kernel.run(until_ns, records, count, True)
+        if isinstance(reached, int):
+            state.fit_slots(reached)
+            reached = state.kernel.run(until_ns, records, count, True)
+        while True:
+            ready, next_ns, noted = self._exchange_below(reached)
+            if noted:
+                self._tell_notes()
+            if reached[0] >= until_ns:
+                return Reply(state["out"], ready, next_ns)
+            reached = state.kernel.run(until_ns, records, count, False)
+
+    def _exchange_below(self, reached: tuple[int, ...]) -> tuple[int, int, int]:
+        """Exchanges a window with every array; ``reached`` is its end, and each one's batch size."""
+        state, until_ns = self.state, reached[0]
         least_ns = NEVER_NS
         lost = []
         for array in self._live:
-            batch = IoBatch(state.batches[array.row], counts[array.row])
+            batch = IoBatch(state.batches[array.row], reached[1 + array.row])
             try:
                 reply = array.device.exchange(until_ns, batch)
             except PeerLost:
@@ -175,10 +192,8 @@ class MultipathModel:
                 self._accept(array, reply)
         for array in lost:
             self._lose(array, until_ns)
-        ready, next_ns, noted = state.kernel.finish(least_ns)
-        if noted:
-            self._tell_notes()
-        return Reply(state["out"], ready, next_ns)
+        finished: tuple[int, int, int] = state.kernel.finish(least_ns)
+        return finished
 
     def _accept(self, array: ConnectedArray, reply: Reply) -> None:
         state = self.state

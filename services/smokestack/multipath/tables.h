@@ -9,6 +9,7 @@
     F(int64_t, until_ns)                                                                       \
     F(int64_t, lookahead_ns) /* the tree's L */                                                \
     F(int64_t, retry_delay_ns)                                                                 \
+    F(int64_t, arrays_next_ns) /* the least time that the arrays promised last */              \
     F(uint32_t, array_count)                                                                   \
     F(uint32_t, device_count)                                                                  \
     F(uint32_t, hand_count) /* completions in hand: received, their time not yet come */       \
@@ -16,6 +17,9 @@
     F(uint32_t, born_count) /* completions made here that have not reached the submitter */    \
     F(uint32_t, dispatch_rows) /* rows of the dispatch table that each array has */            \
     F(uint32_t, note_count)                                                                    \
+    F(uint32_t, batch_taken) /* of the running exchange's submissions */                       \
+    F(uint32_t, out_count)   /* what the running exchange will answer, so far */               \
+    F(uint32_t, padding)                                                                       \
     F(uint64_t, event_count) /* number of the newest event */
 
 #define DEVICE_FIELDS(F)                                                                       \
