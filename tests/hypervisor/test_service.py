@@ -17,7 +17,7 @@ from smokestack.engine.errors import (
     Refused,
     ResourceExhausted,
 )
-from smokestack.hypervisor import service
+from smokestack.hypervisor import upload as upload_module
 from smokestack.v1 import hypervisor_pb2 as pb
 from smokestack.v1 import simulation_pb2 as sim
 from smokestack.workload.traces import bundled
@@ -153,7 +153,7 @@ def test_an_upload_can_be_retried_but_not_swapped(stack: Stack) -> None:
 
 
 def test_an_upload_has_a_limit(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "TRACE_BYTES_MAX", 1000)
+    monkeypatch.setattr(upload_module, "TRACE_BYTES_MAX", 1000)
     with pytest.raises(ResourceExhausted, match="1000 bytes"):
         stack.hypervisor.UploadTrace(upload("t1", bundled()))
 

@@ -18,8 +18,8 @@ from smokestack.engine.records import BLOCK_BYTES, NEVER_NS
 
 from . import checks
 from .inventory import ArrayInventory
-from .luns import Luns
 from .links import Links
+from .luns import Luns
 from .rows import append_controller, append_pool, append_port
 from .specs import (
     ArrayHostSpec,

@@ -12,24 +12,24 @@ from typing import Any, TypeVar
 
 from google.protobuf import empty_pb2
 
+from smokestack.engine.batches import planned
 from smokestack.engine.errors import InvalidArgument, NotFound
 from smokestack.engine.masks import masked
-from smokestack.engine.messages import given, member, present, settings
+from smokestack.engine.messages import given, present, settings
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
 from smokestack.engine.requests import Border, Mutation, Requests
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1 import array_pb2_grpc, types_pb2
 
+from .luns import Luns
 from .model import ArrayModel
+from .requests import pool_spec, port_spec
 from .specs import (
     ArrayHostSpec,
     ControllerSpec,
     ExportSpec,
     InitiatorSpec,
-    MediaDistribution,
-    PoolSpec,
-    PortSpec,
     VolumeSpec,
 )
 
@@ -43,7 +43,6 @@ EXPORT = NameForm("arrays/a1/exports/v1.h1")
 
 # The model says "host" where the API, which has two more kinds of hosts, says "array_host".
 _FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
-_LUN_MAX = 16_383
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 
@@ -110,7 +109,7 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             controller_id = self._check_array(
                 CONTROLLER, request.port.controller, "port.controller"
             )
-            self._model.create_port(_port_spec(request.port_id, controller_id, request.port))
+            self._model.create_port(port_spec(request.port_id, controller_id, request.port))
             return self._port(request.port_id)
 
         return self._create(request.parent, request, create)
@@ -130,7 +129,7 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             fields = masked(
                 request.update_mask.paths, present(request.port), ("enabled", "queue_limit")
             )
-            spec = _port_spec(port_id, "", request.port)
+            spec = port_spec(port_id, "", request.port)
             self._port(port_id)  # which refuses a port that does not exist
             if "queue_limit" in fields:  # first, for it may be refused
                 self._model.set_port_queue_limit(port_id, spec.queue_limit)
@@ -147,7 +146,7 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
 
     def CreatePool(self, request: pb.CreatePoolRequest, context: Any = None) -> pb.Pool:
         def create() -> pb.Pool:
-            self._model.create_pool(_pool_spec(request.pool_id, request.pool))
+            self._model.create_pool(pool_spec(request.pool_id, request.pool))
             return self._pool(request.pool_id)
 
         return self._create(request.parent, request, create)
@@ -176,14 +175,29 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
     # --- volumes ----------------------------------------------------------------------------
 
     def CreateVolume(self, request: pb.CreateVolumeRequest, context: Any = None) -> pb.Volume:
-        def create() -> pb.Volume:
-            pool_id = self._check_array(POOL, request.volume.pool, "volume.pool")
-            self._model.create_volume(
-                VolumeSpec(request.volume_id, pool_id, request.volume.capacity_bytes)
-            )
-            return self._volume(request.volume_id)
+        return self._requests.change(
+            request, lambda: self._add_volume(self._plan_volume(request, request.parent)[1])
+        )
 
-        return self._create(request.parent, request, create)
+    def BatchCreateVolumes(
+        self, request: pb.BatchCreateVolumesRequest, context: Any = None
+    ) -> pb.BatchCreateVolumesResponse:
+        def create() -> pb.BatchCreateVolumesResponse:
+            specs = planned(request, self._requests, self._plan_volume)
+            return pb.BatchCreateVolumesResponse(volumes=map(self._add_volume, specs))
+
+        return self._requests.change(request, create)
+
+    def _plan_volume(self, request: pb.CreateVolumeRequest, parent: str) -> tuple[str, VolumeSpec]:
+        array_id = self._check_array(ARRAY, parent, "parent")
+        pool_id = self._check_array(POOL, request.volume.pool, "volume.pool")
+        spec = VolumeSpec(request.volume_id, pool_id, request.volume.capacity_bytes)
+        self._model.check_volume(spec)
+        return VOLUME.format(array_id, spec.volume_id), spec
+
+    def _add_volume(self, spec: VolumeSpec) -> pb.Volume:
+        self._model.create_volume(spec)
+        return self._volume(spec.volume_id)
 
     def GetVolume(self, request: pb.GetVolumeRequest, context: Any = None) -> pb.Volume:
         return self._get(VOLUME, request.name, self._volume)
@@ -243,14 +257,41 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
 
     def CreateExport(self, request: pb.CreateExportRequest, context: Any = None) -> pb.Export:
         def create() -> pb.Export:
-            export = request.export
-            volume_id = self._check_array(VOLUME, export.volume, "export.volume")
-            host_id = self._check_array(HOST, export.host, "export.host")
-            lun = export.lun if export.HasField("lun") else self._free_lun(host_id)
-            self._model.create_export(ExportSpec(volume_id, host_id, lun))
-            return self._export(f"{volume_id}.{host_id}")
+            return self._add_export(self._plan_export(request, request.parent, self._model.luns)[1])
 
-        return self._create(request.parent, request, create)
+        return self._requests.change(request, create)
+
+    def BatchCreateExports(
+        self, request: pb.BatchCreateExportsRequest, context: Any = None
+    ) -> pb.BatchCreateExportsResponse:
+        def create() -> pb.BatchCreateExportsResponse:
+            luns = self._model.luns.copy()
+
+            def plan(one: pb.CreateExportRequest, parent: str) -> tuple[str, ExportSpec]:
+                name, spec = self._plan_export(one, parent, luns)
+                luns.take(spec)
+                return name, spec
+
+            specs = planned(request, self._requests, plan)
+            return pb.BatchCreateExportsResponse(exports=map(self._add_export, specs))
+
+        return self._requests.change(request, create)
+
+    def _plan_export(
+        self, request: pb.CreateExportRequest, parent: str, luns: Luns
+    ) -> tuple[str, ExportSpec]:
+        array_id = self._check_array(ARRAY, parent, "parent")
+        export = request.export
+        volume_id = self._check_array(VOLUME, export.volume, "export.volume")
+        host_id = self._check_array(HOST, export.host, "export.host")
+        lun = export.lun if export.HasField("lun") else luns.lowest_free(host_id)
+        spec = ExportSpec(volume_id, host_id, lun)
+        self._model.check_export(spec, luns)
+        return EXPORT.format(array_id, f"{volume_id}.{host_id}"), spec
+
+    def _add_export(self, spec: ExportSpec) -> pb.Export:
+        self._model.create_export(spec)
+        return self._export(f"{spec.volume_id}.{spec.host_id}")
 
     def GetExport(self, request: pb.GetExportRequest, context: Any = None) -> pb.Export:
         return self._get(EXPORT, request.name, self._export)
@@ -307,10 +348,6 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             return empty_pb2.Empty()
 
         return self._requests.change(request, change)
-
-    def _free_lun(self, host_id: str) -> int:
-        taken = {e.lun for e in self._model.exports.values() if e.host_id == host_id}
-        return next(lun for lun in range(_LUN_MAX + 2) if lun not in taken)
 
     # --- messages of what stands ------------------------------------------------------------
 
@@ -372,21 +409,3 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             host=HOST.format(self._model.array_id, host_id),
             lun=spec.lun,
         )
-
-
-# --- messages to specs: what is not set keeps the spec's default -----------------------------
-
-
-def _port_spec(port_id: str, controller_id: str, message: pb.Port) -> PortSpec:
-    return PortSpec(port_id, controller_id, **{"fabric": "", **given(message, PortSpec)})
-
-
-def _pool_spec(pool_id: str, message: pb.Pool) -> PoolSpec:
-    distribution = member(
-        MediaDistribution,
-        message.media_distribution,
-        "pool.media_distribution",
-        PoolSpec.media_distribution,
-    )
-    given_fields = given(message, PoolSpec) | {"media_distribution": distribution}
-    return PoolSpec(pool_id, **{"capacity_bytes": 0} | given_fields)

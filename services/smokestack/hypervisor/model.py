@@ -23,7 +23,7 @@ from smokestack.engine.blockdevice import (
     Reply,
 )
 from smokestack.engine.border import BorderLock
-from smokestack.engine.checks import identifier, in_range, multiple_of
+from smokestack.engine.checks import identifier, in_range
 from smokestack.engine.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -42,7 +42,7 @@ from smokestack.engine.records import (
 )
 
 from .events import HypervisorEvents
-from .inventory import Disk, Job, Vm, region_bytes_of
+from .inventory import Disk, Job, Nexuses, Vm, capacity_bytes_of, region_bytes_of
 from .specs import DiskSpec, HostSpec, VmSpec
 from .state import HypervisorState
 from .statistics import DiskStatistics, Statistics, disk_statistics, statistics
@@ -73,6 +73,7 @@ class HypervisorModel:
         self.disks: dict[tuple[str, str, str], Disk] = {}
         self.jobs: dict[tuple[str, str, str], Job] = {}
         self._device: BlockDevice | None = None
+        self.nexuses = Nexuses(self.name)
         self._attached = False
         self._advancing = False
         self._lost = False
@@ -111,7 +112,7 @@ class HypervisorModel:
         """Gives the hypervisor the device that it will drive."""
         if self._device is not None:
             raise FailedPrecondition(f"{self.name} drives {self._device.name} already")
-        self._device = device
+        self._device = self.nexuses.device = device
 
     def advance(self, until_ns: int, stop: Callable[[], bool] = lambda: False) -> int:
         """Runs virtual time flat out to a point, or until ``stop()``; returns the time reached."""
@@ -230,59 +231,67 @@ class HypervisorModel:
         self.hosts[spec.host_id] = spec
         self.events.tell(EventKind.HOST_CREATED, f"hosts/{spec.host_id}")
 
-    def create_vm(self, spec: VmSpec) -> None:
-        """Adds a running VM to a host."""
+    def check_vm(self, spec: VmSpec) -> None:
+        """Refuses a VM that cannot be added."""
         identifier("vm.vm_id", spec.vm_id)
         in_range("vm.broker_ns", spec.broker_ns, 0, _BROKER_NS_MAX)
         self.host(spec.host_id)
         if (spec.host_id, spec.vm_id) in self.vms:
             raise AlreadyExists.of(f"hosts/{spec.host_id}/vms/{spec.vm_id}")
+
+    def create_vm(self, spec: VmSpec) -> None:
+        """Adds a running VM to a host."""
+        self.check_vm(spec)
         self.vms[spec.host_id, spec.vm_id] = Vm(spec, index=len(self.vms))
         self.events.tell(EventKind.VM_CREATED, f"hosts/{spec.host_id}/vms/{spec.vm_id}")
 
-    def create_disk(self, spec: DiskSpec) -> None:
-        """Adds a virtual disk on a device that the VM's host has discovered."""
+    def check_disk(self, spec: DiskSpec) -> tuple[Nexus, int]:
+        """Refuses a disk that cannot be added; returns its device and its size in bytes."""
         identifier("disk.disk_id", spec.disk_id)
         self.vm(spec.host_id, spec.vm_id)
         key = (spec.host_id, spec.vm_id, spec.disk_id)
         if key in self.disks:
             raise AlreadyExists.of(f"hosts/{key[0]}/vms/{key[1]}/disks/{key[2]}")
-        nexus = self._nexus(spec.host_id, spec.device)
-        if spec.device_offset_bytes:
-            multiple_of("disk.device_offset_bytes", spec.device_offset_bytes, BLOCK_BYTES)
-        left = nexus.capacity_bytes - spec.device_offset_bytes
-        capacity_bytes = spec.capacity_bytes or left
-        if capacity_bytes > left or left <= 0:
-            raise InvalidArgument.at(
-                "disk.capacity_bytes",
-                f"{spec.device} has {nexus.capacity_bytes} bytes: from "
-                f"{spec.device_offset_bytes} on at most {max(left, 0)} are left",
-            )
-        multiple_of("disk.capacity_bytes", capacity_bytes, BLOCK_BYTES)
+        nexus = self.nexuses.find(spec.host_id, spec.device)
+        return nexus, capacity_bytes_of(spec, nexus)
+
+    def create_disk(self, spec: DiskSpec) -> None:
+        """Adds a virtual disk on a device that the VM's host has discovered."""
+        nexus, capacity_bytes = self.check_disk(spec)
         row = self.state.append("disk")
         self.state.append("histogram")
-        disk = self.disks[key] = Disk(spec, row, nexus.index, capacity_bytes)
+        disk = Disk(spec, row, nexus.index, capacity_bytes)
+        self.disks[spec.host_id, spec.vm_id, spec.disk_id] = disk
         self.events.tell(
             EventKind.DISK_CREATED, disk.name, device=spec.device, capacity_bytes=capacity_bytes
         )
+
+    def check_job(self, plan: JobPlan, slots_before: int = 0) -> int:
+        """Refuses a job that cannot be started; returns the size of its region in bytes.
+
+        ``slots_before`` are those of jobs that will be started before it.
+        """
+        self.vm(plan.host_id, plan.vm_id)
+        disk = self.disk(plan.host_id, plan.vm_id, plan.disk_id)
+        if (plan.host_id, plan.vm_id, plan.job_id) in self.jobs:
+            raise AlreadyExists.of(plan.name)
+        taken = self.state.slot_count + slots_before
+        if taken + plan.slots > SLOTS_MAX:
+            raise FailedPrecondition(
+                f"{plan.name} needs {plan.slots} I/O slots: {taken} of "
+                f"{SLOTS_MAX} are taken; use smaller iodepths",
+                reason="SLOTS_EXHAUSTED",
+            )
+        return region_bytes_of(plan, disk.capacity_bytes)
 
     def create_job(self, plan: JobPlan, listed: bool = True) -> None:
         """Starts a job: it issues from its start time, or from now if that is past.
 
         Of one that is not ``listed`` no event tells.
         """
-        key = (plan.host_id, plan.vm_id, plan.job_id)
+        region_bytes = self.check_job(plan)
         vm = self.vm(plan.host_id, plan.vm_id)
         disk = self.disk(plan.host_id, plan.vm_id, plan.disk_id)
-        if key in self.jobs:
-            raise AlreadyExists.of(plan.name)
-        if self.state.slot_count + plan.slots > SLOTS_MAX:
-            raise FailedPrecondition(
-                f"{plan.name} needs {plan.slots} I/O slots: {self.state.slot_count} of "
-                f"{SLOTS_MAX} are taken; use smaller iodepths",
-                reason="SLOTS_EXHAUSTED",
-            )
-        region_bytes = region_bytes_of(plan, disk.capacity_bytes)
         index = self.state.append_job(
             plan, region_bytes=region_bytes, now_ns=self.now_ns, broker_ns=vm.spec.broker_ns
         )
@@ -292,7 +301,7 @@ class HypervisorModel:
         row["nexus"], row["vm"], row["disk"] = disk.nexus, vm.index, disk.row
         row["unlisted"] = not listed
         self.state.kernel.start_job(index)
-        self.jobs[key] = Job(plan, index, listed)
+        self.jobs[plan.host_id, plan.vm_id, plan.job_id] = Job(plan, index, listed)
         if listed:
             start_ns = int(row["base_ns"])
             self.events.tell(EventKind.JOB_CREATED, plan.name, disk=disk.name, start_ns=start_ns)
@@ -368,17 +377,6 @@ class HypervisorModel:
         self.vm(host_id, vm_id)
         name = f"hosts/{host_id}/vms/{vm_id}/jobs/{job_id}"
         return _found(self.jobs, (host_id, vm_id, job_id), name)
-
-    def _nexus(self, host_id: str, device: str) -> Nexus:
-        if self._device is None:
-            raise FailedPrecondition(f"{self.name} has no devices: connect multipath first")
-        found = {n.volume: n for n in self._device.report_luns([host_id])}
-        if device not in found:
-            known = ", ".join(sorted(found)) or "none: export a volume and rescan"
-            raise InvalidArgument.at(
-                "disk.device", f"{device!r} is no device of hosts/{host_id} (it has {known})"
-            )
-        return found[device]
 
 
 _EMPTY: Final = (np.zeros(0, COMPLETION), 0)

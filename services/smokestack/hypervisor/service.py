@@ -7,22 +7,18 @@ context, so that a scenario is built by calling them as plain functions.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf import empty_pb2
 from numpy.typing import NDArray
 
+from smokestack.engine.batches import planned
 from smokestack.engine.checks import identifier
 from smokestack.engine.clock import sleep_ns
 from smokestack.engine.errors import (
-    AlreadyExists,
-    FailedPrecondition,
     InvalidArgument,
-    NotFound,
-    ResourceExhausted,
 )
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.messages import given
@@ -37,6 +33,8 @@ from .jobs import JobStatus
 from .model import HypervisorModel
 from .scripted import IoOutcome, ScriptedIos, succeeded
 from .specs import DiskSpec, HostSpec, VmSpec
+from .traces import Traces
+from .upload import Upload
 
 HOST = NameForm("hosts/h1")
 VM = NameForm("hosts/h1/vms/v1")
@@ -45,7 +43,6 @@ JOB = NameForm("hosts/h1/vms/v1/jobs/j0")
 TRACE = NameForm("traces/t1")
 DEVICE = NameForm("multipaths/m1/hosts/h1/devices/a1.v1")
 
-TRACE_BYTES_MAX = 1 << 30
 _POLL_NS = 1_000_000  # how often a waiting SubmitIo looks, in wall time
 _FIELDS = {"trace.format": "description.format", "trace": "data"}
 _OPERATIONS = {pb.IO_OPERATION_READ: Op.READ, pb.IO_OPERATION_WRITE: Op.WRITE}
@@ -75,7 +72,7 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         self._workload = workload
         self._ios = ScriptedIos(model)
         self._jobs: dict[tuple[str, ...], pb.Job] = {}  # as described, defaults filled in
-        self._traces: dict[str, tuple[NDArray[Any], pb.Trace]] = {}
+        self._traces = Traces()
 
     # --- hosts ------------------------------------------------------------------------------
 
@@ -103,13 +100,28 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
     # --- VMs --------------------------------------------------------------------------------
 
     def CreateVm(self, request: pb.CreateVmRequest, context: Any = None) -> pb.Vm:
-        (host_id,) = HOST.parse(request.parent, "parent")
+        return self._requests.change(
+            request, lambda: self._add_vm(self._plan_vm(request, request.parent)[1])
+        )
 
-        def create() -> pb.Vm:
-            self._model.create_vm(VmSpec(host_id, request.vm_id, **given(request.vm, VmSpec)))
-            return self._vm(host_id, request.vm_id)
+    def BatchCreateVms(
+        self, request: pb.BatchCreateVmsRequest, context: Any = None
+    ) -> pb.BatchCreateVmsResponse:
+        def create() -> pb.BatchCreateVmsResponse:
+            specs = planned(request, self._requests, self._plan_vm)
+            return pb.BatchCreateVmsResponse(vms=map(self._add_vm, specs))
 
         return self._requests.change(request, create)
+
+    def _plan_vm(self, request: pb.CreateVmRequest, parent: str) -> tuple[str, VmSpec]:
+        (host_id,) = HOST.parse(parent, "parent")
+        spec = VmSpec(host_id, request.vm_id, **given(request.vm, VmSpec))
+        self._model.check_vm(spec)
+        return VM.format(host_id, request.vm_id), spec
+
+    def _add_vm(self, spec: VmSpec) -> pb.Vm:
+        self._model.create_vm(spec)
+        return self._vm(spec.host_id, spec.vm_id)
 
     def GetVm(self, request: pb.GetVmRequest, context: Any = None) -> pb.Vm:
         return self._get(VM, request.name, self._vm)
@@ -134,14 +146,30 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
     # --- disks ------------------------------------------------------------------------------
 
     def CreateDisk(self, request: pb.CreateDiskRequest, context: Any = None) -> pb.Disk:
-        host_id, vm_id = VM.parse(request.parent, "parent")
-        fields = given(request.disk, DiskSpec) | {"device": self._device(host_id, request.disk)}
+        return self._requests.change(
+            request, lambda: self._add_disk(self._plan_disk(request, request.parent)[1])
+        )
 
-        def create() -> pb.Disk:
-            self._model.create_disk(DiskSpec(host_id, vm_id, request.disk_id, **fields))
-            return self._disk(host_id, vm_id, request.disk_id)
+    def BatchCreateDisks(
+        self, request: pb.BatchCreateDisksRequest, context: Any = None
+    ) -> pb.BatchCreateDisksResponse:
+        def create() -> pb.BatchCreateDisksResponse:
+            with self._model.nexuses.looked_at_once():
+                specs = planned(request, self._requests, self._plan_disk)
+                return pb.BatchCreateDisksResponse(disks=map(self._add_disk, specs))
 
         return self._requests.change(request, create)
+
+    def _plan_disk(self, request: pb.CreateDiskRequest, parent: str) -> tuple[str, DiskSpec]:
+        host_id, vm_id = VM.parse(parent, "parent")
+        fields = given(request.disk, DiskSpec) | {"device": self._device(host_id, request.disk)}
+        spec = DiskSpec(host_id, vm_id, request.disk_id, **fields)
+        self._model.check_disk(spec)
+        return DISK.format(host_id, vm_id, request.disk_id), spec
+
+    def _add_disk(self, spec: DiskSpec) -> pb.Disk:
+        self._model.create_disk(spec)
+        return self._disk(spec.host_id, spec.vm_id, spec.disk_id)
 
     def _device(self, host_id: str, disk: pb.Disk) -> str:
         """Returns the device's name on its host; refuses one of another host."""
@@ -186,24 +214,49 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
     # --- jobs -------------------------------------------------------------------------------
 
     def CreateJob(self, request: pb.CreateJobRequest, context: Any = None) -> pb.Job:
-        host_id, vm_id = VM.parse(request.parent, "parent")
-        key = (host_id, vm_id, request.job_id)
+        return self._requests.change(
+            request, lambda: self._add_job(self._plan_job(request, request.parent)[1])
+        )
 
-        def create() -> pb.Job:
-            identifier("job.job_id", request.job_id)
-            job = request.job
-            *owner, _ = DISK.parse(job.disk, "job.disk")
-            if tuple(owner) != (host_id, vm_id):
-                raise InvalidArgument.at("job.disk", f"{job.disk!r} belongs to another VM")
-            records = None
-            if job.trace:
-                records = self._trace(*TRACE.parse(job.trace, "job.trace"))[0]
-            plan, described = self._workload.compile_job(JOB.format(*key), job, records)
-            self._model.create_job(plan)
-            self._jobs[key] = described
-            return self._job(*key)
+    def BatchCreateJobs(
+        self, request: pb.BatchCreateJobsRequest, context: Any = None
+    ) -> pb.BatchCreateJobsResponse:
+        slots = 0
+
+        def plan(one: pb.CreateJobRequest, parent: str) -> tuple[str, tuple[JobPlan, pb.Job]]:
+            nonlocal slots
+            name, (made, described) = self._plan_job(one, parent, slots)
+            slots += made.slots
+            return name, (made, described)
+
+        def create() -> pb.BatchCreateJobsResponse:
+            plans = planned(request, self._requests, plan)
+            return pb.BatchCreateJobsResponse(jobs=map(self._add_job, plans))
 
         return self._requests.change(request, create)
+
+    def _plan_job(
+        self, request: pb.CreateJobRequest, parent: str, slots_before: int = 0
+    ) -> tuple[str, tuple[JobPlan, pb.Job]]:
+        """Returns what a job will do, and its description with all defaults; or refuses it."""
+        host_id, vm_id = VM.parse(parent, "parent")
+        identifier("job.job_id", request.job_id)
+        job = request.job
+        *owner, _ = DISK.parse(job.disk, "job.disk")
+        if owner != [host_id, vm_id]:
+            raise InvalidArgument.at("job.disk", f"{job.disk!r} belongs to another VM")
+        records = self._traces.records(*TRACE.parse(job.trace, "job.trace")) if job.trace else None
+        name = JOB.format(host_id, vm_id, request.job_id)
+        plan, described = self._workload.compile_job(name, job, records)
+        self._model.check_job(plan, slots_before)
+        return name, (plan, described)
+
+    def _add_job(self, planned_job: tuple[JobPlan, pb.Job]) -> pb.Job:
+        plan, described = planned_job
+        key = (plan.host_id, plan.vm_id, plan.job_id)
+        self._model.create_job(plan)
+        self._jobs[key] = described
+        return self._job(*key)
 
     def GetJob(self, request: pb.GetJobRequest, context: Any = None) -> pb.Job:
         return self._get(JOB, request.name, self._job)
@@ -247,7 +300,7 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
     def UploadTrace(
         self, request_iterator: Iterator[pb.UploadTraceRequest], context: Any = None
     ) -> pb.Trace:
-        upload = _Upload(request_iterator)
+        upload = Upload(request_iterator)
         identifier("description.trace_id", upload.trace_id)
         # Before the border is taken, for a large file is long to parse.
         records, trace = self._requests.refusing(
@@ -256,15 +309,14 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         trace.name = TRACE.format(upload.trace_id)
 
         def create() -> pb.Trace:
-            if upload.trace_id in self._traces:
-                raise AlreadyExists.of(trace.name)
-            self._traces[upload.trace_id] = records, trace
+            self._traces.add(upload.trace_id, records, trace)
             return trace
 
         return self._requests.change(upload, create)
 
     def GetTrace(self, request: pb.GetTraceRequest, context: Any = None) -> pb.Trace:
-        return self._get(TRACE, request.name, lambda trace_id: self._trace(trace_id)[1])
+        found: pb.Trace = self._get(TRACE, request.name, self._traces.description)
+        return found
 
     def ListTraces(
         self, request: pb.ListTracesRequest, context: Any = None
@@ -272,27 +324,14 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         with self._requests.read():
             found, token = page(self._traces, request.page_size, request.page_token, "traces")
             return pb.ListTracesResponse(
-                traces=[self._traces[trace_id][1] for trace_id in found], next_page_token=token
+                traces=map(self._traces.description, found), next_page_token=token
             )
 
     def DeleteTrace(self, request: pb.DeleteTraceRequest, context: Any = None) -> empty_pb2.Empty:
         def delete(trace_id: str) -> None:
-            self._trace(trace_id)
-            name = TRACE.format(trace_id)
-            users = sorted(job.name for job in self._jobs.values() if job.trace == name)
-            if users:
-                raise FailedPrecondition(
-                    f"{name} is replayed by {', '.join(users[:3])}: delete those first",
-                    reason="IN_USE",
-                )
-            del self._traces[trace_id]
+            self._traces.delete(trace_id, self._jobs.values())
 
         return self._delete(TRACE, request, delete)
-
-    def _trace(self, trace_id: str) -> tuple[NDArray[Any], pb.Trace]:
-        if trace_id not in self._traces:
-            raise NotFound.of(TRACE.format(trace_id))
-        return self._traces[trace_id]
 
     # --- I/O --------------------------------------------------------------------------------
 
@@ -346,35 +385,6 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
             return empty_pb2.Empty()
 
         return self._requests.change(request, change)
-
-
-class _Upload:
-    """A whole upload: the description, then the file; a request like any other."""
-
-    def __init__(self, parts: Iterable[pb.UploadTraceRequest]) -> None:
-        parts = iter(parts)
-        first = next(parts, pb.UploadTraceRequest())
-        if first.WhichOneof("part") != "description":
-            raise InvalidArgument.at("description", "is missing: send it in the first message")
-        self.description = first.description
-        self.trace_id = first.description.trace_id
-        self.request_id = first.description.request_id
-        data = bytearray()
-        for part in parts:
-            if part.WhichOneof("part") != "data":
-                raise InvalidArgument.at("data", "is missing: all messages but the first carry it")
-            data += part.data
-            if len(data) > TRACE_BYTES_MAX:
-                raise ResourceExhausted(
-                    f"the trace has more than {TRACE_BYTES_MAX} bytes: cut it",
-                    reason="TRACE_TOO_LARGE",
-                )
-        self.data = bytes(data)
-
-    def SerializeToString(self, *, deterministic: bool = True) -> bytes:
-        """Returns what tells this upload from another."""
-        description = self.description.SerializeToString(deterministic=deterministic)
-        return description + hashlib.sha256(self.data).digest()
 
 
 def _io_response(outcome: IoOutcome) -> pb.SubmitIoResponse:

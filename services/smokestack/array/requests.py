@@ -1,0 +1,26 @@
+"""Messages to specs: what a message does not set keeps the spec's default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smokestack.engine.messages import given, member
+
+from .specs import MediaDistribution, PoolSpec, PortSpec
+
+
+def port_spec(port_id: str, controller_id: str, message: Any) -> PortSpec:
+    """Returns what a Port message describes."""
+    return PortSpec(port_id, controller_id, **{"fabric": "", **given(message, PortSpec)})
+
+
+def pool_spec(pool_id: str, message: Any) -> PoolSpec:
+    """Returns what a Pool message describes."""
+    distribution = member(
+        MediaDistribution,
+        message.media_distribution,
+        "pool.media_distribution",
+        PoolSpec.media_distribution,
+    )
+    fields = given(message, PoolSpec) | {"media_distribution": distribution}
+    return PoolSpec(pool_id, **{"capacity_bytes": 0} | fields)
