@@ -74,6 +74,7 @@ class Listener:
         self.endpoint = Endpoint(
             room.name, _joined(host, port), self._exporter.url if self._exporter else ""
         )
+        room.simulation.services[room.name] = self.endpoint.address
 
     def start(self) -> None:
         """Begins to answer."""

@@ -56,6 +56,7 @@ def serve_multipath(
             device = connected(address, deadline_seconds)
             links.callback(device.close)
             room.model.connect_array(array_id, device)
+            room.simulation.services[device.name] = address
         _serve(room, listen, metrics_listen, insecure=insecure, ready=ready)
 
 
@@ -76,6 +77,7 @@ def serve_hypervisor(
         device = connected(multipath, deadline_seconds)
         links.callback(device.close)
         room.model.connect(device)
+        room.simulation.services[device.name] = multipath
         _serve(room, listen, metrics_listen, insecure=insecure, ready=ready)
 
 

@@ -125,6 +125,7 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         self._border = border
         self._clock = clock or FollowerClock(model, border)
         self._clock_mode = clock_mode
+        self.services: dict[str, str] = {}  # where those of its stack are served, by full name
         self._feed = EventFeed(model.events)
 
     def GetSimulation(self, request: pb.GetSimulationRequest, context: Any = None) -> pb.Simulation:
@@ -137,6 +138,10 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
                 clock_mode=self._clock_mode,
                 epoch=self._model.epoch,
                 lookahead_ns=self._model.lookahead_ns,
+                services=[
+                    pb.ServiceAddress(name=name, address=address)
+                    for name, address in sorted(self.services.items())
+                ],
             )
 
     def Advance(self, request: pb.AdvanceRequest, context: Any = None) -> pb.AdvanceResponse:

@@ -85,6 +85,8 @@ class Stack:
                 listener.stop()
             raise
         self._listeners += listeners
+        for room in self.rooms:
+            room.simulation.services.update({e.name: e.address for e in self.endpoints})
         return self.endpoints
 
     def close(self) -> None:
