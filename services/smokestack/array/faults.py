@@ -129,7 +129,8 @@ class ArrayFaults(FaultBook):
         if moved:
             self._ended = [fault for fault in moved if fault not in active]
             for fault in moved:
-                fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
+                if fault in active:
+                    fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
             self.links.fit(at_ns)
         if len(moved) < len(changed):
             self._link_all([fault for fault in active if fault.kind.per_io])

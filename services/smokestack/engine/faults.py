@@ -17,7 +17,7 @@ from typing import Final
 from .checks import identifier
 from .errors import AlreadyExists, InvalidArgument, NotFound, ResourceExhausted
 from .event_kinds import EventKind
-from .events import EventLog
+from .events import Detail, EventLog
 from .fault_rules import FaultKind, FaultRule, check_numbers, check_target, pattern_of
 from .records import NEVER_NS
 from .streams import uid_of
@@ -181,7 +181,7 @@ class FaultBook(ABC):
     def _tell(self, fault: Fault, at_ns: int, because: str) -> None:
         if because:
             self.count()
-            detail = {"because": because, "hits": fault.hits}
+            detail: Detail = {"because": because, "hits": fault.hits}
             told = self._events.add(at_ns, EventKind.FAULT_ENDED, fault.name, fault.told, detail)
         else:
             detail = {"kind": fault.rule.kind, "target": fault.rule.target}

@@ -184,6 +184,11 @@ static int arrive(hv_t *h, job_t *j, int64_t now, uint32_t *out_count) {
         if (j->free_count == j->slot_count) finish(h, j, now);
         return 0;
     }
+    if (j->held) {
+        j->held_arrival = 1;
+        h->state->held_count++;
+        return 0;
+    }
     j->arrivals++;
     if (j->free_count) {
         issue(h, j, h->free[j->slot_base + --j->free_count], now, out_count);
@@ -261,6 +266,37 @@ static int complete(hv_t *h, completion_t *c, uint32_t slot_rows) {
     return 1;
 }
 
+/* --- VMs that pause ------------------------------------------------------------------------ */
+
+static void hold_slot(hv_t *h, job_t *j, uint32_t i) {
+    h->slot[i].next = j->held_slots;
+    j->held_slots = i + 1;
+    h->state->held_count++;
+}
+
+/* Lets a job go on: what waited happens now, and a trace goes on where it stood. */
+static void let_go(hv_t *h, const kernel_t *k, job_t *j, int64_t now) {
+    while (j->held_slots) {
+        uint32_t i = j->held_slots - 1;
+        j->held_slots = h->slot[i].next;
+        h->slot[i].time = now;
+        h->state->held_count--;
+        cal_push(calendar_of(k), bucket_of(k), h, i);
+    }
+    if (j->held_arrival) {
+        j->held_arrival = 0;
+        j->base_ns += now - j->arrival_ns;
+        j->arrival_ns = now;
+        h->state->held_count--;
+        cal_push(calendar_of(k), bucket_of(k), h, (uint32_t)(j - h->job) | JOB_NODE);
+    }
+}
+
+/* Whether events that are held will come back by themselves. */
+static inline int resumes(const hv_state_t *s) {
+    return s->held_count > 0 && s->change_ns != NEVER_NS;
+}
+
 /* --- a window ------------------------------------------------------------------------------ */
 
 static void inbox_append(hv_t *h, const completion_t *from, uint32_t count) {
@@ -276,6 +312,7 @@ static void inbox_append(hv_t *h, const completion_t *from, uint32_t count) {
  * its own next event.  The device below then needs no exchange for each answer on the way. */
 static int64_t promise(hv_t *h, const kernel_t *k, int64_t horizon, int64_t end) {
     if (h->state->reactive || !h->state->outstanding) return horizon;
+    if (end > h->state->change_ns) end = h->state->change_ns;
     int64_t next = cal_first(calendar_of(k), bucket_of(k), h, end);
     if (next > end) next = end;
     return next > horizon ? next : horizon;
@@ -290,6 +327,7 @@ static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, int64_t end, uin
     calendar_t *calendar = calendar_of(k);
     cal_bucket_t *bucket = bucket_of(k);
     cal_tune(calendar, bucket, h);
+    if (horizon > s->change_ns) horizon = s->change_ns;
     for (;;) {
         int64_t come = s->inbox_taken < s->inbox_count ? h->inbox[s->inbox_taken].time : NEVER_NS;
         uint32_t i = cal_peek(calendar, bucket, h, come < horizon ? come : horizon);
@@ -302,10 +340,12 @@ static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, int64_t end, uin
                     cal_push(calendar, bucket, h, i);
             } else {
                 job_t *j = &h->job[h->slot[i].job];
-                if (h->slot[i].owed || !job_over(j, now - j->broker_ns, j->issued))
-                    issue(h, j, i, now, out_count);
-                else
+                if (!h->slot[i].owed && job_over(j, now - j->broker_ns, j->issued))
                     retire(h, j, now);
+                else if (j->held)
+                    hold_slot(h, j, i);
+                else
+                    issue(h, j, i, now, out_count);
             }
             if (before == 0 && *out_count && horizon - now > s->lookahead_ns)
                 horizon = now + s->lookahead_ns;
@@ -320,7 +360,7 @@ static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, int64_t end, uin
             break;
         }
     }
-    if (end == NO_END && calendar->count == 0) {
+    if (end == NO_END && calendar->count == 0 && !resumes(s)) {
         if (s->outstanding == 0) horizon = last + 1;
     } else {
         int64_t known = horizon;
@@ -400,11 +440,26 @@ static PyObject *py_grow(PyObject *self, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+/* Pauses a job, or lets it go on from now. */
+static PyObject *py_set_held(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 3) return PyErr_Format(PyExc_TypeError, "set_held(job, held, now_ns)");
+    kernel_t *k = (kernel_t *)self;
+    hv_t h = hv_of(k);
+    int64_t index = arg_i64(args[0]), held = arg_i64(args[1]), now = arg_i64(args[2]);
+    if (PyErr_Occurred()) return NULL;
+    if (index < 0 || index >= k->rows[T_JOB]) return PyErr_Format(PyExc_ValueError, "no such job");
+    h.job[index].held = held != 0;
+    if (!held) let_go(&h, k, &h.job[index], now);
+    Py_RETURN_NONE;
+}
+
 /* Events that wait plus I/Os outstanding: 0 when nothing will happen any more. */
 static PyObject *py_pending(PyObject *self, PyObject *unused) {
     kernel_t *k = (kernel_t *)self;
     (void)unused;
-    return PyLong_FromUnsignedLongLong(calendar_of(k)->count + hv_of(k).state->outstanding);
+    const hv_state_t *s = hv_of(k).state;
+    uint64_t held = resumes(s) ? s->held_count : 0;
+    return PyLong_FromUnsignedLongLong(calendar_of(k)->count + s->outstanding + held);
 }
 
 static PyMethodDef METHODS[] = {
@@ -413,6 +468,8 @@ static PyMethodDef METHODS[] = {
     {"start_job", py_start_job, METH_O, "start_job(index)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_NOARGS, "grow()"},
+    {"set_held", (PyCFunction)(void (*)(void))py_set_held, METH_FASTCALL,
+     "set_held(job, held, now_ns)"},
     {"pending", py_pending, METH_NOARGS, "pending() -> events waiting plus I/Os outstanding"},
     {NULL, NULL, 0, NULL}};
 

@@ -42,6 +42,7 @@ from smokestack.engine.records import (
 )
 
 from .events import HypervisorEvents
+from .faults import HypervisorFaults
 from .inventory import Disk, Job, Nexuses, Vm, capacity_bytes_of, region_bytes_of
 from .specs import DiskSpec, HostSpec, VmSpec
 from .state import HypervisorState
@@ -80,6 +81,7 @@ class HypervisorModel:
         self._reply: Reply | None = None
         self._digest = hashlib.sha256()
         self.windows = 0
+        self.faults = HypervisorFaults(self)
 
     # --- clock ------------------------------------------------------------------------------
 
@@ -167,6 +169,7 @@ class HypervisorModel:
         self.windows += 1
         if promised:  # beyond what was known: some of the answers belong to this window
             self._run(device, until_ns, until_ns)
+        self.faults.run_to(until_ns)
         return until_ns, reply.next_ns
 
     def _run(self, device: BlockDevice, limit_ns: int, end_ns: int) -> tuple[int, int, int]:
@@ -300,6 +303,7 @@ class HypervisorModel:
         row["first_block"] = first // BLOCK_BYTES
         row["nexus"], row["vm"], row["disk"] = disk.nexus, vm.index, disk.row
         row["unlisted"] = not listed
+        self.faults.started(plan.host_id, plan.vm_id, index)
         self.state.kernel.start_job(index)
         self.jobs[plan.host_id, plan.vm_id, plan.job_id] = Job(plan, index, listed)
         if listed:

@@ -8,7 +8,7 @@ import numpy as np
 
 from smokestack.engine.histogram import HISTOGRAM
 from smokestack.engine.jobplan import JobPlan
-from smokestack.engine.records import COMPLETION, SUBMISSION, TRACE
+from smokestack.engine.records import COMPLETION, NEVER_NS, SUBMISSION, TRACE
 from smokestack.engine.tables import Tables
 
 from . import _kernel
@@ -47,6 +47,7 @@ class HypervisorState(Tables):
     def __init__(self) -> None:
         rows = {"bucket": 64}
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
+        self.row["change_ns"] = NEVER_NS
         self.kernel.start(0)
 
     @property

@@ -15,10 +15,11 @@
     F(uint64_t, outstanding)                                                                   \
     F(uint64_t, reactive) /* I/Os whose completion makes another, and arrivals that wait */    \
     F(uint64_t, event_count) /* number of the newest event */                                  \
+    F(int64_t, change_ns) /* when the next change that is known acts: no window goes beyond */ \
     F(uint32_t, inbox_count)                                                                   \
     F(uint32_t, inbox_taken) /* of those, processed by the last window */                      \
     F(uint32_t, note_count)                                                                    \
-    F(uint32_t, padding)
+    F(uint32_t, held_count) /* events of paused VMs, kept out of the calendar */
 
 #define JOB_FIELDS(F)                                                                          \
     F(uint64_t, uid)                                                                           \
@@ -63,7 +64,10 @@
     F(uint32_t, retired) /* closed loop: slots that issue no more */                           \
     F(uint32_t, unlisted) /* a script's: nothing is told of its end */                         \
     F(uint32_t, last_status) /* of the newest completion: kind << 8 | status */                \
-    F(uint32_t, last_sense)
+    F(uint32_t, last_sense)                                                                    \
+    F(uint32_t, held)         /* its VM is paused: it issues nothing */                        \
+    F(uint32_t, held_slots)   /* 1 more than the first slot whose issue waits for that to end */ \
+    F(uint32_t, held_arrival) /* so does its next arrival */
 
 /* An I/O slot: half a cache line. */
 #define SLOT_FIELDS(F)                                                                         \
