@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import closed_network, growth, scrape
+from . import closed_network, growth, pipeline, processes, scrape
 
 BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "closed-network": closed_network.run,
+    "pipeline": pipeline.run,
+    "processes": processes.run,
     "growth": growth.run,
     "scrape": scrape.run,
 }
