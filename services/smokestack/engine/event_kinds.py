@@ -67,8 +67,8 @@ class EventKind(StrEnum):
     DEVICE_UPDATED = "DEVICE_UPDATED", "A device's queue depth or path selection was changed."
     PATH_DOWN = "PATH_DOWN", "A path died: what was in flight on it is sent again on another."
     PATH_UP = "PATH_UP", "A path that was dead came back."
-    PATH_DISABLED = "PATH_DISABLED", "A path was taken out of use by hand."
-    PATH_ENABLED = "PATH_ENABLED", "A path was put back into use by hand."
+    PATH_DISABLED = "PATH_DISABLED", "A path was taken out of use, by hand or by a fault."
+    PATH_ENABLED = "PATH_ENABLED", "A path was put back into use."
     DEVICE_ALL_PATHS_DOWN = "DEVICE_ALL_PATHS_DOWN", "A device's last usable path was lost."
     DEVICE_PATHS_RESTORED = "DEVICE_PATHS_RESTORED", "A device without usable paths has one again."
 

@@ -313,6 +313,7 @@ static void run(mp_t *m, int64_t until, const submission_t *batch, uint32_t coun
     mp_state_t *s = m->state;
     uint32_t in = s->batch_taken, taken = 0;
     int64_t horizon = until < s->arrays_next_ns ? until : s->arrays_next_ns;
+    if (horizon > s->change_ns) horizon = s->change_ns;
     if (horizon < s->until_ns) horizon = s->until_ns;
     for (uint32_t a = 0; a < s->array_count; a++) m->counts[a] = 0;
     m->dispatched_ns = NEVER_NS;

@@ -21,11 +21,13 @@ from smokestack.engine.blockdevice import (
     Reply,
 )
 from smokestack.engine.checks import identifier, in_range
-from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from smokestack.engine.errors import AlreadyExists, FailedPrecondition, NotFound
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import NEVER_NS
 
+from .checks import check_host, check_update
 from .events import MultipathEvents
+from .faults import DisabledBy, MultipathFaults, disable
 from .inventory import Device, RescanResult, add_device, group, set_order, update_paths
 from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector
 from .state import NIL, MultipathState
@@ -66,6 +68,7 @@ class MultipathModel:
         self._live: list[ConnectedArray] = []  # those not lost, in the order of their rows
         self.hosts: dict[str, MultipathHostSpec] = {}
         self._devices: dict[tuple[str, str], Device] = {}
+        self.faults = MultipathFaults(self)
 
     # --- the border above -------------------------------------------------------------------
 
@@ -171,12 +174,13 @@ class MultipathModel:
             ready, next_ns, noted = self._exchange_below(reached)
             if noted:
                 self._tell_notes()
+            self.faults.run_to(reached[0])
             if reached[0] >= until_ns:
                 return Reply(state["out"], ready, next_ns)
             reached = state.kernel.run(until_ns, records, count, False)
 
     def _exchange_below(self, reached: tuple[int, ...]) -> tuple[int, int, int]:
-        """Exchanges a window with every array; ``reached`` is its end, and each one's batch size."""
+        """Exchanges a window with every array; ``reached`` is its end, then each one's count."""
         state, until_ns = self.state, reached[0]
         least_ns = NEVER_NS
         lost = []
@@ -240,7 +244,7 @@ class MultipathModel:
 
     def create_host(self, spec: MultipathHostSpec) -> None:
         """Adds a host; a rescan finds its devices."""
-        _check_host(spec)
+        check_host(spec)
         if spec.host_id in self.hosts:
             raise AlreadyExists.of(f"{self.name}/hosts/{spec.host_id}")
         self.hosts[spec.host_id] = spec
@@ -295,6 +299,7 @@ class MultipathModel:
         told = self.events.tell(EventKind.RESCANNED, f"hosts/{host_id}", **asdict(result))
         for device in changed:
             self.events.tell_rescanned(device, before.get(device.name), told)
+        self.faults.rescanned()
         return result
 
     def _map_paths(self, array: ConnectedArray, device: Device) -> None:
@@ -341,17 +346,7 @@ class MultipathModel:
     ) -> None:
         """Changes a device's depth or policy; all is checked before anything changes."""
         found = self.device(host_id, device)
-        if lun_queue_depth is not None:
-            in_range("device.lun_queue_depth", lun_queue_depth, 1, 4096)
-        if selector is not None and selector not in tuple(Selector):
-            raise InvalidArgument.at("device.selector", _selector_help())
-        if ios_per_path is not None:
-            in_range("device.ios_per_path", ios_per_path, 1, 1 << 30)
-        if preferred_path and preferred_path not in found.paths:
-            raise InvalidArgument.at(
-                "device.preferred_path",
-                f"{preferred_path!r} is no path of {device}: use one of {', '.join(found.paths)}",
-            )
+        check_update(found, lun_queue_depth, selector, ios_per_path, preferred_path)
         row = self.state["device"][found.row]
         if lun_queue_depth is not None:
             row["depth"] = lun_queue_depth
@@ -369,34 +364,8 @@ class MultipathModel:
         found = self.device(host_id, device)
         if path not in found.paths:
             raise NotFound.of(f"{self.name}/hosts/{host_id}/devices/{device}/paths/{path}")
-        row = self.state["path"][found.paths[path].row]
-        if bool(row["disabled"]) != enabled:
-            return
-        row["disabled"] = not enabled
-        if enabled and row["state"] == PathState.DISABLED:
-            row["state"] = PathState.ACTIVE
-        elif not enabled and row["state"] == PathState.ACTIVE:
-            row["state"] = PathState.DISABLED
-        kind = EventKind.PATH_ENABLED if enabled else EventKind.PATH_DISABLED
-        told = self.events.tell(kind, f"hosts/{host_id}/devices/{device}/paths/{path}")
-        self.events.judge(found, told)
+        disable(self, found, found.paths[path], DisabledBy.HAND, not enabled)
 
 
 def _path_table(rows: int) -> NDArray[np.uint32]:
     return np.full(rows, NIL, dtype=np.uint32)
-
-
-def _selector_help() -> str:
-    return "is none of " + ", ".join(s.name for s in Selector)
-
-
-def _check_host(spec: MultipathHostSpec) -> None:
-    identifier("host.host_id", spec.host_id)
-    if not spec.initiators:
-        raise InvalidArgument.at("host.initiators", "is empty: give at least one")
-    for index, initiator in enumerate(spec.initiators):
-        identifier(f"host.initiators[{index}]", initiator)
-    if spec.selector not in tuple(Selector):
-        raise InvalidArgument.at("host.selector", _selector_help())
-    in_range("host.lun_queue_depth", spec.lun_queue_depth, 1, 4096)
-    in_range("host.ios_per_path", spec.ios_per_path, 1, 1 << 30)

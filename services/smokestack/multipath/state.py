@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smokestack.engine.histogram import HISTOGRAM
-from smokestack.engine.records import COMPLETION, SUBMISSION
+from smokestack.engine.records import COMPLETION, NEVER_NS, SUBMISSION
 from smokestack.engine.tables import Tables, zeros
 
 from . import _kernel
@@ -53,6 +53,7 @@ class MultipathState(Tables):
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
         self._paths_most = 1
         self.batches: list[NDArray[Any]] = []  # each array's part of the dispatch table
+        self.row["change_ns"] = NEVER_NS
         self.kernel.start(0)
         self.fit_slots(_SLOT_ROWS)
 

@@ -10,6 +10,7 @@
     F(int64_t, lookahead_ns) /* the tree's L */                                                \
     F(int64_t, retry_delay_ns)                                                                 \
     F(int64_t, arrays_next_ns) /* the least time that the arrays promised last */              \
+    F(int64_t, change_ns) /* when the next change that is known acts: nothing runs beyond */   \
     F(uint32_t, array_count)                                                                   \
     F(uint32_t, device_count)                                                                  \
     F(uint32_t, hand_count) /* completions in hand: received, their time not yet come */       \

@@ -1,0 +1,110 @@
+"""What can break in multipath: a path that is out of use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntFlag
+from typing import TYPE_CHECKING, Final
+
+from smokestack.engine.event_kinds import EventKind
+from smokestack.engine.fault_rules import FaultKind
+from smokestack.engine.faults import Fault, FaultBook, FaultState
+
+from .inventory import Device, Path
+from .specs import PathState
+
+if TYPE_CHECKING:
+    from .model import MultipathModel
+
+PATH_DISABLED: Final = "PATH_DISABLED"
+KINDS: Final = (
+    FaultKind(
+        PATH_DISABLED,
+        "multipaths/m1/hosts/h1/devices/a1.v1/paths/h1-a.p0",
+        "The path is out of use: nothing more is sent on it; what is in flight stays in flight.",
+        per_io=False,
+    ),
+)
+
+
+class DisabledBy(IntFlag):
+    """Who has taken a path out of use; it is back in use when nobody has."""
+
+    HAND = 1
+    FAULT = 2
+
+
+class MultipathFaults(FaultBook):
+    """The fault rules of one multipath layer."""
+
+    def __init__(self, model: MultipathModel) -> None:
+        super().__init__(model.name, KINDS, model.events)
+        self._model = model
+
+    @property
+    def now_ns(self) -> int:
+        """The layer's virtual time."""
+        return self._model.now_ns
+
+    def subjects(self, kind: FaultKind) -> Sequence[str]:
+        """Returns the full names of all paths."""
+        return [
+            self._name(device, path)
+            for device in self._model.all_devices()
+            for path in device.paths.values()
+        ]
+
+    def count(self) -> None:
+        """Hits are counted when a rule begins."""
+
+    def rescanned(self) -> None:
+        """Puts paths that a rescan has found under the rules in force."""
+        if self.active():
+            self.apply(self.now_ns, [])
+
+    def apply(self, at_ns: int, changed: Sequence[Fault]) -> None:
+        """Takes paths out of use and back, from a time on."""
+        for fault in changed:
+            if fault.state is FaultState.ACTIVE:
+                fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
+        for device in self._model.all_devices():
+            for path in device.paths.values():
+                name = self._name(device, path)
+                held = self.holding(PATH_DISABLED, name)
+                because = held or next((f for f in changed if f.matches(name)), None)
+                cause = because.told if because else ""
+                by = DisabledBy.FAULT
+                disable(self._model, device, path, by, held is not None, cause=cause)
+
+    def _look_ahead(self) -> None:
+        super()._look_ahead()
+        self._model.state.row["change_ns"] = self.next_ns
+
+    def _name(self, device: Device, path: Path) -> str:
+        return f"{self.service}/hosts/{device.host_id}/devices/{device.name}/paths/{path.name}"
+
+
+def disable(
+    model: MultipathModel,
+    device: Device,
+    path: Path,
+    by: DisabledBy,
+    out_of_use: bool,
+    *,
+    cause: str = "",
+) -> None:
+    """Takes a path out of use or back; what is in flight on it stays in flight."""
+    row = model.state["path"][path.row]
+    before = DisabledBy(int(row["disabled"]))
+    after = before | by if out_of_use else before & ~by
+    row["disabled"] = int(after)
+    if bool(after) == bool(before):
+        return
+    if not after and row["state"] == PathState.DISABLED:
+        row["state"] = PathState.ACTIVE
+    elif after and row["state"] == PathState.ACTIVE:
+        row["state"] = PathState.DISABLED
+    kind = EventKind.PATH_DISABLED if after else EventKind.PATH_ENABLED
+    subject = f"hosts/{device.host_id}/devices/{device.name}/paths/{path.name}"
+    told = model.events.tell(kind, subject, cause)
+    model.events.judge(device, told)
