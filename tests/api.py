@@ -9,7 +9,8 @@ from smokestack.hypervisor.model import HypervisorModel
 from smokestack.hypervisor.service import HypervisorService
 from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.service import MultipathService
-from smokestack.server.simulation import DriverClock, SimulationService
+from smokestack.server.clocks import DriverClock
+from smokestack.server.simulation import SimulationService
 from smokestack.server.workload import JobsAndTraces
 from smokestack.v1 import array_pb2, hypervisor_pb2, multipath_pb2, types_pb2
 
@@ -34,8 +35,9 @@ class Stack:
         self.hypervisor_model.connect(self.multipath_model)
         self.array = ArrayService(self.array_model, self.border)
         self.multipath = MultipathService(self.multipath_model, self.border)
-        self.hypervisor = HypervisorService(self.hypervisor_model, self.border, JobsAndTraces())
         clock = DriverClock(self.hypervisor_model)
+        jobs = JobsAndTraces()
+        self.hypervisor = HypervisorService(self.hypervisor_model, self.border, jobs, clock)
         self.simulation = SimulationService(self.hypervisor_model, self.border, clock)
         self.build_array()
         self.build_host()

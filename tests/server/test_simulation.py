@@ -38,7 +38,7 @@ def array_clock(stack: Stack) -> SimulationService:
 def test_time_stands_still_until_it_is_moved(stack: Stack) -> None:
     simulation = stack.simulation.GetSimulation(pb.GetSimulationRequest())
     assert (simulation.name, simulation.seed, simulation.now_ns) == ("hypervisors/hv1", 1, 0)
-    assert simulation.clock_mode == pb.CLOCK_MODE_MANUAL
+    assert simulation.clock.mode == pb.CLOCK_MODE_MANUAL
     assert simulation.lookahead_ns == 100_000
     assert stack.simulation.Advance(pb.AdvanceRequest(duration_ns=7)).now_ns == 7
     assert stack.simulation.Advance(pb.AdvanceRequest(until_ns=9)).now_ns == 9

@@ -612,6 +612,26 @@ static PyObject *py_copy_pages(PyObject *self, PyObject *const *args, Py_ssize_t
     return PyLong_FromUnsignedLongLong(a.state->page_count);
 }
 
+/* Maps so many of a volume's unmapped pages, of which it has as many; returns the count. */
+static PyObject *py_fill(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 2) return PyErr_Format(PyExc_TypeError, "fill(volume, pages)");
+    kernel_t *k = (kernel_t *)self;
+    int64_t volume = arg_i64(args[0]), count = arg_i64(args[1]);
+    if (PyErr_Occurred()) return NULL;
+    array_t a = array_of(k);
+    if (volume < 0 || volume >= k->rows[T_VOLUME] || count < 0 ||
+        (a.state->page_count + (uint64_t)count) * 2 > a.page_mask)
+        return PyErr_Format(PyExc_ValueError, "no such volume, or no room for its pages");
+    volume_t *v = &a.volume[volume];
+    Py_BEGIN_ALLOW_THREADS
+    pages_fill(a.page, a.page_mask, (uint32_t)volume, &a.pool[v->pool], (uint64_t)count);
+    Py_END_ALLOW_THREADS
+    a.pool[v->pool].allocated_pages += (uint64_t)count;
+    v->allocated_pages += (uint64_t)count;
+    a.state->page_count += (uint64_t)count;
+    return PyLong_FromLongLong(count);
+}
+
 /* Sends an event of one ITL, which leaves the array at a time. */
 static PyObject *py_send_event(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     if (nargs != 5)
@@ -639,6 +659,7 @@ static PyMethodDef METHODS[] = {
     {"grow", py_grow, METH_O, "grow(first_new_row)"},
     {"copy_pages", (PyCFunction)(void (*)(void))py_copy_pages, METH_FASTCALL,
      "copy_pages(table, without_volume) -> pages"},
+    {"fill", (PyCFunction)(void (*)(void))py_fill, METH_FASTCALL, "fill(volume, pages) -> pages"},
     {"send_event", (PyCFunction)(void (*)(void))py_send_event, METH_FASTCALL,
      "send_event(time_ns, id, cause, itl, code)"},
     {NULL, NULL, 0, NULL}};

@@ -40,4 +40,15 @@ static inline uint64_t pages_copy(
     return copied;
 }
 
+/* Maps so many of a volume's unmapped pages, in ascending order; the table has room for them. */
+static inline void pages_fill(
+    page_t *pages, uint64_t mask, uint32_t volume, pool_t *pool, uint64_t count) {
+    for (uint64_t page = 0, mapped = 0; mapped < count; page++) {
+        page_t *at = page_find(pages, mask, page_key(volume, page));
+        if (at->key != 0) continue;
+        *at = (page_t){page_key(volume, page), pool->next_page++};
+        mapped++;
+    }
+}
+
 #endif

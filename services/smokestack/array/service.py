@@ -22,6 +22,7 @@ from smokestack.engine.requests import Border, Mutation, Requests
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1 import array_pb2_grpc, types_pb2
 
+from .fill import fill_pool
 from .luns import Luns
 from .model import ArrayModel
 from .requests import pool_spec, port_spec
@@ -168,6 +169,16 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             return self._pool(pool_id)
 
         return self._requests.change(request, update)
+
+    def FillPool(self, request: pb.FillPoolRequest, context: Any = None) -> pb.Pool:
+        pool_id = self._check_array(POOL, request.name)
+        volume_id = request.volume and self._check_array(VOLUME, request.volume, "volume")
+
+        def fill() -> pb.Pool:
+            fill_pool(self._model, pool_id, request.ratio, volume_id)
+            return self._pool(pool_id)
+
+        return self._requests.change(request, fill)
 
     def DeletePool(self, request: pb.DeletePoolRequest, context: Any = None) -> empty_pb2.Empty:
         return self._delete(POOL, request, self._model.delete_pool)

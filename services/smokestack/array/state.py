@@ -98,6 +98,15 @@ class ArrayState(Tables):
         elif need == _NEEDS_OUT:
             self.reserve("out", 2 * len(self["out"]))
 
+    def reserve_pages(self, count: int) -> None:
+        """Makes room in the page map for so many more pages."""
+        pages = int(self.row["page_count"]) + int(self.row["page_pending"]) + count
+        rows = len(self["page"])
+        while 2 * pages > rows - 1:
+            rows *= 2
+        if rows > len(self["page"]):
+            self.copy_pages(rows, NO_VOLUME)
+
     def copy_pages(self, rows: int, without_volume: int) -> None:
         """Moves the page map to a table of another size, less one volume's pages."""
         old = self["page"]

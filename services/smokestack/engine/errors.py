@@ -77,6 +77,12 @@ class FailedPrecondition(Refused):
     code = "FAILED_PRECONDITION"
 
 
+class Aborted(Refused):
+    """What the request was about has ended under it; the message says what to do instead."""
+
+    code = "ABORTED"
+
+
 class ResourceExhausted(Refused):
     """The request is more than the service takes; the message says how much that is."""
 

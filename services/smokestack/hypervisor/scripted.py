@@ -1,8 +1,8 @@
 """Scripted I/O: single I/Os that a script submits while time advances.
 
 One such I/O is a job of one I/O, entered as a change at a border, so it draws and counts like any
-other.  It is not listed among the VM's jobs.  A script cannot wait for a clock that stands still:
-it is refused, never left hanging.
+other.  It is not listed among the VM's jobs.  Whether a script may wait for it is the timekeeper's
+to say.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smokestack.engine.checks import in_range, multiple_of
-from smokestack.engine.errors import FailedPrecondition, InvalidArgument
+from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.jobplan import JobKind, JobPlan
 from smokestack.engine.records import BLOCK_BYTES, Kind, Op
 from smokestack.engine.streams import job_uid
@@ -43,8 +43,7 @@ class ScriptedIos:
     def submit(
         self, disk: tuple[str, str, str], op: Op, offset_bytes: int, length_bytes: int
     ) -> tuple[str, str, str]:
-        """Submits one I/O at the border's time; returns the key to ask for its outcome."""
-        self._check(disk, offset_bytes, length_bytes)
+        """Submits one checked I/O at the border's time; returns the key to ask for its outcome."""
         host_id, vm_id, disk_id = disk
         self._submitted += 1
         job_id = f"~{self._submitted}"  # no identifier, so no job of the user's
@@ -66,7 +65,8 @@ class ScriptedIos:
         self._model.create_job(plan, listed=False)
         return host_id, vm_id, job_id
 
-    def _check(self, disk: tuple[str, str, str], offset_bytes: int, length_bytes: int) -> None:
+    def check(self, disk: tuple[str, str, str], offset_bytes: int, length_bytes: int) -> None:
+        """Refuses what no disk of that size takes."""
         capacity_bytes = self._model.disk(*disk).capacity_bytes
         if offset_bytes:
             multiple_of("offset_bytes", offset_bytes, BLOCK_BYTES)
@@ -77,17 +77,12 @@ class ScriptedIos:
                 "offset_bytes",
                 f"{offset_bytes} + {length_bytes} lies behind the disk's end at {capacity_bytes}",
             )
-        if not self._model.advancing:
-            raise self._stands_still("it would never complete; submit it while an Advance runs")
 
     def outcome(self, key: tuple[str, str, str]) -> IoOutcome | None:
-        """Returns how an I/O ended, or None while it has not; refuses to wait for no one."""
+        """Returns how an I/O ended, once, or None while it has not."""
         job = self._model.job(*key)
         row = self._model.state["job"][job.index]
         if not row["completed"]:
-            if not self._model.advancing:
-                self._unseen.append(key)
-                raise self._stands_still("it has not completed; the next Advance completes it")
             return None
         # A closed loop's slot holds when it would issue again: at its completion, plus brokering.
         again_ns = int(self._model.state["slot"][int(row["slot_base"])]["time"])
@@ -103,6 +98,11 @@ class ScriptedIos:
         self._remove(key)
         return outcome
 
+    def abandon(self, key: tuple[str, str, str]) -> None:
+        """Notes that nobody waits for an I/O any more; it completes all the same."""
+        if key in self._model.jobs:
+            self._unseen.append(key)
+
     def collect(self) -> None:
         """Forgets I/Os that have completed with nobody waiting, so that disks can be deleted."""
         jobs = self._model.jobs
@@ -114,13 +114,6 @@ class ScriptedIos:
     def _remove(self, key: tuple[str, str, str]) -> None:
         self._model.stop_job(*key)
         self._model.delete_job(*key)
-
-    def _stands_still(self, therefore: str) -> FailedPrecondition:
-        return FailedPrecondition(
-            f"time of {self._model.name} stands still at {self._model.now_ns} ns: {therefore}",
-            reason="CLOCK_STOPPED",
-            resource=self._model.name,
-        )
 
 
 def succeeded(outcome: IoOutcome) -> bool:

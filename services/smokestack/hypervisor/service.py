@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from smokestack.engine.batches import planned
 from smokestack.engine.checks import identifier
-from smokestack.engine.clock import sleep_ns
 from smokestack.engine.errors import (
     InvalidArgument,
+    Refused,
 )
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.messages import given
@@ -26,6 +26,7 @@ from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
 from smokestack.engine.records import Kind, Op
 from smokestack.engine.requests import Border, Requests
+from smokestack.engine.timekeeper import Timekeeper
 from smokestack.v1 import hypervisor_pb2 as pb
 from smokestack.v1 import hypervisor_pb2_grpc, types_pb2
 
@@ -43,7 +44,6 @@ JOB = NameForm("hosts/h1/vms/v1/jobs/j0")
 TRACE = NameForm("traces/t1")
 DEVICE = NameForm("multipaths/m1/hosts/h1/devices/a1.v1")
 
-_POLL_NS = 1_000_000  # how often a waiting SubmitIo looks, in wall time
 _FIELDS = {"trace.format": "description.format", "trace": "data"}
 _OPERATIONS = {pb.IO_OPERATION_READ: Op.READ, pb.IO_OPERATION_WRITE: Op.WRITE}
 _T = TypeVar("_T")
@@ -66,8 +66,15 @@ class Workload(Protocol):
 class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
     """Serves one hypervisor."""
 
-    def __init__(self, model: HypervisorModel, border: Border, workload: Workload) -> None:
+    def __init__(
+        self,
+        model: HypervisorModel,
+        border: Border,
+        workload: Workload,
+        timekeeper: Timekeeper | None = None,
+    ) -> None:
         self._model = model
+        self._timekeeper = timekeeper or Timekeeper(model, border)
         self._requests = Requests(border, _FIELDS)
         self._workload = workload
         self._ios = ScriptedIos(model)
@@ -337,21 +344,22 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
 
     def SubmitIo(self, request: pb.SubmitIoRequest, context: Any = None) -> pb.SubmitIoResponse:
         host_id, vm_id, disk_id = DISK.parse(request.disk, "disk")
+        disk = (host_id, vm_id, disk_id)
         if request.operation not in _OPERATIONS:
             raise InvalidArgument.at("operation", f"{request.operation} is none of READ, WRITE")
         with self._requests.read():
-            key = self._ios.submit(
-                (host_id, vm_id, disk_id),
-                _OPERATIONS[request.operation],
-                request.offset_bytes,
-                request.length_bytes,
-            )
-        while True:
+            self._ios.check(disk, request.offset_bytes, request.length_bytes)
+            self._timekeeper.check_wait("it would never complete; submit it while time moves")
+            operation = _OPERATIONS[request.operation]
+            key = self._ios.submit(disk, operation, request.offset_bytes, request.length_bytes)
+        active = context.is_active if context is not None else lambda: True
+        try:
+            outcome = self._timekeeper.wait_until(lambda: self._ios.outcome(key), active=active)
+        except Refused:
             with self._requests.read():
-                outcome = self._ios.outcome(key)
-            if outcome is not None:
-                return _io_response(outcome)
-            sleep_ns(_POLL_NS)
+                self._ios.abandon(key)
+            raise
+        return _io_response(outcome)
 
     def GetStatistics(self, request: pb.GetStatisticsRequest, context: Any = None) -> pb.Statistics:
         with self._requests.read():

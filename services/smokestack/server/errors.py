@@ -19,6 +19,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from grpc_status import rpc_status
 
 from smokestack.engine.errors import (
+    Aborted,
     AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
@@ -36,6 +37,7 @@ _LOG = logging.getLogger(__name__)
 _CLASSES: Final[dict[str, type[Refused]]] = {
     refusal.code: refusal
     for refusal in (
+        Aborted,
         InvalidArgument,
         NotFound,
         AlreadyExists,

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from smokestack.engine.errors import InvalidArgument, OutOfRange, ResourceExhausted
+from smokestack.engine.errors import Aborted, InvalidArgument, OutOfRange, ResourceExhausted
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.events import Event, EventLog
 from smokestack.engine.paging import PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX
@@ -59,6 +59,12 @@ class EventFeed:
         self._tokens = ResumeTokens(log, secrets.token_hex(8))
         self._watchers_max = watchers_max
         self._seats = threading.BoundedSemaphore(watchers_max)
+        self._over = ""
+
+    def close(self, why: str) -> None:
+        """Ends all streams: nothing more will happen here."""
+        self._over = why
+        self._log.wake()
 
     def get(self, request: pb.GetEventRequest) -> pb.Event:
         """Returns one event."""
@@ -175,7 +181,9 @@ class EventFeed:
                 if told != seen:
                     yield pb.WatchEventsResponse(resume_token=self._tokens.make(seen))
                 return
-            self._log.wait(seen, left)
+            self._log.wait(seen, lambda: bool(self._over) or left())
+            if self._over and self._log.last == seen:
+                raise Aborted(self._over, reason="RESET", resource=self._log.service)
 
     def _after(self, seen: int, most: int) -> list[Event]:
         try:

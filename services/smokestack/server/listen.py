@@ -20,8 +20,9 @@ from grpc_reflection.v1alpha import reflection
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 
 from .errors import ErrorInterceptor
-from .exporter import Exporter
+from .exporter import Collector, Exporter
 from .rooms import Room
+from .switch import Switch
 
 MESSAGE_BYTES_MAX: Final = 16 << 20
 _THREADS: Final = 16
@@ -58,19 +59,19 @@ class Listener:
         ``metrics_listen`` None serves no metrics.  ``insecure`` allows addresses that other
         machines reach, without encryption.
         """
-        self._room = room
+        self._switch = Switch(room)
         self._health = health.HealthServicer()
         self._server = grpc.server(
             ThreadPoolExecutor(_THREADS, thread_name_prefix=room.name),
             interceptors=[ErrorInterceptor()],
             options=_OPTIONS,
         )
-        self._add_services()
+        self._add_services(room)
         host, port = checked_address("listen", listen, insecure)
         self._exporter = None
         port = self._bind(host, port)
         if metrics_listen is not None:
-            self._exporter = _exporter(room, metrics_listen, insecure)
+            self._exporter = _exporter(self._switch, metrics_listen, insecure)
         self.endpoint = Endpoint(
             room.name, _joined(host, port), self._exporter.url if self._exporter else ""
         )
@@ -81,8 +82,12 @@ class Listener:
         self._server.start()
         if self._exporter:
             self._exporter.start()
-        for name in ("", *self._room.service_names):
+        for name in ("", *self._switch.room.service_names):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    def turn_to(self, room: Room[Any]) -> None:
+        """Serves another room in the first one's place, from the next call on."""
+        self._switch.turn_to(room)
 
     def stop(self) -> None:
         """Stops answering; calls in progress have a moment to end."""
@@ -91,11 +96,11 @@ class Listener:
             self._exporter.close()
         self._server.stop(_STOP_SECONDS).wait()
 
-    def _add_services(self) -> None:
-        self._room.add_services(self._server)
+    def _add_services(self, room: Room[Any]) -> None:
+        self._server.add_generic_rpc_handlers((self._switch,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names: Sequence[str] = (
-            *self._room.service_names,
+            *room.service_names,
             health.SERVICE_NAME,
             reflection.SERVICE_NAME,
         )
@@ -127,10 +132,10 @@ def checked_address(field: str, address: str, insecure: bool) -> tuple[str, int]
     return host, int(match[2])
 
 
-def _exporter(room: Room[Any], listen: str, insecure: bool) -> Exporter:
+def _exporter(collector: Collector, listen: str, insecure: bool) -> Exporter:
     host, port = checked_address("metrics_listen", listen, insecure)
     try:
-        return Exporter([room.collector], host, port)
+        return Exporter([collector], host, port)
     except OSError as error:
         raise _taken(_joined(host, port), error.strerror or str(error)) from None
 

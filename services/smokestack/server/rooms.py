@@ -31,8 +31,9 @@ from smokestack.v1 import (
 )
 
 from .blockdevice_service import BlockDeviceService
+from .clocks import DriverClock
 from .exporter import Collector
-from .simulation import DriverClock, SimulationService
+from .simulation import SimulationService
 from .workload import JobsAndTraces
 
 _M = TypeVar("_M")
@@ -111,8 +112,9 @@ def hypervisor_room(
     """Returns a hypervisor without hosts; the device that it drives is connected to its model."""
     border = border or BorderLock()
     model = HypervisorModel(hypervisor_id, seed, border)
-    api = HypervisorService(model, border, JobsAndTraces())
-    simulation = SimulationService(model, border, DriverClock(model))
+    clock = DriverClock(model)
+    api = HypervisorService(model, border, JobsAndTraces(), clock)
+    simulation = SimulationService(model, border, clock)
 
     def add(server: grpc.Server) -> None:
         hypervisor_pb2_grpc.add_HypervisorServiceServicer_to_server(api, server)

@@ -1,24 +1,31 @@
 """The clock's wire: SimulationService, which every service serves beside its own.
 
-What moves the clock is the service's model; who has a driver refuses and names it.
+What moves the clock is in clocks.py; who has a driver refuses and names it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
+from smokestack.engine.border import BorderLock
 from smokestack.engine.checks import in_range
-from smokestack.engine.errors import InvalidArgument
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.engine.events import EventLog
-from smokestack.engine.records import NEVER_NS
-from smokestack.engine.requests import Border
-from smokestack.hypervisor.model import HypervisorModel
+from smokestack.engine.masks import masked
+from smokestack.engine.messages import member, present
+from smokestack.engine.records import TIME_NS_MAX
+from smokestack.engine.requests import Border, Requests
+from smokestack.engine.timekeeper import ClockMode, ClockSettings
 from smokestack.v1 import simulation_pb2 as pb
 from smokestack.v1 import simulation_pb2_grpc
 
+from .clocks import Clock, FollowerClock
 from .events import EventFeed
+from .goals import Goals
 
 
 class Simulated(Protocol):
@@ -56,61 +63,6 @@ class Simulated(Protocol):
         """Advances to a time, or refuses and names the driver."""
 
 
-class Clock(Protocol):
-    """What moves a service's time; a running advance ends early once ``stop()`` says so."""
-
-    def advance(self, until_ns: int, stop: Callable[[], bool]) -> None:
-        """Advances to a time."""
-
-    def advance_until_idle(self, limit_ns: int, stop: Callable[[], bool]) -> None:
-        """Advances until nothing is left to do, or to a time."""
-
-    def counts(self) -> tuple[int, int, int]:
-        """Returns I/Os completed, I/Os failed and windows run since the start."""
-
-
-class DriverClock:
-    """The clock of a hypervisor: it runs windows, and lets changes in between them."""
-
-    def __init__(self, model: HypervisorModel) -> None:
-        self._model = model
-
-    def advance(self, until_ns: int, stop: Callable[[], bool]) -> None:
-        """Advances to a time."""
-        self._model.advance(until_ns, stop)
-
-    def advance_until_idle(self, limit_ns: int, stop: Callable[[], bool]) -> None:
-        """Advances until no I/O is outstanding and none will come, or to a time."""
-        self._model.advance_until_idle(limit_ns, stop)
-
-    def counts(self) -> tuple[int, int, int]:
-        """Returns I/Os completed, I/Os failed and windows run since the start."""
-        row = self._model.state.row
-        return int(row["ios"]), int(row["errors"]), self._model.windows
-
-
-class FollowerClock:
-    """The clock of a service that makes no I/O of its own: time reaches it in one step."""
-
-    def __init__(self, model: Simulated, border: Border) -> None:
-        self._model = model
-        self._border = border
-
-    def advance(self, until_ns: int, stop: Callable[[], bool]) -> None:
-        """Advances to a time."""
-        with self._border.change():
-            self._model.advance(until_ns)
-
-    def advance_until_idle(self, limit_ns: int, stop: Callable[[], bool]) -> None:
-        """Stays where it is, for nothing is ever left to do; refuses if it is driven."""
-        with self._border.change():
-            self._model.advance(self._model.now_ns)
-
-    def counts(self) -> tuple[int, int, int]:
-        """Returns nothing: I/Os and windows are counted where they are made."""
-        return 0, 0, 0
-
-
 class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
     """Serves the clock and the events of one model."""
 
@@ -119,14 +71,21 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         model: Simulated,
         border: Border,
         clock: Clock | None = None,
-        clock_mode: pb.ClockMode = pb.CLOCK_MODE_MANUAL,
     ) -> None:
         self._model = model
         self._border = border
-        self._clock = clock or FollowerClock(model, border)
-        self._clock_mode = clock_mode
+        self.clock = clock or FollowerClock(model, border)
+        self.goals = Goals()  # what the driver of a whole stack can watch
+        self.reset: Callable[[int | None], pb.Simulation] | None = None  # of a whole stack, too
         self.services: dict[str, str] = {}  # where those of its stack are served, by full name
         self._feed = EventFeed(model.events)
+        # Not the service's border: a clock that runs needs that one to stop.
+        self._updates = Requests(BorderLock())
+
+    def close(self, why: str) -> None:
+        """Stops time and ends streams; who waits is told why."""
+        self.clock.close(why)
+        self._feed.close(f"{self._model.name} {why}")
 
     def GetSimulation(self, request: pb.GetSimulationRequest, context: Any = None) -> pb.Simulation:
         with self._border.change():
@@ -135,7 +94,7 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
                 seed=self._model.seed,
                 now_ns=self._model.now_ns,
                 driver=self._model.driver or "",
-                clock_mode=self._clock_mode,
+                clock=_clock(self.clock.settings),
                 epoch=self._model.epoch,
                 lookahead_ns=self._model.lookahead_ns,
                 services=[
@@ -148,9 +107,9 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         cancelled = threading.Event()
         if context is not None and not context.add_callback(cancelled.set):
             cancelled.set()
-        ios, errors, windows = self._clock.counts()
+        ios, errors, windows = self.clock.counts()
         self._advance(request, cancelled.is_set)
-        ios_after, errors_after, windows_after = self._clock.counts()
+        ios_after, errors_after, windows_after = self.clock.counts()
         return pb.AdvanceResponse(
             now_ns=self._model.now_ns,
             io_count=ios_after - ios,
@@ -172,19 +131,62 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         return self._feed.watch(request, context)
 
     def _advance(self, request: pb.AdvanceRequest, stop: Callable[[], bool]) -> None:
-        now_ns = self._model.now_ns
         goal = request.WhichOneof("goal")
-        if goal == "duration_ns":
-            in_range("duration_ns", request.duration_ns, 0, NEVER_NS - 1 - now_ns)
-            self._clock.advance(now_ns + request.duration_ns, stop)
-        elif goal == "until_ns":
-            in_range("until_ns", request.until_ns, now_ns, NEVER_NS - 1)
-            self._clock.advance(request.until_ns, stop)
+        if goal in ("duration_ns", "until_ns"):
+            self.clock.advance(partial(_target_ns, request), stop)
         elif goal == "until_idle" and request.until_idle:
-            limit_ns = request.limit_ns or NEVER_NS - 1
-            in_range("limit_ns", limit_ns, now_ns, NEVER_NS - 1)
-            self._clock.advance_until_idle(limit_ns, stop)
+            self.clock.advance_until_idle(self._limit_ns(request), stop)
+        elif goal == "until_pool_fill":
+            reached = self.goals.pool_fill(request.until_pool_fill)
+            self.clock.advance_until(reached, self._limit_ns(request), stop)
         else:
             raise InvalidArgument.at(
-                "goal", "is not set: give duration_ns, until_ns or until_idle: true"
+                "goal",
+                "is not set: give duration_ns, until_ns, until_idle: true or until_pool_fill",
             )
+
+    def _limit_ns(self, request: pb.AdvanceRequest) -> int:
+        limit_ns = request.limit_ns or TIME_NS_MAX
+        in_range("limit_ns", limit_ns, self._model.now_ns, TIME_NS_MAX)
+        return limit_ns
+
+    def UpdateClock(self, request: pb.UpdateClockRequest, context: Any = None) -> pb.Clock:
+        def update() -> pb.Clock:
+            given = present(request.clock)
+            names = masked(request.update_mask.paths, given, ("mode", "factor", "autojump"))
+            default = ClockSettings()
+            fields = {name: given.get(name, getattr(default, name)) for name in names}
+            if "mode" in fields:
+                fields["mode"] = member(ClockMode, fields["mode"], "clock.mode", default.mode)
+            self.clock.change(replace(self.clock.settings, **fields))
+            return _clock(self.clock.settings)
+
+        return self._updates.change(request, update)
+
+    def Reset(self, request: pb.ResetRequest, context: Any = None) -> pb.Simulation:
+        if self.reset is None:
+            raise FailedPrecondition(
+                f"{self._model.name} has no scenario to go back to: call Reset at the hypervisor "
+                "of a stack in one process, or start the processes of this one anew",
+                reason="NO_SCENARIO",
+                resource=self._model.name,
+            )
+        seed = None
+        if request.HasField("seed"):
+            in_range("seed", request.seed, 0, (1 << 63) - 1)
+            seed = request.seed
+        return self.reset(seed)
+
+
+def _target_ns(request: pb.AdvanceRequest, now_ns: int) -> int:
+    """Returns the time that a request wants, asked when nobody else can move it."""
+    if request.WhichOneof("goal") == "until_ns":
+        in_range("until_ns", request.until_ns, now_ns, TIME_NS_MAX)
+        return request.until_ns
+    in_range("duration_ns", request.duration_ns, 0, TIME_NS_MAX - now_ns)
+    return now_ns + request.duration_ns
+
+
+def _clock(settings: ClockSettings) -> pb.Clock:
+    mode = f"CLOCK_MODE_{settings.mode.name}"
+    return pb.Clock(mode=mode, factor=settings.factor, autojump=settings.autojump)

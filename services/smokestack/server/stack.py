@@ -6,29 +6,34 @@ service, as if each were a process of its own.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from smokestack.array.model import ArrayModel
 from smokestack.engine.border import BorderLock
+from smokestack.engine.timekeeper import ClockMode, ClockSettings
+from smokestack.hypervisor.model import HypervisorModel
+from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.specs import MultipathSpec
 from smokestack.v1 import scenario_pb2 as pb
+from smokestack.v1 import simulation_pb2
 
 from .build import Api, build
+from .goals import Goals
 from .listen import Endpoint, Listener
 from .rooms import Room, array_room, hypervisor_room, multipath_room
 
 SEED_DEFAULT = 1
 
 
-class Stack:
-    """The rooms of a scenario, built and connected; ``serve`` puts them behind ports."""
+class Rooms:
+    """The rooms of a scenario, built and connected, with nothing behind them but memory."""
 
     def __init__(self, scenario: pb.Scenario) -> None:
         """Builds all of it; ScenarioError names the place of what is refused."""
         border = BorderLock()
-        self.scenario = scenario
         self.border = border
         seed = seed_of(scenario)
         self.arrays: Mapping[str, Room[ArrayModel]] = {
@@ -39,24 +44,115 @@ class Stack:
             self.multipath.model.connect_array(array_id, array.model)
         self.hypervisor = hypervisor_room(seed=seed, border=border)
         self.hypervisor.model.connect(self.multipath.model)
+        self.hypervisor.simulation.goals = Goals(
+            {array_id: array.model for array_id, array in self.arrays.items()}
+        )
         self.api = Api(
             arrays={array_id: array.api for array_id, array in self.arrays.items()},
             multipath=self.multipath.api,
             hypervisor=self.hypervisor.api,
             simulation=self.hypervisor.simulation,
         )
-        self._listeners: list[Listener] = []
         build(scenario, self.api)
+
+    @property
+    def all(self) -> tuple[Room[Any], ...]:
+        """All rooms, from the top of the stack down."""
+        return (self.hypervisor, self.multipath, *self.arrays.values())
+
+    def attach(self) -> None:
+        """Attaches the tree: from here on nobody can move an array alone, ahead of its driver."""
+        model = self.hypervisor.model
+        if not model.now_ns:
+            model.advance(0)
+
+    def close(self, why: str = "has been closed") -> None:
+        """Stops time, ends streams and gives the devices back."""
+        for room in self.all:
+            room.simulation.close(why)
+        self.hypervisor.model.close()
+
+
+class Stack:
+    """The rooms of a scenario, and the ports that ``serve`` puts them behind.
+
+    The rooms and their ``api`` are those since the last reset: take them from here each time.
+    """
+
+    def __init__(self, scenario: pb.Scenario, clock: ClockSettings | None = None) -> None:
+        """Builds all of it; ScenarioError names the place of what is refused."""
+        self.scenario = scenario
+        self._clock = clock or ClockSettings()
+        self._clock.check()
+        self._listeners: list[Listener] = []
+        self._resetting = threading.Lock()
+        self._rooms = self._built(scenario)
+
+    @property
+    def border(self) -> BorderLock:
+        """What lets changes in between windows."""
+        return self._rooms.border
+
+    @property
+    def hypervisor(self) -> Room[HypervisorModel]:
+        """The room that drives the others."""
+        return self._rooms.hypervisor
+
+    @property
+    def multipath(self) -> Room[MultipathModel]:
+        """The room below it."""
+        return self._rooms.multipath
+
+    @property
+    def arrays(self) -> Mapping[str, Room[ArrayModel]]:
+        """The arrays by identifier."""
+        return self._rooms.arrays
+
+    @property
+    def api(self) -> Api:
+        """The services' handlers, to be called as functions."""
+        return self._rooms.api
 
     @property
     def rooms(self) -> tuple[Room[Any], ...]:
         """All rooms, from the top of the stack down."""
-        return (self.hypervisor, self.multipath, *self.arrays.values())
+        return self._rooms.all
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Where the services are served, from the top of the stack down."""
         return tuple(listener.endpoint for listener in self._listeners)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Goes back to the scenario at time 0, with another seed if one is given.
+
+        All rooms are built anew, so nothing of the old ones is left; ports and addresses stay.
+        Whoever waits for the old ones' time is told that it has ended.
+        """
+        with self._resetting:
+            scenario = pb.Scenario()
+            scenario.CopyFrom(self.scenario)
+            if seed is not None:
+                scenario.seed = seed
+            old, self._rooms = self._rooms, self._built(scenario)
+            self.scenario = scenario
+            self._introduce()
+            for listener, room in zip(self._listeners, self.rooms, strict=False):
+                listener.turn_to(room)
+            old.close("has been reset: what ran on it is gone")
+
+    def _built(self, scenario: pb.Scenario) -> Rooms:
+        rooms = Rooms(scenario)
+        rooms.hypervisor.simulation.reset = self._answer_reset
+        if self._listeners or self._clock.mode is not ClockMode.MANUAL:
+            rooms.attach()
+        rooms.hypervisor.simulation.clock.change(self._clock)
+        return rooms
+
+    def _answer_reset(self, seed: int | None) -> simulation_pb2.Simulation:
+        self.reset(seed)
+        request = simulation_pb2.GetSimulationRequest()
+        return self.hypervisor.simulation.GetSimulation(request)
 
     def serve(
         self,
@@ -70,6 +166,8 @@ class Stack:
 
         ``metrics_ports`` None serves no metrics.
         """
+        if self._clock.mode is ClockMode.MANUAL:  # others have been attached to run
+            self._rooms.attach()
         listeners: list[Listener] = []
         where = f"[{host}]" if ":" in host else host
         try:
@@ -85,16 +183,20 @@ class Stack:
                 listener.stop()
             raise
         self._listeners += listeners
-        for room in self.rooms:
-            room.simulation.services.update({e.name: e.address for e in self.endpoints})
+        self._introduce()
         return self.endpoints
 
+    def _introduce(self) -> None:
+        """Tells each service where the others are."""
+        for room in self.rooms:
+            room.simulation.services.update({e.name: e.address for e in self.endpoints})
+
     def close(self) -> None:
-        """Stops serving and gives the devices back."""
+        """Stops time, which frees who waits for it, and then serving."""
+        self._rooms.close()
         for listener in self._listeners:
             listener.stop()
         self._listeners.clear()
-        self.hypervisor.model.close()
 
     def __enter__(self) -> Stack:
         return self

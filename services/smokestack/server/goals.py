@@ -1,0 +1,47 @@
+"""Goals of an Advance that lie in another room: conditions that are asked after every window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+
+from smokestack.array.fill import target_pages
+from smokestack.array.model import ArrayModel
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument, NotFound
+from smokestack.engine.names import NameForm
+from smokestack.v1 import simulation_pb2 as pb
+
+POOL = NameForm("arrays/a1/pools/p1")
+
+
+class Goals:
+    """What the driver of these arrays can watch."""
+
+    def __init__(self, arrays: Mapping[str, ArrayModel] | None = None) -> None:
+        self._arrays = dict(arrays or {})
+
+    def pool_fill(self, goal: pb.PoolFill) -> Callable[[], bool]:
+        """Returns what tells whether a pool is so full; refuses a pool that cannot be seen."""
+        array_id, pool_id = POOL.parse(goal.pool, "until_pool_fill.pool")
+        if not (isfinite(goal.ratio) and 0 < goal.ratio <= 1):
+            raise InvalidArgument.at(
+                "until_pool_fill.ratio", f"{goal.ratio:g} is not above 0 and at most 1"
+            )
+        if not self._arrays:
+            raise FailedPrecondition(
+                f"arrays/{array_id} is another process, whose pools are not seen from here: "
+                "advance in steps and look at the pool in between",
+                reason="GOAL_NOT_HERE",
+                resource=goal.pool,
+            )
+        if array_id not in self._arrays or pool_id not in self._arrays[array_id].pools:
+            raise NotFound.of(goal.pool)
+        state = self._arrays[array_id].state
+        index = self._arrays[array_id].row_of("pools", pool_id)
+
+        def reached() -> bool:
+            row = state["pool"][index]
+            capacity = int(row["capacity_pages"])
+            return int(row["allocated_pages"]) >= target_pages(goal.ratio, capacity)
+
+        return reached
