@@ -47,8 +47,8 @@ class Filter(NamedTuple):
         """Says whether an event is wanted."""
         if self.kinds and event.kind not in self.kinds:
             return False
-        subject = event.subject
-        return subject.startswith(self.subject) and subject[len(self.subject) :][:1] in ("", "/")
+        subject, above = event.subject, self.subject
+        return not above or subject == above or subject.startswith(f"{above}/")
 
 
 class EventFeed:
