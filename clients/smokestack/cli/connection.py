@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,10 +32,17 @@ def address_option(**settings: Any) -> Callable[[_F], _F]:
     )
 
 
+def prepare() -> None:
+    """Sets what gRPC reads when it is imported: call it before."""
+    from smokestack.server.environment import prepare_grpc
+
+    prepare_grpc()
+
+
 @contextmanager
 def connected(address: str) -> Iterator[grpc.Channel]:
     """Yields a channel to a service that answers."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its log lines are not for our users
+    prepare()
     import grpc
 
     options = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .connection import prepare
 from .output import NS_PER_SECOND, latency_text, print_json, print_table, seconds_text
 from .parameters import SEED
 from .scenario import read_scenario, scenario_argument
@@ -54,6 +55,7 @@ def run(
     """
     if scenario is None and trace is None:
         raise click.UsageError("give a SCENARIO, or a trace to replay with --trace FILE")
+    prepare()
     description = read_scenario(scenario)
     if seed is not None:
         description.seed = seed

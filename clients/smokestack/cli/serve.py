@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .connection import prepare
 from .groups import Group
 from .output import print_json
 from .parameters import SEED, duration, named_address
@@ -72,6 +73,7 @@ def serve_hypervisor(
     as_json: bool,
 ) -> None:
     """Serve a hypervisor until Ctrl-C."""
+    prepare()
     from smokestack.server.serve import serve_hypervisor as serve
 
     serve(
@@ -123,6 +125,7 @@ def serve_multipath(
     as_json: bool,
 ) -> None:
     """Serve a multipath layer until Ctrl-C."""
+    prepare()
     from smokestack.server.serve import serve_multipath as serve
     from smokestack.server.stack import multipath_spec
     from smokestack.v1 import multipath_pb2, scenario_pb2
@@ -157,6 +160,7 @@ def serve_array(
     as_json: bool,
 ) -> None:
     """Serve an array until Ctrl-C."""
+    prepare()
     from smokestack.server.serve import serve_array as serve
 
     serve(name, listen, metrics_listen, seed=seed, insecure=insecure, ready=_ready(as_json))

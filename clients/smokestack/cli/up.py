@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .connection import DEFAULT_ADDRESS
+from .connection import DEFAULT_ADDRESS, prepare
 from .output import print_json
 from .scenario import read_scenario, scenario_argument
 
@@ -41,6 +41,7 @@ def up(scenario: Path | None, port_base: int, listen: str, insecure: bool, as_js
 
     Virtual time stands still until it is told to move (`smokestack advance`). Ctrl-C ends it.
     """
+    prepare()
     description = read_scenario(scenario)
     from smokestack.server.serve import wait_for_the_end
     from smokestack.server.stack import Stack

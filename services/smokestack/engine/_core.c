@@ -1,10 +1,12 @@
 /* smokestack.engine._core: the event core's parts, one by one, for tests and for benchmarks.
  *
  * The services' kernels include the same headers and never call this module; it shows Python what
- * they compile, so that the references under tests/reference can be held against it.
+ * they compile, so that the references under tests/reference can be held against it.  The check of
+ * submissions alone is at work: on the border between processes.
  */
 #include "smokestack/buffer.h"
 #include "smokestack/histogram.h"
+#include "smokestack/submissions.h"
 
 #include "closed_network.h"
 
@@ -274,6 +276,22 @@ static PyObject *core_network_run(PyObject *self, PyObject *args) {
     return network_give(v);
 }
 
+static PyObject *core_check_submissions(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *batch;
+    long long from_ns, until_ns;
+    unsigned long long nexus_count;
+    if (!PyArg_ParseTuple(args, "OLLK:check_submissions", &batch, &from_ns, &until_ns,
+                          &nexus_count))
+        return NULL;
+    view_t v;
+    if (view_get_const(batch, &v, sizeof(submission_t), "submissions") < 0) return NULL;
+    uint64_t first = 0;
+    int wrong = submissions_check(v.data, (uint64_t)v.count, from_ns, until_ns, nexus_count, &first);
+    view_release(&v);
+    return Py_BuildValue("iK", wrong, (unsigned long long)first);
+}
+
 static PyMethodDef core_functions[] = {
     {"layout", core_layout, METH_NOARGS, "Fields of the C records."},
     {"philox", core_philox, METH_VARARGS, "One Philox4x64-10 block."},
@@ -284,6 +302,7 @@ static PyMethodDef core_functions[] = {
     {"hist_index", core_hist_index, METH_VARARGS, "A value's bucket."},
     {"hist_add", core_hist_add, METH_VARARGS, "Adds values to one histogram."},
     {"calendar_script", core_calendar_script, METH_VARARGS, "Plays pushes and pops."},
+    {"check_submissions", core_check_submissions, METH_VARARGS, "What is wrong, and where."},
     {"closed_network_start", core_network_start, METH_VARARGS, "Sends all customers out."},
     {"closed_network_run", core_network_run, METH_VARARGS, "Runs a number of completions."},
     {NULL, NULL, 0, NULL}};

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from smokestack.engine.blockdevice import Attachment, BlockDevice, IoBatch, PeerLost
@@ -78,28 +79,26 @@ class _Session:
         self._parts_bytes = 0
         self._wrong: Refused | None = None  # of a part that is not the last one
 
-    def answer(self, request: pb.ExchangeRequest) -> Iterator[pb.ExchangeResponse]:
-        """Yields the answer to one message; nothing while a batch continues."""
+    def answer(self, request: pb.ExchangeRequest) -> list[pb.ExchangeResponse]:
+        """Returns the answer to one message, in parts; nothing while a batch continues."""
         try:
             kind = request.WhichOneof("request")
             if kind == "window":
-                yield from self._window(request.window)
-                return
+                return self._window(request.window)
             self._forget_parts()
             if kind == "hello":
-                yield self._hello(request.hello)
-            elif kind == "attach":
-                yield self._attach(request.attach)
-            elif kind == "report_luns":
-                yield self._report_luns(request.report_luns)
-            elif kind == "detach":
-                yield self._detach()
-            else:
-                raise InvalidArgument.at("request", "is none that this version knows")
+                return [self._hello(request.hello)]
+            if kind == "attach":
+                return [self._attach(request.attach)]
+            if kind == "report_luns":
+                return [self._report_luns(request.report_luns)]
+            if kind == "detach":
+                return [self._detach()]
+            raise InvalidArgument.at("request", "is none that this version knows")
         except Refused as refused:
-            yield _refusal(refused)
+            return [_refusal(refused)]
         except PeerLost as lost:
-            yield _refusal(Unavailable(str(lost), resource=self._device.name))
+            return [_refusal(Unavailable(str(lost), resource=self._device.name))]
 
     def end(self) -> None:
         """Gives the device back, if this stream has it."""
@@ -166,20 +165,23 @@ class _Session:
 
     # --- windows ----------------------------------------------------------------------------
 
-    def _window(self, window: pb.Window) -> Iterator[pb.ExchangeResponse]:
+    def _window(self, window: pb.Window) -> list[pb.ExchangeResponse]:
         try:
             frame = frame_of(window, SUBMISSION.itemsize)
         except Refused:
             self._forget_parts()
             raise
+        if not frame.continues and not self._parts and self._wrong is None:
+            self._check_frame(frame)  # what nearly every window is: one message
+            return self._exchange(frame, np.frombuffer(window.records, SUBMISSION))
         self._keep(window.records, frame)
         if frame.continues:
-            return
+            return []
         parts, wrong = self._parts, self._wrong
         self._forget_parts()
         if wrong is not None:
             raise wrong
-        yield from self._exchange(frame, records_of(parts, SUBMISSION))
+        return self._exchange(frame, records_of(parts, SUBMISSION))
 
     def _keep(self, records: bytes, frame: Frame) -> None:
         """Adds a part; what is wrong with it is told when the last one is here."""
@@ -210,16 +212,16 @@ class _Session:
             raise InvalidArgument.at("window.header", "next is not 0")
         check_until(frame.until_ns, self._until_ns)
 
-    def _exchange(self, frame: Frame, records: NDArray[Any]) -> Iterator[pb.ExchangeResponse]:
+    def _exchange(self, frame: Frame, records: NDArray[Any]) -> list[pb.ExchangeResponse]:
         with self._border.window():
             check_submissions(records, self._until_ns, frame.until_ns, self._nexus_count())
             reply = self._device.exchange(frame.until_ns, IoBatch(records, len(records)))
-            answer = frame._replace(next_ns=reply.next_ns, rows=reply.count)
-            parts = list(parts_of(reply.records, answer))
+            until_ns, _, epoch, sequence, *_ = frame
+            answer = Frame(until_ns, reply.next_ns, epoch, sequence, reply.count)
+            parts = [pb.ExchangeResponse(window=w) for w in parts_of(reply.records, answer)]
         self._until_ns = frame.until_ns
         self._sequence = (self._sequence + 1) & U32
-        for part in parts:
-            yield pb.ExchangeResponse(window=part)
+        return parts
 
     def _forget_parts(self) -> None:
         self._parts, self._parts_bytes, self._wrong = [], 0, None

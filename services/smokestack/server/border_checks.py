@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
+from smokestack.engine import _core
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.records import Op
 
 TIME_NS_MAX: Final = 1 << 62  # leaves room to add latencies
-_LBA_MAX: Final = 1 << 54  # byte addresses stay below 2 ** 63
+
+# By what _core.check_submissions returns, from 1 on (submissions.h).
+_WRONG: Final = (
+    "time {record[time]} is not within {from_ns} to {until_ns}",
+    "is not sorted by (time, id, attempt)",
+    "nexus {record[nexus]} has never been reported: there are {nexus_count}",
+    f"op {{record[op]:#x}} is neither {int(Op.READ):#x} (READ) nor {int(Op.WRITE):#x} (WRITE)",
+    "flags {record[flags]:#x} are not 0",
+    "lba {record[lba]} is beyond 2^54",
+)
 
 
 def check_submissions(records: NDArray[Any], from_ns: int, until_ns: int, nexus_count: int) -> None:
     """Refuses a batch that is out of order, out of its window, or says what means nothing."""
-    if not len(records):
-        return
-    times = records["time"]
-    if int(times[0]) < from_ns or int(times[-1]) >= until_ns:
-        raise _refusal(f"times {times[0]} to {times[-1]} are not within {from_ns} to {until_ns}")
-    if not _sorted(records):
-        raise _refusal("are not sorted by (time, id, attempt), each once")
-    most = int(records["nexus"].max())
-    if most >= nexus_count:
-        raise _refusal(f"nexus {most} has never been reported: there are {nexus_count}")
-    ops = records["op"]
-    if not ((ops == int(Op.READ)) | (ops == int(Op.WRITE))).all():
-        raise _refusal(f"op is neither {Op.READ:#x} (READ) nor {Op.WRITE:#x} (WRITE)")
-    if records["flags"].any():
-        raise _refusal("flags are not 0")
-    if int(records["lba"].max()) > _LBA_MAX:
-        raise _refusal(f"lba {records['lba'].max()} is beyond {_LBA_MAX}")
+    wrong, index = _core.check_submissions(records, from_ns, until_ns, nexus_count)
+    if wrong:
+        why = _WRONG[wrong - 1].format(
+            record=records[index], from_ns=from_ns, until_ns=until_ns, nexus_count=nexus_count
+        )
+        raise InvalidArgument.at(f"window.records[{index}]", why)
 
 
 def check_until(until_ns: int, from_ns: int) -> None:
@@ -41,21 +39,3 @@ def check_until(until_ns: int, from_ns: int) -> None:
         raise InvalidArgument.at(
             "window.header", f"until {until_ns} is not within {from_ns} to {TIME_NS_MAX}"
         )
-
-
-def _sorted(records: NDArray[Any]) -> bool:
-    times, ids = records["time"], records["id"]
-    steps = np.diff(times)
-    if (steps < 0).any():
-        return False
-    same = np.flatnonzero(steps == 0)
-    if not len(same):
-        return True
-    before, after = ids[same], ids[same + 1]
-    attempts = records["attempt"]
-    ordered = (before < after) | ((before == after) & (attempts[same] < attempts[same + 1]))
-    return bool(ordered.all())
-
-
-def _refusal(description: str) -> InvalidArgument:
-    return InvalidArgument.at("window.records", description)

@@ -7,7 +7,6 @@ on its way in, unless it comes in parts.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -34,15 +33,17 @@ class Frame(NamedTuple):
     continues: bool = False
 
 
-def parts_of(records: NDArray[Any], frame: Frame) -> Iterator[pb.Window]:
-    """Yields the messages of a batch, the first ``frame.rows`` records; at least one."""
+def parts_of(records: NDArray[Any], frame: Frame) -> list[pb.Window]:
+    """Returns the messages of a batch, the first ``frame.rows`` records; at least one."""
     until_ns, next_ns, epoch, sequence, rows, _ = frame
     rows_most = PART_BYTES // records.dtype.itemsize
+    parts = []
     for start in range(0, max(rows, 1), rows_most):
         end = min(start + rows_most, rows)
         flags = _CONTINUES if end < rows else 0
         header = _HEADER.pack(until_ns, next_ns, epoch, sequence, end - start, flags)
-        yield pb.Window(header=header, records=records[start:end].tobytes())
+        parts.append(pb.Window(header=header, records=records[start:end].tobytes()))
+    return parts
 
 
 def frame_of(window: pb.Window, itemsize: int) -> Frame:

@@ -150,10 +150,11 @@ class GrpcDevice:
             answer = frame_of(window, COMPLETION.itemsize)
         except Refused as refused:
             raise self._lose(f"{self.name} answers nonsense: {refused.message}") from None
-        expected = frame._replace(
-            next_ns=answer.next_ns, rows=answer.rows, continues=answer.continues
-        )
-        if answer != expected:
+        if (answer.until_ns, answer.epoch, answer.sequence) != (
+            frame.until_ns,
+            frame.epoch,
+            frame.sequence,
+        ):
             raise self._lose(f"{self.name} answers another window: {answer}, not {frame}")
         parts.append(window.records)
         return answer

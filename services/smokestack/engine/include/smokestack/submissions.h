@@ -1,0 +1,40 @@
+/* Checks a batch of submissions that came from elsewhere, before a model sees it. */
+#ifndef SMOKESTACK_SUBMISSIONS_H
+#define SMOKESTACK_SUBMISSIONS_H
+
+#include "smokestack/records.h"
+
+#define SUBMISSION_LBA_MAX ((uint64_t)1 << 54) /* byte addresses stay below 2^63 */
+
+enum {
+    SUBMISSIONS_GOOD,
+    SUBMISSIONS_OUTSIDE, /* a time that is not within [from, until) */
+    SUBMISSIONS_DISORDER, /* not ascending by (time, id, attempt) */
+    SUBMISSIONS_NEXUS,
+    SUBMISSIONS_OP,
+    SUBMISSIONS_FLAGS,
+    SUBMISSIONS_LBA
+};
+
+static inline int submission_follows(const submission_t *a, const submission_t *b) {
+    if (a->time != b->time) return a->time < b->time;
+    return a->id != b->id ? a->id < b->id : a->attempt < b->attempt;
+}
+
+/* What is wrong with the first record that is wrong, and its index in `at`. */
+static inline int submissions_check(const submission_t *in, uint64_t count, int64_t from_ns,
+                                    int64_t until_ns, uint64_t nexus_count, uint64_t *at) {
+    for (uint64_t n = 0; n < count; n++) {
+        const submission_t *s = &in[n];
+        *at = n;
+        if (s->time < from_ns || s->time >= until_ns) return SUBMISSIONS_OUTSIDE;
+        if (n && !submission_follows(s - 1, s)) return SUBMISSIONS_DISORDER;
+        if (s->nexus >= nexus_count) return SUBMISSIONS_NEXUS;
+        if (s->op != OP_READ && s->op != OP_WRITE) return SUBMISSIONS_OP;
+        if (s->flags) return SUBMISSIONS_FLAGS;
+        if (s->lba > SUBMISSION_LBA_MAX) return SUBMISSIONS_LBA;
+    }
+    return SUBMISSIONS_GOOD;
+}
+
+#endif
