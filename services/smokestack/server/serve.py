@@ -11,6 +11,7 @@ from typing import Any
 
 from smokestack.multipath.specs import MultipathSpec
 
+from .estate import EstateService, estate_room, local_peers, remote, with_estate
 from .link import DEADLINE_SECONDS, GrpcDevice
 from .listen import Endpoint, Listener, checked_address
 from .rooms import Room, array_room, hypervisor_room, multipath_room
@@ -78,7 +79,24 @@ def serve_hypervisor(
         links.callback(device.close)
         room.model.connect(device)
         room.simulation.services[device.name] = multipath
-        _serve(room, listen, metrics_listen, insecure=insecure, ready=ready)
+        estate = EstateService([*local_peers([room]), remote("multipaths", multipath)])
+        _serve(with_estate(room, estate), listen, metrics_listen, insecure=insecure, ready=ready)
+
+
+def serve_estate(
+    hypervisor: str,
+    multipath: str = "",
+    arrays: Mapping[str, str] | None = None,
+    listen: str = LISTEN_DEFAULT,
+    *,
+    insecure: bool = False,
+    ready: Ready = _quietly,
+) -> None:
+    """Serves what joins the services at these addresses, and those that they name."""
+    peers = [remote("hypervisors", hypervisor)]
+    peers += [remote("multipaths", multipath)] if multipath else []
+    peers += [remote("arrays", place, f"arrays/{name}") for name, place in (arrays or {}).items()]
+    _serve(estate_room(EstateService(peers)), listen, None, insecure=insecure, ready=ready)
 
 
 def connected(address: str, deadline_seconds: float = DEADLINE_SECONDS) -> GrpcDevice:
