@@ -21,6 +21,7 @@ from smokestack.v1 import scenario_pb2 as pb
 from smokestack.v1 import simulation_pb2
 
 from .build import Api, build
+from .estate import EstateService, local_peers, with_estate
 from .goals import Goals
 from .listen import Endpoint, Listener
 from .rooms import Room, array_room, hypervisor_room, multipath_room
@@ -53,6 +54,7 @@ class Rooms:
             hypervisor=self.hypervisor.api,
             simulation=self.hypervisor.simulation,
         )
+        self.hypervisor = with_estate(self.hypervisor, EstateService(local_peers(self.all)))
         build(scenario, self.api)
 
     @property
