@@ -391,7 +391,8 @@ static void media_take(array_t *a, uint32_t i) {
     }
     if (pool->faults) {
         service = slowed(a, pool->faults, FAULT_MEDIA_SLOW, io, service);
-        if (io->op == OP_READ) spoil(a, pool->faults, FAULT_MEDIA_ERROR, io, SENSE_UNRECOVERED_READ);
+        if (io->op == OP_READ)
+            spoil(a, pool->faults, FAULT_MEDIA_ERROR, io, SENSE_UNRECOVERED_READ);
     }
     *disk = later(io->time, *disk) + service;
     pool->media_busy_ns += (uint64_t)service;

@@ -464,7 +464,8 @@ static PyObject *py_pending(PyObject *self, PyObject *unused) {
 
 static PyMethodDef METHODS[] = {
     {"run", (PyCFunction)(void (*)(void))py_run, METH_FASTCALL,
-     "run(limit_ns, completions, count, end_ns) -> (submissions, until_ns, taken, notes, promised)"},
+     "run(limit_ns, completions, count, end_ns) -> (submissions, until_ns, taken, notes, "
+     "promised)"},
     {"start_job", py_start_job, METH_O, "start_job(index)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_NOARGS, "grow()"},

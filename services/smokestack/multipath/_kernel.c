@@ -515,8 +515,8 @@ static PyObject *py_grow(PyObject *self, PyObject *unused) {
 
 static PyMethodDef METHODS[] = {
     {"run", (PyCFunction)(void (*)(void))py_run, METH_FASTCALL,
-     "run(until_ns, batch, count, begins) -> (reached_ns, dispatches by array ...), or the slot rows "
-     "that it needs first"},
+     "run(until_ns, batch, count, begins) -> (reached_ns, dispatches by array ...), or the slot "
+     "rows that it needs first"},
     {"accept", (PyCFunction)(void (*)(void))py_accept, METH_FASTCALL,
      "accept(completions, count, path_of) -> False when the hand is too small"},
     {"finish", py_finish, METH_O, "finish(least_next_ns) -> (ready, next_ns, notes)"},

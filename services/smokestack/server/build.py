@@ -15,8 +15,10 @@ import grpc
 from google.protobuf.message import Message
 
 from smokestack.engine.errors import Refused, Violation
+from smokestack.engine.fault_rules import pattern_of
 from smokestack.v1 import (
     array_pb2,
+    faults_pb2,
     hypervisor_pb2,
     multipath_pb2,
     scenario_pb2,
@@ -42,6 +44,7 @@ class Api:
     multipath: Any
     hypervisor: Any
     simulation: Any  # the driver's clock
+    simulations: Mapping[str, Any]  # every service's, by its full name
 
 
 def build(scenario: scenario_pb2.Scenario, api: Api) -> None:
@@ -64,6 +67,25 @@ def build(scenario: scenario_pb2.Scenario, api: Api) -> None:
         )
     for index, host in enumerate(scenario.hosts):
         _build_host(f"hosts[{index}]", host, multipath, api.hypervisor)
+    for index, fault in enumerate(scenario.faults):
+        inject_fault(api.simulations, fault, f"faults[{index}]")
+
+
+def inject_fault(
+    simulations: Mapping[str, Any], fault: faults_pb2.FaultRule, place: str = "fault"
+) -> list[faults_pb2.FaultRule]:
+    """Injects a rule, given with a short name, into each service that its target begins with."""
+    parts = fault.target.split("/")
+    service = "hypervisors/*" if parts[0] == "hosts" else "/".join(parts[:2])
+    names = [name for name in sorted(simulations) if pattern_of(service).fullmatch(name)]
+    if not names:
+        first = [f"{n}/" if not n.startswith("hypervisors/") else "hosts/" for n in simulations]
+        raise ScenarioError.at(
+            f"{place}.target",
+            f"{fault.target!r} names no service here: begin it with {' or '.join(sorted(first))}",
+        )
+    request = faults_pb2.InjectFaultRequest(fault_id=fault.name, fault=fault)
+    return [_call(place, "fault", simulations[name].InjectFault, request) for name in names]
 
 
 def upload_trace(

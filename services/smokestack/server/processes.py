@@ -136,15 +136,23 @@ class Processes:
         return child
 
     def _api(self) -> Api:
-        hypervisor = self._channel(self.hypervisor)
+        hypervisor, multipath = self._channel(self.hypervisor), self._channel(self.multipath)
+        arrays = {array_id: self._channel(child) for array_id, child in self.arrays.items()}
+        channels = {
+            self.hypervisor.endpoint.name: hypervisor,
+            self.multipath.endpoint.name: multipath,
+            **{child.endpoint.name: arrays[a] for a, child in self.arrays.items()},
+        }
+        simulations = {
+            name: simulation_pb2_grpc.SimulationServiceStub(channel)
+            for name, channel in channels.items()
+        }
         return Api(
-            arrays={
-                array_id: array_pb2_grpc.ArrayServiceStub(self._channel(child))
-                for array_id, child in self.arrays.items()
-            },
-            multipath=multipath_pb2_grpc.MultipathServiceStub(self._channel(self.multipath)),
+            arrays={a: array_pb2_grpc.ArrayServiceStub(channel) for a, channel in arrays.items()},
+            multipath=multipath_pb2_grpc.MultipathServiceStub(multipath),
             hypervisor=hypervisor_pb2_grpc.HypervisorServiceStub(hypervisor),
-            simulation=simulation_pb2_grpc.SimulationServiceStub(hypervisor),
+            simulation=simulations[self.hypervisor.endpoint.name],
+            simulations=simulations,
         )
 
     def _channel(self, child: Child) -> grpc.Channel:

@@ -38,6 +38,10 @@ class _References:
             self._check_array(f"arrays[{index}]", array)
         for index, host in enumerate(scenario.hosts):
             self._check_host(f"hosts[{index}]", host)
+        rules: set[str] = set()
+        for index, fault in enumerate(scenario.faults):
+            if fault.name:
+                self._unique(f"faults[{index}].name", fault.name, "slow", rules)
 
     def _check_array(self, path: str, array: pb.ScenarioArray) -> None:
         for field, example in (("controllers", "c0"), ("ports", "p0")):

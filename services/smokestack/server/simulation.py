@@ -15,16 +15,18 @@ from smokestack.engine.border import BorderLock
 from smokestack.engine.checks import in_range
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.engine.events import EventLog
+from smokestack.engine.faults import FaultBook
 from smokestack.engine.masks import masked
 from smokestack.engine.messages import member, present
 from smokestack.engine.records import TIME_NS_MAX
 from smokestack.engine.requests import Border, Requests
 from smokestack.engine.timekeeper import ClockMode, ClockSettings
+from smokestack.v1 import faults_pb2, simulation_pb2_grpc
 from smokestack.v1 import simulation_pb2 as pb
-from smokestack.v1 import simulation_pb2_grpc
 
 from .clocks import Clock, FollowerClock
 from .events import EventFeed
+from .faults import FaultDesk
 from .goals import Goals
 
 
@@ -59,6 +61,10 @@ class Simulated(Protocol):
     def events(self) -> EventLog:
         """What has happened in it."""
 
+    @property
+    def faults(self) -> FaultBook:
+        """What is to break in it."""
+
     def advance(self, until_ns: int) -> Any:
         """Advances to a time, or refuses and names the driver."""
 
@@ -79,6 +85,7 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         self.reset: Callable[[int | None], pb.Simulation] | None = None  # of a whole stack, too
         self.services: dict[str, str] = {}  # where those of its stack are served, by full name
         self._feed = EventFeed(model.events)
+        self._faults = FaultDesk(model.faults, border)
         # Not the service's border: a clock that runs needs that one to stop.
         self._updates = Requests(BorderLock())
 
@@ -129,6 +136,31 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         self, request: pb.WatchEventsRequest, context: Any = None
     ) -> Iterator[pb.WatchEventsResponse]:
         return self._feed.watch(request, context)
+
+    def InjectFault(
+        self, request: faults_pb2.InjectFaultRequest, context: Any = None
+    ) -> faults_pb2.FaultRule:
+        return self._faults.inject(request)
+
+    def GetFault(
+        self, request: faults_pb2.GetFaultRequest, context: Any = None
+    ) -> faults_pb2.FaultRule:
+        return self._faults.get(request)
+
+    def ListFaults(
+        self, request: faults_pb2.ListFaultsRequest, context: Any = None
+    ) -> faults_pb2.ListFaultsResponse:
+        return self._faults.list(request)
+
+    def ClearFault(
+        self, request: faults_pb2.ClearFaultRequest, context: Any = None
+    ) -> faults_pb2.FaultRule:
+        return self._faults.clear(request)
+
+    def ListFaultKinds(
+        self, request: faults_pb2.ListFaultKindsRequest, context: Any = None
+    ) -> faults_pb2.ListFaultKindsResponse:
+        return self._faults.kinds(request)
 
     def _advance(self, request: pb.AdvanceRequest, stop: Callable[[], bool]) -> None:
         goal = request.WhichOneof("goal")

@@ -53,6 +53,7 @@ class Rooms:
             multipath=self.multipath.api,
             hypervisor=self.hypervisor.api,
             simulation=self.hypervisor.simulation,
+            simulations={room.name: room.simulation for room in self.all},
         )
         self.hypervisor = with_estate(self.hypervisor, EstateService(local_peers(self.all)))
         build(scenario, self.api)
