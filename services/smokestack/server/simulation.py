@@ -81,7 +81,7 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         self._model = model
         self._border = border
         self.clock = clock or FollowerClock(model, border)
-        self.goals = Goals()  # what the driver of a whole stack can watch
+        self.goals = Goals([model.events])  # what the driver of a whole stack can watch
         self.reset: Callable[[int | None], pb.Simulation] | None = None  # of a whole stack, too
         self.services: dict[str, str] = {}  # where those of its stack are served, by full name
         self._feed = EventFeed(model.events)
@@ -171,10 +171,14 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         elif goal == "until_pool_fill":
             reached = self.goals.pool_fill(request.until_pool_fill)
             self.clock.advance_until(reached, self._limit_ns(request), stop)
+        elif goal == "until_event":
+            happened = self.goals.event(request.until_event)
+            self.clock.advance_until(happened, self._limit_ns(request), stop)
         else:
             raise InvalidArgument.at(
                 "goal",
-                "is not set: give duration_ns, until_ns, until_idle: true or until_pool_fill",
+                "is not set: give duration_ns, until_ns, until_idle: true, until_pool_fill or "
+                "until_event",
             )
 
     def _limit_ns(self, request: pb.AdvanceRequest) -> int:

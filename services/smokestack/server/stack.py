@@ -46,7 +46,8 @@ class Rooms:
         self.hypervisor = hypervisor_room(seed=seed, border=border)
         self.hypervisor.model.connect(self.multipath.model)
         self.hypervisor.simulation.goals = Goals(
-            {array_id: array.model for array_id, array in self.arrays.items()}
+            [room.model.events for room in self.all],
+            {array_id: array.model for array_id, array in self.arrays.items()},
         )
         self.api = Api(
             arrays={array_id: array.api for array_id, array in self.arrays.items()},
