@@ -10,7 +10,7 @@ _RECORD: Final = struct.Struct("<qQQQIIHBBI")  # 48 bytes, as on the wire
 
 
 class Completion(NamedTuple):
-    """One completion record; its last four bytes are zero."""
+    """One completion record, but for its last four bytes: the number of an event, for logs only."""
 
     time: int
     ident: int
