@@ -6,7 +6,7 @@ from typing import Any
 
 from smokestack.engine.messages import given, member
 
-from .specs import MediaDistribution, PoolSpec, PortSpec
+from .specs import ArrayHostSpec, InitiatorSpec, MediaDistribution, PoolSpec, PortSpec
 
 
 def port_spec(port_id: str, controller_id: str, message: Any) -> PortSpec:
@@ -24,3 +24,9 @@ def pool_spec(pool_id: str, message: Any) -> PoolSpec:
     )
     fields = given(message, PoolSpec) | {"media_distribution": distribution}
     return PoolSpec(pool_id, **{"capacity_bytes": 0} | fields)
+
+
+def host_spec(host_id: str, message: Any) -> ArrayHostSpec:
+    """Returns what an ArrayHost message describes."""
+    initiators = tuple(InitiatorSpec(i.name, i.fabric) for i in message.initiators)
+    return ArrayHostSpec(host_id, initiators)

@@ -20,19 +20,13 @@ from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
 from smokestack.engine.requests import Border, Mutation, Requests
 from smokestack.v1 import array_pb2 as pb
-from smokestack.v1 import array_pb2_grpc, types_pb2
+from smokestack.v1 import array_pb2_grpc
 
 from .fill import fill_pool
 from .luns import Luns
 from .model import ArrayModel
-from .requests import pool_spec, port_spec
-from .specs import (
-    ArrayHostSpec,
-    ControllerSpec,
-    ExportSpec,
-    InitiatorSpec,
-    VolumeSpec,
-)
+from .requests import host_spec, pool_spec, port_spec
+from .specs import ControllerSpec, ExportSpec, VolumeSpec
 
 ARRAY = NameForm("arrays/a1")
 CONTROLLER = NameForm("arrays/a1/controllers/c0")
@@ -107,10 +101,9 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
 
     def CreatePort(self, request: pb.CreatePortRequest, context: Any = None) -> pb.Port:
         def create() -> pb.Port:
-            controller_id = self._check_array(
-                CONTROLLER, request.port.controller, "port.controller"
-            )
-            self._model.create_port(port_spec(request.port_id, controller_id, request.port))
+            port = request.port
+            controller_id = self._check_array(CONTROLLER, port.controller, "port.controller")
+            self._model.create_port(port_spec(request.port_id, controller_id, port))
             return self._port(request.port_id)
 
         return self._create(request.parent, request, create)
@@ -239,10 +232,7 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         self, request: pb.CreateArrayHostRequest, context: Any = None
     ) -> pb.ArrayHost:
         def create() -> pb.ArrayHost:
-            initiators = tuple(
-                InitiatorSpec(i.name, i.fabric) for i in request.array_host.initiators
-            )
-            self._model.create_host(ArrayHostSpec(request.array_host_id, initiators))
+            self._model.create_host(host_spec(request.array_host_id, request.array_host))
             return self._host(request.array_host_id)
 
         return self._create(request.parent, request, create)
@@ -408,8 +398,7 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
 
     def _host(self, host_id: str) -> pb.ArrayHost:
         name, spec = self._found(HOST, host_id, self._model.hosts, host_id)
-        initiators = [types_pb2.Initiator(name=i.name, fabric=i.fabric) for i in spec.initiators]
-        return pb.ArrayHost(name=name, initiators=initiators)
+        return pb.ArrayHost(name=name, initiators=map(asdict, spec.initiators))
 
     def _export(self, export_id: str) -> pb.Export:
         volume_id, _, host_id = export_id.partition(".")

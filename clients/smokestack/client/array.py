@@ -1,0 +1,294 @@
+"""An array: controllers, ports, thin pools, volumes, hosts and exports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Required, TypedDict, Unpack
+
+from smokestack.v1 import array_pb2 as pb
+from smokestack.v1.types_pb2 import Initiator
+
+from .clock import Clock
+from .connected import Connected
+from .kinds import Kind
+from .operations import Call, Way, operation
+from .resources import Collection, Deletable, Resource
+from .words import MediaDistribution
+
+_SERVICE = "ArrayService"
+
+
+class ControllerFields(TypedDict, total=False):
+    """What a controller is created from; what is left out has the API's default."""
+
+    core_count: int
+    read_ns: int
+    write_ns: int
+    read_hit_ratio: float
+    write_back: bool
+
+
+class Controller(Deletable[Way]):
+    """A station of cores in front of cache and media."""
+
+    kind = Kind(pb, _SERVICE, "Controller", "controllers")
+    core_count: int
+    read_ns: int
+    write_ns: int
+    read_hit_ratio: float
+    write_back: bool
+
+
+class Controllers(Collection[Way, Controller[Way]]):
+    """An array's controllers."""
+
+    resource = Controller
+
+    @operation
+    def create(
+        self, controller_id: str, **fields: Unpack[ControllerFields]
+    ) -> Call[Controller[Way]]:
+        """Creates a controller."""
+        return self._create(controller_id, fields)
+
+
+class PortFields(TypedDict, total=False):
+    """What a port is created from; what is left out has the API's default."""
+
+    controller: Required[str]
+    fabric: Required[str]
+    queue_limit: int
+    command_ns: int
+    refusal_ns: int
+    bandwidth_bytes_per_second: int
+    forward_latency_ns: int
+    return_latency_ns: int
+    enabled: bool
+
+
+class PortUpdate(TypedDict, total=False):
+    """What of a port can be changed; None goes back to the default."""
+
+    enabled: bool | None
+    queue_limit: int | None
+
+
+class Port(Deletable[Way]):
+    """A front-end port: a queue of bounded length on one fabric."""
+
+    kind = Kind(pb, _SERVICE, "Port", "ports", {"controller": "{parent}/controllers"})
+    controller: str
+    fabric: str
+    queue_limit: int
+    command_ns: int
+    refusal_ns: int
+    bandwidth_bytes_per_second: int
+    forward_latency_ns: int
+    return_latency_ns: int
+    enabled: bool
+    outstanding_count: int
+    command_count: int
+    task_set_full_count: int
+    busy_count: int
+    dropped_count: int
+    rx_bytes: int
+    tx_bytes: int
+
+    @operation
+    def update(self, **fields: Unpack[PortUpdate]) -> Call[Port[Way]]:
+        """Changes the port."""
+        return self._update(fields)
+
+    @operation
+    def disable(self) -> Call[Port[Way]]:
+        """Takes the port down: its paths die, and commands on the way are lost."""
+        return self._update({"enabled": False})
+
+    @operation
+    def enable(self) -> Call[Port[Way]]:
+        """Brings the port back, and its paths with it."""
+        return self._update({"enabled": True})
+
+
+class Ports(Collection[Way, Port[Way]]):
+    """An array's ports."""
+
+    resource = Port
+
+    @operation
+    def create(self, port_id: str, **fields: Unpack[PortFields]) -> Call[Port[Way]]:
+        """Creates a port; hosts on its fabric find the new paths at their next rescan."""
+        return self._create(port_id, fields)
+
+
+class PoolFields(TypedDict, total=False):
+    """What a pool is created from; what is left out has the API's default."""
+
+    capacity_bytes: Required[int]
+    page_bytes: int
+    disk_count: int
+    media_ns: int
+    media_distribution: MediaDistribution
+
+
+class Pool(Deletable[Way]):
+    """A thin pool: pages on disks, handed to volumes on first write."""
+
+    kind = Kind(pb, _SERVICE, "Pool", "pools")
+    capacity_bytes: int
+    page_bytes: int
+    disk_count: int
+    media_ns: int
+    media_distribution: MediaDistribution
+    allocated_bytes: int
+    subscribed_bytes: int
+    allocation_failure_count: int
+
+    @operation
+    def update(self, *, capacity_bytes: int) -> Call[Pool[Way]]:
+        """Grows or shrinks the pool."""
+        return self._update({"capacity_bytes": capacity_bytes})
+
+
+class Pools(Collection[Way, Pool[Way]]):
+    """An array's thin pools."""
+
+    resource = Pool
+
+    @operation
+    def create(self, pool_id: str, **fields: Unpack[PoolFields]) -> Call[Pool[Way]]:
+        """Creates a thin pool."""
+        return self._create(pool_id, fields)
+
+
+class VolumeFields(TypedDict):
+    """What a volume is created from."""
+
+    pool: str
+    capacity_bytes: int
+
+
+class Volume(Deletable[Way]):
+    """A thin volume: a size that it promises, pages that it takes on first write."""
+
+    kind = Kind(pb, _SERVICE, "Volume", "volumes", {"pool": "{parent}/pools"})
+    pool: str
+    capacity_bytes: int
+    allocated_bytes: int
+
+    @operation
+    def update(self, *, capacity_bytes: int) -> Call[Volume[Way]]:
+        """Grows the volume; hosts see the new size at their next rescan."""
+        return self._update({"capacity_bytes": capacity_bytes})
+
+
+class Volumes(Collection[Way, Volume[Way]]):
+    """An array's volumes."""
+
+    resource = Volume
+
+    @operation
+    def create(self, volume_id: str, **fields: Unpack[VolumeFields]) -> Call[Volume[Way]]:
+        """Creates a volume; it takes no space until it is written to."""
+        return self._create(volume_id, fields)
+
+    @operation
+    def batch_create(self, volumes: Mapping[str, VolumeFields]) -> Call[list[Volume[Way]]]:
+        """Creates all of these volumes, by identifier, or none."""
+        return self._batch_create(self._creations(volumes))
+
+
+class ArrayHost(Deletable[Way]):
+    """A host as the array knows it: a name for a set of initiators."""
+
+    kind = Kind(pb, _SERVICE, "ArrayHost", "hosts")
+    initiators: tuple[Initiator, ...]
+
+
+class ArrayHosts(Collection[Way, ArrayHost[Way]]):
+    """The hosts that an array knows."""
+
+    resource = ArrayHost
+
+    @operation
+    def create(self, host_id: str, *, initiators: Sequence[Initiator]) -> Call[ArrayHost[Way]]:
+        """Makes a host known, so that volumes can be exported to it."""
+        return self._create(host_id, {"initiators": initiators})
+
+
+class ExportFields(TypedDict, total=False):
+    """What an export is created from; the LUN is the lowest that is free unless given."""
+
+    volume: Required[str]
+    host: Required[str]
+    lun: int
+
+
+class Export(Deletable[Way]):
+    """A volume shown to a host; its identifier is volume, dot, host."""
+
+    kind = Kind(
+        pb,
+        _SERVICE,
+        "Export",
+        "exports",
+        {"volume": "{parent}/volumes", "host": "{parent}/hosts"},
+    )
+    volume: str
+    host: str
+    lun: int
+
+
+class Exports(Collection[Way, Export[Way]]):
+    """Which volume an array shows to which host."""
+
+    resource = Export
+
+    @operation
+    def create(self, **fields: Unpack[ExportFields]) -> Call[Export[Way]]:
+        """Shows a volume to a host, which can reach it from its next rescan on."""
+        return self._create("", fields)
+
+    @operation
+    def batch_create(self, exports: Sequence[ExportFields]) -> Call[list[Export[Way]]]:
+        """Creates all of these exports or none."""
+        return self._batch_create([self._creation("", export) for export in exports])
+
+
+class Array(Resource[Way], Clock[Way], Connected[Way]):
+    """An array, and what its parts add up to."""
+
+    kind = Kind(pb, _SERVICE, "Array", "arrays")
+    capacity_bytes: int
+    allocated_bytes: int
+    subscribed_bytes: int
+
+    @property
+    def controllers(self) -> Controllers[Way]:
+        """Its controllers."""
+        return Controllers(self._session, self.name)
+
+    @property
+    def ports(self) -> Ports[Way]:
+        """Its front-end ports."""
+        return Ports(self._session, self.name)
+
+    @property
+    def pools(self) -> Pools[Way]:
+        """Its thin pools."""
+        return Pools(self._session, self.name)
+
+    @property
+    def volumes(self) -> Volumes[Way]:
+        """Its volumes."""
+        return Volumes(self._session, self.name)
+
+    @property
+    def hosts(self) -> ArrayHosts[Way]:
+        """The hosts that it knows."""
+        return ArrayHosts(self._session, self.name)
+
+    @property
+    def exports(self) -> Exports[Way]:
+        """Which volume it shows to which host."""
+        return Exports(self._session, self.name)

@@ -1,0 +1,299 @@
+"""A hypervisor: hosts, VMs, their disks and jobs; traces to replay; what it has all done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Required, TypedDict, Unpack
+
+from smokestack.v1 import hypervisor_pb2 as pb
+
+from .clock import Clock
+from .connected import Connected
+from .kinds import Kind, fresh_request_id
+from .operations import Call, Session, Way, as_it_is, operation
+from .resources import Collection, Deletable, across
+from .words import Arrival, JobState, Pattern, ThinkTime, TraceMode
+
+_SERVICE = "HypervisorService"
+_CHUNK_BYTES = 1 << 20
+
+
+class JobFields(TypedDict, total=False):
+    """What a job is created from; what is left out has the API's default."""
+
+    disk: Required[str]
+    iodepth: int
+    read_ratio: float
+    pattern: Pattern
+    zipf_theta: float
+    block_sizes: Sequence[pb.BlockSize]
+    region_offset_bytes: int
+    region_bytes: int
+    rate_iops: float
+    arrival: Arrival
+    think_ns: int
+    think_time: ThinkTime
+    error_backoff_ns: int
+    start_ns: int
+    stop_ns: int
+    io_limit: int
+    trace: str
+    trace_mode: TraceMode
+    time_scale: float
+
+
+class Job(Deletable[Way]):
+    """A source of I/O in a VM: a closed loop, a rate, or the replay of a trace."""
+
+    kind = Kind(pb, _SERVICE, "Job", "jobs", {"disk": "{parent}/disks", "trace": "traces"})
+    disk: str
+    iodepth: int
+    read_ratio: float
+    pattern: Pattern
+    zipf_theta: float
+    block_sizes: tuple[pb.BlockSize, ...]
+    region_offset_bytes: int
+    region_bytes: int
+    rate_iops: float
+    arrival: Arrival
+    think_ns: int
+    think_time: ThinkTime
+    error_backoff_ns: int
+    start_ns: int
+    stop_ns: int
+    io_limit: int
+    trace: str
+    trace_mode: TraceMode | None
+    time_scale: float | None
+    state: JobState
+    issued_count: int
+    completed_count: int
+    error_count: int
+    backlog_count: int
+
+    @operation
+    def stop(self) -> Call[Job[Way]]:
+        """Makes the job issue nothing more, for good; what is outstanding completes."""
+        request = self.kind.request("Stop", name=self.name)
+        return Call(self.kind.rpc("Stop"), request, self._load)
+
+
+class Jobs(Collection[Way, Job[Way]]):
+    """A VM's jobs."""
+
+    resource = Job
+
+    @operation
+    def create(self, job_id: str, **fields: Unpack[JobFields]) -> Call[Job[Way]]:
+        """Starts a job, at its start time or at once; its I/O flows while the clock moves."""
+        return self._create(job_id, fields)
+
+    @operation
+    def batch_create(self, jobs: Mapping[str, JobFields]) -> Call[list[Job[Way]]]:
+        """Starts all of these jobs, by identifier, or none."""
+        return self._batch_create(self._creations(jobs))
+
+
+class DiskFields(TypedDict, total=False):
+    """What a virtual disk is created from; it takes all of the device unless told otherwise."""
+
+    device: Required[str]
+    capacity_bytes: int
+    device_offset_bytes: int
+
+
+class Disk(Deletable[Way]):
+    """A virtual disk: a range of a device that the VM's host has discovered."""
+
+    kind = Kind(pb, _SERVICE, "Disk", "disks", {"device": "{multipath}/{host}/devices"})
+    device: str
+    capacity_bytes: int
+    device_offset_bytes: int
+
+    @operation
+    def read(self, length_bytes: int, *, offset_bytes: int = 0) -> Call[pb.SubmitIoResponse]:
+        """Reads once, and tells how that went when it has completed; the clock must be moving."""
+        return self._submit(pb.IO_OPERATION_READ, length_bytes, offset_bytes)
+
+    @operation
+    def write(self, length_bytes: int, *, offset_bytes: int = 0) -> Call[pb.SubmitIoResponse]:
+        """Writes once, and tells how that went when it has completed; the clock must be moving."""
+        return self._submit(pb.IO_OPERATION_WRITE, length_bytes, offset_bytes)
+
+    def _submit(
+        self, kind: pb.IoOperation, length_bytes: int, offset_bytes: int
+    ) -> Call[pb.SubmitIoResponse]:
+        request = pb.SubmitIoRequest(
+            disk=self.name, operation=kind, offset_bytes=offset_bytes, length_bytes=length_bytes
+        )
+        return Call(
+            f"{_SERVICE}.SubmitIo", request, as_it_is, repeatable=False, timeout_seconds=None
+        )
+
+
+class Disks(Collection[Way, Disk[Way]]):
+    """A VM's virtual disks."""
+
+    resource = Disk
+
+    @operation
+    def create(self, disk_id: str, **fields: Unpack[DiskFields]) -> Call[Disk[Way]]:
+        """Creates a virtual disk on a device, e.g. "a1.v1"."""
+        return self._create(disk_id, fields)
+
+    @operation
+    def batch_create(self, disks: Mapping[str, DiskFields]) -> Call[list[Disk[Way]]]:
+        """Creates all of these virtual disks, by identifier, or none."""
+        return self._batch_create(self._creations(disks))
+
+
+class VmFields(TypedDict, total=False):
+    """What a VM is created from; what is left out has the API's default."""
+
+    broker_ns: int
+
+
+class Vm(Deletable[Way]):
+    """A virtual machine on a host."""
+
+    kind = Kind(pb, _SERVICE, "Vm", "vms")
+    broker_ns: int
+
+    @property
+    def disks(self) -> Disks[Way]:
+        """Its virtual disks."""
+        return Disks(self._session, self.name)
+
+    @property
+    def jobs(self) -> Jobs[Way]:
+        """Its jobs."""
+        return Jobs(self._session, self.name)
+
+
+class Vms(Collection[Way, Vm[Way]]):
+    """A host's VMs."""
+
+    resource = Vm
+
+    @operation
+    def create(self, vm_id: str, **fields: Unpack[VmFields]) -> Call[Vm[Way]]:
+        """Creates a VM."""
+        return self._create(vm_id, fields)
+
+    @operation
+    def batch_create(self, vms: Mapping[str, VmFields]) -> Call[list[Vm[Way]]]:
+        """Creates all of these VMs, by identifier, or none."""
+        return self._batch_create(self._creations(vms))
+
+
+class Host(Deletable[Way]):
+    """A physical host; the multipath layer's host of the same identifier carries its I/O."""
+
+    kind = Kind(pb, _SERVICE, "Host", "hosts")
+
+    @property
+    def vms(self) -> Vms[Way]:
+        """Its VMs."""
+        return Vms(self._session, self.name)
+
+
+class Hosts(Collection[Way, Host[Way]]):
+    """A hypervisor's hosts."""
+
+    resource = Host
+
+    @operation
+    def create(self, host_id: str) -> Call[Host[Way]]:
+        """Creates a host."""
+        return self._create(host_id, {})
+
+
+class Trace(Deletable[Way]):
+    """A recorded trace."""
+
+    kind = Kind(pb, _SERVICE, "Trace", "traces")
+    command_count: int
+    read_count: int
+    write_count: int
+    read_bytes: int
+    write_bytes: int
+    duration_ns: int
+    end_bytes: int
+
+
+class Traces(Collection[Way, Trace[Way]]):
+    """The traces that jobs can replay."""
+
+    resource = Trace
+
+    @operation
+    def upload(
+        self,
+        trace_id: str,
+        file: bytes | str | PathLike[str],
+        *,
+        format: str = "",
+        volume: str = "",
+    ) -> Call[Trace[Way]]:
+        """Uploads a trace: a file's path, or its bytes; the format is found out unless given."""
+        data = file if isinstance(file, bytes) else Path(file).read_bytes()
+        description = pb.UploadTraceDescription(
+            trace_id=trace_id, format=format, volume=volume, request_id=fresh_request_id()
+        )
+
+        def parts() -> Iterator[pb.UploadTraceRequest]:
+            yield pb.UploadTraceRequest(description=description)
+            for start in range(0, len(data), _CHUNK_BYTES):
+                yield pb.UploadTraceRequest(data=data[start : start + _CHUNK_BYTES])
+
+        return Call(f"{_SERVICE}.UploadTrace", parts, self._made, timeout_seconds=None)
+
+
+class Hypervisor(Clock[Way], Connected[Way]):
+    """A hypervisor: the source of all I/O, and the clock of the services below it."""
+
+    def __init__(self, session: Session, name: str) -> None:
+        """Stands for the hypervisor of a full name."""
+        super().__init__(session)
+        self.name = name
+
+    @property
+    def hosts(self) -> Hosts[Way]:
+        """Its hosts."""
+        return Hosts(self._session)
+
+    @property
+    def traces(self) -> Traces[Way]:
+        """The traces that jobs can replay."""
+        return Traces(self._session)
+
+    @operation
+    def statistics(self) -> Call[pb.Statistics]:
+        """Gets what all VMs together have done, and a row for each virtual disk."""
+        return get_statistics()
+
+    @operation
+    def batch_create_vms(self, vms: Mapping[str, VmFields]) -> Call[list[Vm[Way]]]:
+        """Creates all of these VMs, each by host and identifier as in "h1/v1", or none."""
+        return across(Vms(self._session), ("hosts",), vms)
+
+    @operation
+    def batch_create_disks(self, disks: Mapping[str, DiskFields]) -> Call[list[Disk[Way]]]:
+        """Creates all of these virtual disks, each by a path as in "h1/v1/d0", or none."""
+        return across(Disks(self._session), ("hosts", "vms"), disks)
+
+    @operation
+    def batch_create_jobs(self, jobs: Mapping[str, JobFields]) -> Call[list[Job[Way]]]:
+        """Starts all of these jobs, each by a path as in "h1/v1/j0", or none."""
+        return across(Jobs(self._session), ("hosts", "vms"), jobs)
+
+    def __repr__(self) -> str:
+        return f"<Hypervisor {self.name}>"
+
+
+def get_statistics() -> Call[pb.Statistics]:
+    """Plans to ask what all VMs together have done."""
+
+    return Call(f"{_SERVICE}.GetStatistics", pb.GetStatisticsRequest(), as_it_is)

@@ -1,0 +1,144 @@
+"""A multipath layer: hosts, the devices that their rescans find, and the paths to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Required, TypedDict, Unpack
+
+from smokestack.v1 import multipath_pb2 as pb
+
+from .clock import Clock
+from .connected import Connected
+from .kinds import Kind
+from .operations import Call, Way, as_it_is, operation
+from .resources import Collection, Deletable, Resource
+from .words import PathState, Selector
+
+_SERVICE = "MultipathService"
+
+
+class Path(Resource[Way]):
+    """One way from a host to a volume; its identifier is initiator, dot, port."""
+
+    kind = Kind(pb, _SERVICE, "Path", "paths")
+    port: str  # a full name
+    initiator: str
+    state: PathState
+    enabled: bool
+    in_flight_count: int
+    io_count: int
+    io_bytes: int
+    error_count: int
+    refusal_count: int
+
+    @operation
+    def disable(self) -> Call[Path[Way]]:
+        """Takes the path out of use; what is in flight on it completes."""
+        return self._update({"enabled": False})
+
+    @operation
+    def enable(self) -> Call[Path[Way]]:
+        """Puts the path back into use."""
+        return self._update({"enabled": True})
+
+
+class Paths(Collection[Way, Path[Way]]):
+    """A device's paths."""
+
+    resource = Path
+
+
+class DeviceUpdate(TypedDict, total=False):
+    """What of a device can be changed; None goes back to the host's setting."""
+
+    selector: Selector | None
+    lun_queue_depth: int | None
+    ios_per_path: int | None
+    preferred_path: str | None
+
+
+class Device(Resource[Way]):
+    """A volume as a host sees it; its identifier is array, dot, volume."""
+
+    kind = Kind(pb, _SERVICE, "Device", "devices", {"preferred_path": "{name}/paths"})
+    volume: str  # a full name
+    capacity_bytes: int
+    lun: int
+    selector: Selector
+    lun_queue_depth: int
+    ios_per_path: int
+    preferred_path: str
+    active_count: int
+    queued_count: int
+
+    @property
+    def paths(self) -> Paths[Way]:
+        """The paths to it."""
+        return Paths(self._session, self.name)
+
+    @operation
+    def update(self, **fields: Unpack[DeviceUpdate]) -> Call[Device[Way]]:
+        """Changes the device's queue or policy; I/O that is queued or in flight goes on."""
+        return self._update(fields)
+
+
+class Devices(Collection[Way, Device[Way]]):
+    """A host's devices."""
+
+    resource = Device
+
+
+class MultipathHostFields(TypedDict, total=False):
+    """What a host is created from; what is left out has the API's default."""
+
+    initiators: Required[Sequence[str]]
+    selector: Selector
+    lun_queue_depth: int
+    ios_per_path: int
+
+
+class MultipathHost(Deletable[Way]):
+    """A host's side of the fabrics, and the defaults of the devices that a rescan finds."""
+
+    kind = Kind(pb, _SERVICE, "MultipathHost", "hosts")
+    initiators: tuple[str, ...]
+    selector: Selector
+    lun_queue_depth: int
+    ios_per_path: int
+
+    @property
+    def devices(self) -> Devices[Way]:
+        """The devices that its last rescan found."""
+        return Devices(self._session, self.name)
+
+    @operation
+    def rescan(self) -> Call[pb.RescanMultipathHostResponse]:
+        """Looks for devices and paths that are new or gone, and says how many."""
+        request = self.kind.request("Rescan", name=self.name)
+        return Call(self.kind.rpc("Rescan"), request, as_it_is)
+
+
+class MultipathHosts(Collection[Way, MultipathHost[Way]]):
+    """A multipath layer's hosts."""
+
+    resource = MultipathHost
+
+    @operation
+    def create(
+        self, host_id: str, **fields: Unpack[MultipathHostFields]
+    ) -> Call[MultipathHost[Way]]:
+        """Creates a host; it has no devices until it is rescanned."""
+        return self._create(host_id, fields)
+
+
+class Multipath(Resource[Way], Clock[Way], Connected[Way]):
+    """A multipath layer."""
+
+    kind = Kind(pb, _SERVICE, "Multipath", "multipaths")
+    qfull_retry_delay_ns: int
+    arrays: tuple[str, ...]  # full names
+
+    @property
+    def hosts(self) -> MultipathHosts[Way]:
+        """Its hosts."""
+        return MultipathHosts(self._session, self.name)

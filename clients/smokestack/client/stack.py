@@ -1,0 +1,76 @@
+"""A whole stack: one client over the clients of its services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from smokestack.v1 import hypervisor_pb2
+
+from .array import Array
+from .clock import Clock
+from .connected import Connected
+from .errors import NotFound
+from .hypervisor import Hypervisor, get_statistics
+from .multipath import Multipath
+from .operations import Call, Session, Way, operation
+
+
+class Stack(Clock[Way], Connected[Way]):
+    """The services of one stack; its clock is that of the hypervisor, or of an array alone."""
+
+    def __init__(self, sessions: Mapping[str, Session]) -> None:
+        """Takes a session for each service, by full name."""
+        self._by_name = dict(sessions)
+        names = sorted(sessions)
+        multipaths = [name for name in names if name.startswith("multipaths/")]
+        for session in sessions.values():
+            session.multipath = multipaths[0] if multipaths else session.multipath
+        self._hypervisors = [name for name in names if name.startswith("hypervisors/")]
+        self._multipaths = multipaths
+        drivers = [*self._hypervisors, *multipaths, *names]
+        super().__init__(sessions[drivers[0]])
+        self.arrays: Mapping[str, Array[Way]] = {
+            name.partition("/")[2]: Array(sessions[name], name)
+            for name in names
+            if name.startswith("arrays/")
+        }
+
+    @property
+    def hypervisor(self) -> Hypervisor[Way]:
+        """The hypervisor."""
+        name = self._known("hypervisor", self._hypervisors)
+        return Hypervisor(self._by_name[name], name)
+
+    @property
+    def multipath(self) -> Multipath[Way]:
+        """The multipath layer."""
+        name = self._known("multipath layer", self._multipaths)
+        return Multipath(self._by_name[name], name)
+
+    def array(self, array_id: str) -> Array[Way]:
+        """Returns the array of an identifier."""
+        self._known("array", [a for a in self.arrays if a == array_id], f" {array_id!r}")
+        return self.arrays[array_id]
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where each service is served, by full name."""
+        return {name: session.address for name, session in self._by_name.items()}
+
+    @operation
+    def statistics(self) -> Call[hypervisor_pb2.Statistics]:
+        """Gets what all VMs together have done, and a row for each virtual disk."""
+        return get_statistics()
+
+    def _known(self, what: str, names: Sequence[str], which: str = "") -> str:
+        if not names:
+            known = ", ".join(f"{n} at {a}" for n, a in self.addresses.items())
+            raise NotFound(f"no {what}{which} is known here, but {known}: connect to it as well")
+        return names[0]
+
+    def _sessions(self) -> Sequence[Any]:
+        return tuple(self._by_name.values())
+
+    def __repr__(self) -> str:
+        return f"<Stack {' '.join(f'{n}={a}' for n, a in self.addresses.items())}>"

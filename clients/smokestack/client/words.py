@@ -1,0 +1,19 @@
+"""The values that fields of choice may have: the API's, without their prefixes."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+MediaDistribution = Literal["CONSTANT", "EXPONENTIAL"]
+Selector = Literal["FIXED", "ROUND_ROBIN", "QUEUE_LENGTH"]
+PathState = Literal["ACTIVE", "DEAD", "DISABLED"]
+Pattern = Literal["RANDOM", "SEQUENTIAL", "ZIPF"]
+Arrival = Literal["CONSTANT", "POISSON"]
+ThinkTime = Literal["CONSTANT", "EXPONENTIAL"]
+TraceMode = Literal["OPEN", "CLOSED"]
+JobState = Literal["RUNNING", "STOPPED", "FINISHED"]
+
+KiB: Final = 1 << 10
+MiB: Final = 1 << 20
+GiB: Final = 1 << 30
+TiB: Final = 1 << 40

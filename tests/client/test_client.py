@@ -1,0 +1,186 @@
+"""The SDK as an engineer writes with it."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from pathlib import Path
+
+import pytest
+
+from smokestack.client import BlockSize, GiB, Initiator, MiB, Stack
+from smokestack.client.errors import FailedPrecondition, NotFound
+
+VM = "hosts/h1/vms/v1"
+
+
+def test_a_volume_from_creation_to_deletion(stack: Stack) -> None:
+    array = stack.array("a1")
+    volume = array.volumes.create("v9", pool="p1", capacity_bytes=40 * GiB)
+    assert (volume.id, volume.name) == ("v9", "arrays/a1/volumes/v9")
+    assert (volume.pool, volume.capacity_bytes, volume.allocated_bytes) == ("p1", 40 * GiB, 0)
+    assert [v.id for v in array.volumes] == ["v1", "v2", "v3", "v4", "v9"]
+    assert volume.update(capacity_bytes=50 * GiB) is volume
+    assert volume.capacity_bytes == 50 * GiB
+    assert array.volumes["v9"].capacity_bytes == 50 * GiB
+    volume.delete()
+    assert "v9" not in array.volumes and "v1" in array.volumes
+
+
+def test_names_are_short_but_full_ones_are_taken(stack: Stack) -> None:
+    array = stack.array("a1")
+    full = array.volumes.create("v9", pool="arrays/a1/pools/p1", capacity_bytes=GiB)
+    assert full.pool == "p1"
+    assert array.volumes["arrays/a1/volumes/v9"].capacity_bytes == GiB
+    assert array.ports["p0"].controller == "c0"
+    device = stack.multipath.hosts["h1"].devices["a1.v1"]
+    assert device.preferred_path == "h1-a.p0"
+    assert device.volume == "arrays/a1/volumes/v1"  # of another service, so in full
+
+
+def test_the_way_of_a_volume_up_to_a_guest(stack: Stack) -> None:
+    stack.array("a1").volumes.create("v9", pool="p1", capacity_bytes=GiB)
+    export = stack.array("a1").exports.create(volume="v9", host="h1")
+    assert (export.id, export.volume, export.host, export.lun) == ("v9.h1", "v9", "h1", 2)
+    host = stack.multipath.hosts["h1"]
+    found = host.rescan()
+    assert (found.devices_added_count, found.paths_added_count) == (1, 4)
+    device = host.devices["a1.v9"]
+    assert [path.id for path in device.paths] == ["h1-a.p0", "h1-a.p2", "h1-b.p1", "h1-b.p3"]
+    vm = stack.hypervisor.hosts["h1"].vms.create("new", broker_ns=0)
+    disk = vm.disks.create("d0", device="a1.v9", capacity_bytes=256 * MiB)
+    assert (disk.device, disk.capacity_bytes) == ("a1.v9", 256 * MiB)
+    job = vm.jobs.create(
+        "j0",
+        disk="d0",
+        iodepth=8,
+        pattern="ZIPF",
+        read_ratio=0,
+        io_limit=100,
+        block_sizes=[BlockSize(length_bytes=8192)],
+    )
+    assert (job.disk, job.pattern, job.state, job.trace_mode) == ("d0", "ZIPF", "RUNNING", None)
+    assert [size.length_bytes for size in job.block_sizes] == [8192]
+    assert stack.advance_until_idle().io_count == 100
+    assert job.reload().state == "FINISHED"
+    assert stack.statistics().io_count == stack.hypervisor.statistics().io_count == 100
+    job.stop()
+    for resource in (job, disk, vm):
+        resource.delete()
+
+
+def test_hardware_is_created_changed_and_taken_down(stack: Stack) -> None:
+    array = stack.array("a1")
+    assert array.controllers.create("c9", core_count=2).core_count == 2
+    port = array.ports.create("p9", controller="c9", fabric="fabric-z", queue_limit=7)
+    assert (port.controller, port.queue_limit, port.enabled) == ("c9", 7, True)
+    assert port.update(queue_limit=None).queue_limit == 1638  # None: the default again
+    pool = array.pools.create("p9", capacity_bytes=GiB, media_distribution="CONSTANT")
+    assert (pool.media_distribution, pool.page_bytes) == ("CONSTANT", 16384)
+    assert pool.update(capacity_bytes=2 * GiB).capacity_bytes == 2 * GiB
+    host = array.hosts.create("h9", initiators=[Initiator(name="h9-a", fabric="fabric-a")])
+    assert host.initiators[0].fabric == "fabric-a"
+    for resource in (host, pool, port):
+        resource.delete()
+    array.controllers["c9"].delete()
+    assert [port.id for port in array.ports] == ["p0", "p1", "p2", "p3"]
+
+
+def test_a_port_goes_down_and_its_paths_die(stack: Stack) -> None:
+    port = stack.array("a1").ports["p0"]
+    paths = stack.multipath.hosts["h1"].devices["a1.v1"].paths
+    assert not port.disable().enabled
+    stack.advance(seconds=0.001)
+    assert paths["h1-a.p0"].state == "DEAD"
+    assert port.enable().enabled
+    stack.advance(duration_ns=1_000_000)
+    path = paths.get("h1-a.p0")
+    assert path.state == "ACTIVE"
+    assert path.disable().state == "DISABLED"
+    assert path.enable().state == "ACTIVE"
+
+
+def test_a_device_takes_settings_and_gives_them_back(stack: Stack) -> None:
+    stack.multipath.hosts.create("h9", initiators=["h9-a"], lun_queue_depth=5)
+    assert stack.multipath.hosts["h9"].lun_queue_depth == 5
+    device = stack.multipath.hosts["h1"].devices["a1.v1"]
+    device.update(selector="FIXED", preferred_path="h1-b.p3", lun_queue_depth=3)
+    assert (device.selector, device.preferred_path) == ("FIXED", "h1-b.p3")
+    assert device.update(lun_queue_depth=None, selector=None).lun_queue_depth == 32
+    assert device.selector == "ROUND_ROBIN"
+
+
+def test_time_moves_by_seconds_nanoseconds_and_to_a_point(stack: Stack) -> None:
+    assert stack.advance(seconds=0.1).now_ns == 100_000_000
+    assert stack.advance(2).now_ns == 2_100_000_000
+    assert stack.advance(duration_ns=5).now_ns == 2_100_000_005
+    assert stack.advance(until_ns=3_000_000_000).now_ns == 3_000_000_000
+    simulation = stack.array("a1").simulation()
+    assert (simulation.name, simulation.driver) == ("arrays/a1", "multipaths/m1")
+    with pytest.raises(TypeError, match="one of seconds"):
+        stack.advance(seconds=1, until_ns=5)
+    with pytest.raises(FailedPrecondition, match="multipaths/m1") as caught:
+        stack.array("a1").advance(seconds=1)
+    assert caught.value.reason == "DRIVEN"
+
+
+def test_pages_come_in_the_size_asked_for(stack: Stack) -> None:
+    volumes = stack.array("a1").volumes
+    assert [[v.id for v in page] for page in volumes.pages(3)] == [["v1", "v2", "v3"], ["v4"]]
+    assert all(volume.__dict__["capacity_bytes"] for page in volumes.pages() for volume in page)
+
+
+def test_indexing_asks_nobody(stack: Stack) -> None:
+    nobody = stack.hypervisor.hosts["nowhere"].vms["nobody"]
+    assert nobody.jobs["j0"].name == "hosts/nowhere/vms/nobody/jobs/j0"
+    with pytest.raises(NotFound, match="hosts/nowhere"):
+        print(nobody.broker_ns)
+
+
+def test_fields_are_what_they_were_until_reloaded(stack: Stack) -> None:
+    array = stack.array("a1").reload()
+    before = array.subscribed_bytes
+    array.volumes.create("v9", pool="p1", capacity_bytes=GiB)
+    assert array.subscribed_bytes == before
+    assert array.reload().subscribed_bytes == before + GiB
+
+
+def test_what_is_no_field_is_told(stack: Stack) -> None:
+    volume = stack.array("a1").volumes["v1"]
+    with pytest.raises(AttributeError, match="no attribute 'size'"):
+        print(getattr(volume, "size"))  # noqa: B009
+    with pytest.raises(AttributeError, match=r"update\(\)"):
+        volume.capacity_bytes = GiB
+    assert repr(volume) == "<Volume arrays/a1/volumes/v1>"
+    assert "capacity_bytes=68719476736" in repr(volume.reload())
+    assert repr(stack.array("a1").volumes) == "<Volumes arrays/a1/volumes>"
+
+
+def test_a_trace_is_uploaded_and_replayed(stack: Stack, tmp_path: Path) -> None:
+    records = [struct.pack("<IIIHHQQ", n, 4096, 1, 0x2A, 0x0100, 8 * n, 1000 + n) for n in range(3)]
+    file = tmp_path / "three.vscsi"
+    file.write_bytes(b"".join(records))
+    trace = stack.hypervisor.traces.upload("t1", file)
+    assert (trace.command_count, trace.write_bytes) == (3, 3 * 4096)
+    assert stack.hypervisor.traces.upload("t2", b"".join(records), format="vscsi1").read_count == 0
+    vm = stack.hypervisor.hosts["h1"].vms["v1"]
+    job = vm.jobs.create("replay", disk="d0", trace="t1", trace_mode="CLOSED")
+    assert (job.trace, job.trace_mode, job.time_scale) == ("t1", "CLOSED", 1.0)
+    assert stack.advance_until_idle(limit_ns=10**10).io_count >= 3
+
+
+def test_io_by_hand_tells_how_it_went(stack: Stack) -> None:
+    disk = stack.hypervisor.hosts["h1"].vms["v1"].disks["d0"]
+    with pytest.raises(FailedPrecondition) as caught:
+        disk.write(4096)
+    assert caught.value.reason == "CLOCK_STOPPED"
+    stack.hypervisor.hosts["h1"].vms["v1"].jobs.create("load", disk="d0")
+    runner = threading.Thread(target=stack.advance, args=(4,))
+    runner.start()
+    try:
+        while not stack.simulation().now_ns:
+            pass
+        assert disk.write(8192, offset_bytes=MiB).succeeded
+        assert disk.read(512).latency_ns > 0
+    finally:
+        runner.join()

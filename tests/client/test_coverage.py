@@ -1,0 +1,129 @@
+"""The SDK has all of the API: each method, each field, each choice."""
+
+from __future__ import annotations
+
+import re
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import smokestack.client
+from smokestack.client import array, hypervisor, multipath, words
+from smokestack.client.kinds import enum_words
+from smokestack.client.resources import Collection, Deletable, Resource
+from smokestack.client.sessions import STUBS
+from smokestack.v1 import array_pb2, hypervisor_pb2, multipath_pb2, simulation_pb2
+
+MODULES = (array, hypervisor, multipath)
+FILES = (array_pb2, hypervisor_pb2, multipath_pb2, simulation_pb2)
+RESOURCES = [
+    found
+    for module in MODULES
+    for found in vars(module).values()
+    if isinstance(found, type) and issubclass(found, Resource) and "kind" in vars(found)
+]
+NOT_YET = {
+    *("GetEvent", "ListEvents", "WatchEvents"),  # they come with watchers
+    *("UpdateClock", "Reset", "FillPool"),
+    *("InjectFault", "GetFault", "ListFaults", "ClearFault", "ListFaultKinds"),
+}
+
+
+def message_of(resource: type[Resource[Any]]) -> Any:
+    return getattr(resource.kind.api, resource.kind.word)
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda r: r.__name__)
+def test_every_field_is_a_typed_attribute(resource: type[Resource[Any]]) -> None:
+    descriptor = message_of(resource).DESCRIPTOR
+    hints = typing.get_type_hints(resource)
+    assert set(descriptor.fields_by_name) <= set(hints)
+    declared = set(resource.__annotations__)
+    assert declared == set(descriptor.fields_by_name) - {"name"}
+    for field in descriptor.fields:
+        python = {1: float, 3: int, 5: int, 8: bool, 9: str}.get(field.type)
+        if python is not None and hints[field.name] is not python:
+            assert hints[field.name] in (tuple[python, ...], python | None), field.full_name
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f.__name__)
+def test_every_method_can_be_called(file: Any) -> None:
+    collections = {r.kind.word: r for r in RESOURCES}
+    text = "".join(Path(str(m.__file__)).read_text() for m in _modules())
+    for service in file.DESCRIPTOR.services_by_name.values():
+        assert service.name in STUBS
+        for method in service.methods:
+            if method.name in NOT_YET:
+                continue
+            standard = re.fullmatch(
+                r"(Get|List|Create|BatchCreate|Delete|Update)(\w+)", method.name
+            )
+            word = standard[2] if standard else ""
+            if word not in collections and word.removesuffix("s") not in collections:
+                verb = method.name
+                for known in collections:
+                    verb = verb.removesuffix(known)
+                assert f'"{verb}"' in text or f".{method.name}" in text, method.name
+                continue
+            assert standard
+            resource = collections.get(word) or collections[word.removesuffix("s")]
+            assert _has(resource, standard[1]), method.name
+
+
+def _has(resource: type[Resource[Any]], verb: str) -> bool:
+    [collection] = [
+        found
+        for module in MODULES
+        for found in vars(module).values()
+        if isinstance(found, type)
+        and issubclass(found, Collection)
+        and getattr(found, "resource", None) is resource
+    ] or [Collection]
+    if verb == "Delete":
+        return issubclass(resource, Deletable)
+    if verb == "Update":
+        return any(name in vars(resource) for name in ("update", "disable"))
+    if verb in ("Create", "BatchCreate"):
+        return {"Create": "create", "BatchCreate": "batch_create"}[verb] in vars(collection)
+    return True
+
+
+def _modules() -> list[Any]:
+    from smokestack.client import clock
+
+    return [*MODULES, clock]
+
+
+def test_every_choice_of_words_is_the_apis() -> None:
+    enums = {name: e for file in FILES for name, e in file.DESCRIPTOR.enum_types_by_name.items()}
+    literals = {
+        name: typing.get_args(value)
+        for name, value in vars(words).items()
+        if typing.get_origin(value) is typing.Literal
+    }
+    assert len(literals) == 8
+    for name, choice in literals.items():
+        assert list(choice) == enum_words(enums[name]), name
+
+
+@pytest.mark.parametrize(
+    ("fields", "resource"),
+    [
+        (fields, resource)
+        for module in MODULES
+        for resource in RESOURCES
+        for suffix in ("Fields", "Update")
+        if (fields := vars(module).get(f"{resource.__name__}{suffix}"))
+    ],
+    ids=lambda value: value.__name__,
+)
+def test_what_can_be_given_can_be_read_too(fields: Any, resource: type[Resource[Any]]) -> None:
+    given = set(typing.get_type_hints(fields))
+    assert given <= set(message_of(resource).DESCRIPTOR.fields_by_name)
+
+
+def test_what_is_exported_exists() -> None:
+    for name in smokestack.client.__all__:
+        assert getattr(smokestack.client, name) is not None
