@@ -184,3 +184,42 @@ def test_io_by_hand_tells_how_it_went(stack: Stack) -> None:
         assert disk.read(512).latency_ns > 0
     finally:
         runner.join()
+
+
+def test_a_pool_is_filled_without_waiting_for_it(stack: Stack) -> None:
+    pool = stack.array("a1").pools["p1"]
+    pool.fill(0.1)
+    assert pool.allocated_bytes == pool.capacity_bytes // 10 // pool.page_bytes * pool.page_bytes
+    pool.fill(0.2, volume="v2")
+    assert stack.array("a1").volumes["v2"].allocated_bytes >= pool.capacity_bytes // 10
+    vm = stack.hypervisor.hosts["h1"].vms["v1"]
+    vm.jobs.create("writer", disk="d0", read_ratio=0, iodepth=32)
+    stack.advance_until_full(pool, 0.2001)
+    assert 0.2001 <= pool.reload().allocated_bytes / pool.capacity_bytes < 0.2002
+
+
+def test_a_fault_is_injected_seen_and_cleared(stack: Stack) -> None:
+    array = stack.array("a1")
+    assert "PORT_DOWN" in [kind.name for kind in array.faults.kinds()]
+    fault = array.faults.inject("PORT_DOWN", array.ports["p0"], duration_ns=10**9)
+    assert (fault.name, fault.kind) == ("arrays/a1/faults/port-down-1", "PORT_DOWN")
+    assert fault.target == "arrays/a1/ports/p0"
+    named = array.faults.inject("PORT_DOWN", "arrays/a1/ports/p1", "later", start_ns=10**10)
+    assert (named.id, named.state) == ("later", "PENDING")
+    stack.advance(seconds=0.1)
+    assert [f.state for f in array.faults] == ["PENDING", "ACTIVE"]
+    path = stack.multipath.hosts["h1"].devices["a1.v1"].paths["h1-a.p0"]
+    assert path.state == "DEAD"
+    assert fault.clear().state == "ENDED"
+    stack.advance(seconds=0.1)
+    assert path.reload().state == "ACTIVE"
+    assert "port-down-1" not in array.faults
+
+
+def test_the_clock_is_set_and_the_stack_goes_back_to_its_start(stack: Stack) -> None:
+    assert stack.set_clock(autojump=True).autojump
+    stack.array("a1").volumes["v1"].update(capacity_bytes=65 * GiB)
+    stack.advance(seconds=1)
+    started = stack.reset(seed=7)
+    assert (started.now_ns, started.seed) == (0, 7)
+    assert stack.array("a1").volumes["v1"].capacity_bytes == 64 * GiB

@@ -8,11 +8,10 @@ from typing import Required, TypedDict, Unpack
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1.types_pb2 import Initiator
 
-from .clock import Clock
-from .connected import Connected
-from .kinds import Kind
+from .kinds import Kind, full
 from .operations import Call, Way, operation
 from .resources import Collection, Deletable, Resource
+from .service import Service
 from .words import MediaDistribution
 
 _SERVICE = "ArrayService"
@@ -31,7 +30,7 @@ class ControllerFields(TypedDict, total=False):
 class Controller(Deletable[Way]):
     """A station of cores in front of cache and media."""
 
-    kind = Kind(pb, _SERVICE, "Controller", "controllers")
+    of_kind = Kind(pb, _SERVICE, "Controller", "controllers")
     core_count: int
     read_ns: int
     write_ns: int
@@ -76,7 +75,7 @@ class PortUpdate(TypedDict, total=False):
 class Port(Deletable[Way]):
     """A front-end port: a queue of bounded length on one fabric."""
 
-    kind = Kind(pb, _SERVICE, "Port", "ports", {"controller": "{parent}/controllers"})
+    of_kind = Kind(pb, _SERVICE, "Port", "ports", {"controller": "{parent}/controllers"})
     controller: str
     fabric: str
     queue_limit: int
@@ -134,7 +133,7 @@ class PoolFields(TypedDict, total=False):
 class Pool(Deletable[Way]):
     """A thin pool: pages on disks, handed to volumes on first write."""
 
-    kind = Kind(pb, _SERVICE, "Pool", "pools")
+    of_kind = Kind(pb, _SERVICE, "Pool", "pools")
     capacity_bytes: int
     page_bytes: int
     disk_count: int
@@ -148,6 +147,13 @@ class Pool(Deletable[Way]):
     def update(self, *, capacity_bytes: int) -> Call[Pool[Way]]:
         """Grows or shrinks the pool."""
         return self._update({"capacity_bytes": capacity_bytes})
+
+    @operation
+    def fill(self, ratio: float, *, volume: str = "") -> Call[Pool[Way]]:
+        """Has this share of the pool allocated, by all of its volumes or by one; takes no time."""
+        only = full(f"{self._scope()['parent']}/volumes", volume) if volume else ""
+        request = self.of_kind.request("Fill", name=self.name, ratio=ratio, volume=only)
+        return Call(self.of_kind.rpc("Fill"), request, self._load)
 
 
 class Pools(Collection[Way, Pool[Way]]):
@@ -171,7 +177,7 @@ class VolumeFields(TypedDict):
 class Volume(Deletable[Way]):
     """A thin volume: a size that it promises, pages that it takes on first write."""
 
-    kind = Kind(pb, _SERVICE, "Volume", "volumes", {"pool": "{parent}/pools"})
+    of_kind = Kind(pb, _SERVICE, "Volume", "volumes", {"pool": "{parent}/pools"})
     pool: str
     capacity_bytes: int
     allocated_bytes: int
@@ -201,7 +207,7 @@ class Volumes(Collection[Way, Volume[Way]]):
 class ArrayHost(Deletable[Way]):
     """A host as the array knows it: a name for a set of initiators."""
 
-    kind = Kind(pb, _SERVICE, "ArrayHost", "hosts")
+    of_kind = Kind(pb, _SERVICE, "ArrayHost", "hosts")
     initiators: tuple[Initiator, ...]
 
 
@@ -227,7 +233,7 @@ class ExportFields(TypedDict, total=False):
 class Export(Deletable[Way]):
     """A volume shown to a host; its identifier is volume, dot, host."""
 
-    kind = Kind(
+    of_kind = Kind(
         pb,
         _SERVICE,
         "Export",
@@ -255,10 +261,10 @@ class Exports(Collection[Way, Export[Way]]):
         return self._batch_create([self._creation("", export) for export in exports])
 
 
-class Array(Resource[Way], Clock[Way], Connected[Way]):
+class Array(Resource[Way], Service[Way]):
     """An array, and what its parts add up to."""
 
-    kind = Kind(pb, _SERVICE, "Array", "arrays")
+    of_kind = Kind(pb, _SERVICE, "Array", "arrays")
     capacity_bytes: int
     allocated_bytes: int
     subscribed_bytes: int

@@ -9,11 +9,10 @@ from typing import Required, TypedDict, Unpack
 
 from smokestack.v1 import hypervisor_pb2 as pb
 
-from .clock import Clock
-from .connected import Connected
 from .kinds import Kind, fresh_request_id
 from .operations import Call, Session, Way, as_it_is, operation
 from .resources import Collection, Deletable, across
+from .service import Service
 from .words import Arrival, JobState, Pattern, ThinkTime, TraceMode
 
 _SERVICE = "HypervisorService"
@@ -47,7 +46,7 @@ class JobFields(TypedDict, total=False):
 class Job(Deletable[Way]):
     """A source of I/O in a VM: a closed loop, a rate, or the replay of a trace."""
 
-    kind = Kind(pb, _SERVICE, "Job", "jobs", {"disk": "{parent}/disks", "trace": "traces"})
+    of_kind = Kind(pb, _SERVICE, "Job", "jobs", {"disk": "{parent}/disks", "trace": "traces"})
     disk: str
     iodepth: int
     read_ratio: float
@@ -76,8 +75,8 @@ class Job(Deletable[Way]):
     @operation
     def stop(self) -> Call[Job[Way]]:
         """Makes the job issue nothing more, for good; what is outstanding completes."""
-        request = self.kind.request("Stop", name=self.name)
-        return Call(self.kind.rpc("Stop"), request, self._load)
+        request = self.of_kind.request("Stop", name=self.name)
+        return Call(self.of_kind.rpc("Stop"), request, self._load)
 
 
 class Jobs(Collection[Way, Job[Way]]):
@@ -107,7 +106,7 @@ class DiskFields(TypedDict, total=False):
 class Disk(Deletable[Way]):
     """A virtual disk: a range of a device that the VM's host has discovered."""
 
-    kind = Kind(pb, _SERVICE, "Disk", "disks", {"device": "{multipath}/{host}/devices"})
+    of_kind = Kind(pb, _SERVICE, "Disk", "disks", {"device": "{multipath}/{host}/devices"})
     device: str
     capacity_bytes: int
     device_offset_bytes: int
@@ -158,7 +157,7 @@ class VmFields(TypedDict, total=False):
 class Vm(Deletable[Way]):
     """A virtual machine on a host."""
 
-    kind = Kind(pb, _SERVICE, "Vm", "vms")
+    of_kind = Kind(pb, _SERVICE, "Vm", "vms")
     broker_ns: int
 
     @property
@@ -191,7 +190,7 @@ class Vms(Collection[Way, Vm[Way]]):
 class Host(Deletable[Way]):
     """A physical host; the multipath layer's host of the same identifier carries its I/O."""
 
-    kind = Kind(pb, _SERVICE, "Host", "hosts")
+    of_kind = Kind(pb, _SERVICE, "Host", "hosts")
 
     @property
     def vms(self) -> Vms[Way]:
@@ -213,7 +212,7 @@ class Hosts(Collection[Way, Host[Way]]):
 class Trace(Deletable[Way]):
     """A recorded trace."""
 
-    kind = Kind(pb, _SERVICE, "Trace", "traces")
+    of_kind = Kind(pb, _SERVICE, "Trace", "traces")
     command_count: int
     read_count: int
     write_count: int
@@ -251,7 +250,7 @@ class Traces(Collection[Way, Trace[Way]]):
         return Call(f"{_SERVICE}.UploadTrace", parts, self._made, timeout_seconds=None)
 
 
-class Hypervisor(Clock[Way], Connected[Way]):
+class Hypervisor(Service[Way]):
     """A hypervisor: the source of all I/O, and the clock of the services below it."""
 
     def __init__(self, session: Session, name: str) -> None:

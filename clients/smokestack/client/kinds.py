@@ -32,6 +32,12 @@ class Kind:
     # Fields that name other resources → what stands before the identifier, in terms of {parent},
     # {name}, {host} and {multipath}.
     references: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""  # of its message, where that is not the word
+
+    @property
+    def message(self) -> Any:
+        """The class of its messages."""
+        return getattr(self.api, self.name or self.word)
 
     @property
     def snake(self) -> str:
@@ -56,7 +62,7 @@ class Kind:
 
     def encode(self, fields: Fields, scope: Mapping[str, str]) -> Any:
         """Returns the message that these fields describe; None leaves a field out."""
-        message = getattr(self.api, self.word)
+        message = self.message
         known = message.DESCRIPTOR.fields_by_name
         encoded = {}
         for name, value in fields.items():

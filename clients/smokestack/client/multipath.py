@@ -7,11 +7,10 @@ from typing import Required, TypedDict, Unpack
 
 from smokestack.v1 import multipath_pb2 as pb
 
-from .clock import Clock
-from .connected import Connected
 from .kinds import Kind
 from .operations import Call, Way, as_it_is, operation
 from .resources import Collection, Deletable, Resource
+from .service import Service
 from .words import PathState, Selector
 
 _SERVICE = "MultipathService"
@@ -20,7 +19,7 @@ _SERVICE = "MultipathService"
 class Path(Resource[Way]):
     """One way from a host to a volume; its identifier is initiator, dot, port."""
 
-    kind = Kind(pb, _SERVICE, "Path", "paths")
+    of_kind = Kind(pb, _SERVICE, "Path", "paths")
     port: str  # a full name
     initiator: str
     state: PathState
@@ -60,7 +59,7 @@ class DeviceUpdate(TypedDict, total=False):
 class Device(Resource[Way]):
     """A volume as a host sees it; its identifier is array, dot, volume."""
 
-    kind = Kind(pb, _SERVICE, "Device", "devices", {"preferred_path": "{name}/paths"})
+    of_kind = Kind(pb, _SERVICE, "Device", "devices", {"preferred_path": "{name}/paths"})
     volume: str  # a full name
     capacity_bytes: int
     lun: int
@@ -100,7 +99,7 @@ class MultipathHostFields(TypedDict, total=False):
 class MultipathHost(Deletable[Way]):
     """A host's side of the fabrics, and the defaults of the devices that a rescan finds."""
 
-    kind = Kind(pb, _SERVICE, "MultipathHost", "hosts")
+    of_kind = Kind(pb, _SERVICE, "MultipathHost", "hosts")
     initiators: tuple[str, ...]
     selector: Selector
     lun_queue_depth: int
@@ -114,8 +113,8 @@ class MultipathHost(Deletable[Way]):
     @operation
     def rescan(self) -> Call[pb.RescanMultipathHostResponse]:
         """Looks for devices and paths that are new or gone, and says how many."""
-        request = self.kind.request("Rescan", name=self.name)
-        return Call(self.kind.rpc("Rescan"), request, as_it_is)
+        request = self.of_kind.request("Rescan", name=self.name)
+        return Call(self.of_kind.rpc("Rescan"), request, as_it_is)
 
 
 class MultipathHosts(Collection[Way, MultipathHost[Way]]):
@@ -131,10 +130,10 @@ class MultipathHosts(Collection[Way, MultipathHost[Way]]):
         return self._create(host_id, fields)
 
 
-class Multipath(Resource[Way], Clock[Way], Connected[Way]):
+class Multipath(Resource[Way], Service[Way]):
     """A multipath layer."""
 
-    kind = Kind(pb, _SERVICE, "Multipath", "multipaths")
+    of_kind = Kind(pb, _SERVICE, "Multipath", "multipaths")
     qfull_retry_delay_ns: int
     arrays: tuple[str, ...]  # full names
 

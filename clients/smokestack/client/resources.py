@@ -26,7 +26,7 @@ else:
 class Resource(Bound[Way]):
     """Something with a full name; its fields are attributes, as they were when it was loaded."""
 
-    kind: ClassVar[Kind]
+    of_kind: ClassVar[Kind]
     name: str
 
     def __init__(self, session: Session, name: str, message: Any = None) -> None:
@@ -44,20 +44,20 @@ class Resource(Bound[Way]):
     @operation
     def reload(self) -> Call[Self]:
         """Looks at the resource again, and returns it."""
-        request = self.kind.request("Get", name=self.name)
-        return Call(self.kind.rpc("Get"), request, self._load)
+        request = self.of_kind.request("Get", name=self.name)
+        return Call(self.of_kind.rpc("Get"), request, self._load)
 
     def _load(self, message: Any) -> Self:
-        self.__dict__.update(self.kind.decode(message, self._scope()))
+        self.__dict__.update(self.of_kind.decode(message, self._scope()))
         return self
 
     def _update(self, fields: Fields) -> Call[Self]:
-        changed = self.kind.encode(fields, self._scope())
+        changed = self.of_kind.encode(fields, self._scope())
         changed.name = self.name
-        request = self.kind.request(
-            "Update", **{self.kind.snake: changed}, update_mask=mask(fields)
+        request = self.of_kind.request(
+            "Update", **{self.of_kind.snake: changed}, update_mask=mask(fields)
         )
-        return Call(self.kind.rpc("Update"), request, self._load)
+        return Call(self.of_kind.rpc("Update"), request, self._load)
 
     def _scope(self) -> dict[str, str]:
         return scope_of(self._session, self.name.rpartition("/")[0].rpartition("/")[0], self.name)
@@ -66,7 +66,7 @@ class Resource(Bound[Way]):
 
         def __getattr__(self, name: str) -> Any:
             """Loads the fields when the first one is needed; where that has to be awaited, asks."""
-            known = self.kind and name in self._fields()
+            known = name in self._fields()
             if not known:
                 raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
             if isinstance(self._session, AsyncSession):
@@ -79,7 +79,7 @@ class Resource(Bound[Way]):
 
     @classmethod
     def _fields(cls) -> Iterable[str]:
-        fields: Iterable[str] = getattr(cls.kind.api, cls.kind.word).DESCRIPTOR.fields_by_name
+        fields: Iterable[str] = cls.of_kind.message.DESCRIPTOR.fields_by_name
         return fields
 
     def __repr__(self) -> str:
@@ -97,14 +97,15 @@ class Deletable(Resource[Way]):
     @operation
     def delete(self) -> Call[None]:
         """Deletes the resource; FailedPrecondition says what still needs it."""
-        request = self.kind.request("Delete", name=self.name)
-        return Call(self.kind.rpc("Delete"), request, lambda _: None)
+        request = self.of_kind.request("Delete", name=self.name)
+        return Call(self.of_kind.rpc("Delete"), request, lambda _: None)
 
 
 class Collection(Bound[Way], Generic[Way, R]):
     """The resources of one kind below one parent, by identifier."""
 
     resource: ClassVar[type[Resource[Any]]]
+    has_parent: ClassVar[bool] = True  # false: a service has one list of them, so nobody asks which
 
     def __init__(self, session: Session, parent: str = "") -> None:
         super().__init__(session)
@@ -170,7 +171,7 @@ class Collection(Bound[Way], Generic[Way, R]):
                 return
 
     def _page(self, page_size: int, token: str) -> Call[tuple[list[R], str]]:
-        parent = {"parent": self._parent} if self._parent else {}
+        parent = {"parent": self._parent} if self._parent and self.has_parent else {}
         request = self._kind.request("List", "s", page_size=page_size, page_token=token, **parent)
 
         def read(answer: Any) -> tuple[list[R], str]:
@@ -210,7 +211,7 @@ class Collection(Bound[Way], Generic[Way, R]):
 
     @property
     def _kind(self) -> Kind:
-        return self.resource.kind
+        return self.resource.of_kind
 
     def _home(self) -> str:
         """What stands before the identifiers, e.g. "arrays/a1/volumes"."""

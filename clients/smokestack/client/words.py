@@ -11,6 +11,8 @@ Pattern = Literal["RANDOM", "SEQUENTIAL", "ZIPF"]
 Arrival = Literal["CONSTANT", "POISSON"]
 ThinkTime = Literal["CONSTANT", "EXPONENTIAL"]
 TraceMode = Literal["OPEN", "CLOSED"]
+ClockMode = Literal["MANUAL", "FLAT_OUT", "PACED"]
+FaultState = Literal["PENDING", "ACTIVE", "EXHAUSTED", "ENDED"]
 JobState = Literal["RUNNING", "STOPPED", "FINISHED"]
 
 KiB: Final = 1 << 10

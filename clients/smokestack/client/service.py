@@ -1,0 +1,19 @@
+"""What all services have: a name, a clock, faults, a connection."""
+
+from __future__ import annotations
+
+from .clock import Clock
+from .connected import Connected
+from .faults import Faults
+from .operations import Way
+
+
+class Service(Clock[Way], Connected[Way]):
+    """One service of a stack."""
+
+    name: str
+
+    @property
+    def faults(self) -> Faults[Way]:
+        """The rules by which it breaks."""
+        return Faults(self._session, self.name)
