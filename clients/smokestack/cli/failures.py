@@ -31,6 +31,8 @@ def explain(error: BaseException) -> Failure | None:
         return Failure(_one_line(_click_message(error)), error.exit_code)
     if isinstance(error, _class("smokestack.engine.errors", "Refused")):
         return _refused(error)
+    if isinstance(error, _class("smokestack.client.errors", "Error")):
+        return _refused(error)
     if isinstance(error, _class("grpc", "RpcError")):
         return _rpc(error)
     if isinstance(error, OSError):

@@ -15,15 +15,24 @@ import click
 
 from .advance import advance
 from .bench import bench
+from .completion import completion
+from .create import create, update
+from .delete import delete
 from .demo import demo
 from .failures import INTERRUPTED, explain
+from .get import get
 from .groups import Group
+from .listing import list_resources
+from .rescan import rescan
 from .run import run
 from .scenario import scenario
-from .serve import array, hypervisor, multipath
+from .serve import array, estate, hypervisor, multipath
 from .status import status
+from .stop import stop
+from .topology import topology
 from .trace import trace
 from .up import up
+from .watch import watch
 
 DISTRIBUTION = "smokestack-emulator"
 
@@ -92,6 +101,15 @@ for _command in (
     up,
     status,
     advance,
+    topology,
+    list_resources,
+    get,
+    create,
+    update,
+    delete,
+    rescan,
+    stop,
+    watch,
     run,
     trace,
     scenario,
@@ -99,5 +117,7 @@ for _command in (
     hypervisor,
     multipath,
     array,
+    estate,
+    completion,
 ):
     main.add_command(_command)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HYPERVISOR_ADDRESS = "127.0.0.1:50051"
 MULTIPATH_ADDRESS = "127.0.0.1:50052"
 ARRAY_ADDRESS = "127.0.0.1:50053"
+ESTATE_ADDRESS = "127.0.0.1:50050"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -164,6 +165,54 @@ def serve_array(
     from smokestack.server.serve import serve_array as serve
 
     serve(name, listen, metrics_listen, seed=seed, insecure=insecure, ready=_ready(as_json))
+
+
+@click.group(cls=Group)
+def estate() -> None:
+    """Run what joins the services on its own: topology."""
+
+
+@estate.command("serve")
+@click.option(
+    "--hypervisor",
+    type=parse_address,
+    metavar="HOST:PORT",
+    default=HYPERVISOR_ADDRESS,
+    show_default=True,
+    help="The hypervisor; services that it knows need not be named.",
+)
+@click.option("--multipath", type=parse_address, metavar="HOST:PORT", help="The multipath layer.")
+@click.option(
+    "--array",
+    "arrays",
+    type=named_address,
+    metavar="ID=HOST:PORT",
+    multiple=True,
+    help="An array; may be repeated.",
+)
+@click.option("--listen", metavar="HOST:PORT", default=ESTATE_ADDRESS, show_default=True)
+@click.option("--insecure", is_flag=True, help="Allow other machines in, without encryption.")
+@click.option("--json", "as_json", is_flag=True, help="Say where as one line of JSON.")
+def serve_estate(
+    *,
+    hypervisor: str,
+    multipath: str | None,
+    arrays: tuple[tuple[str, str], ...],
+    listen: str,
+    insecure: bool,
+    as_json: bool,
+) -> None:
+    """Serve the estate until Ctrl-C. Services need not be there yet, or still."""
+    from smokestack.server.serve import serve_estate as serve
+
+    serve(
+        hypervisor,
+        multipath or "",
+        dict(arrays),
+        listen,
+        insecure=insecure,
+        ready=_ready(as_json),
+    )
 
 
 def _ready(as_json: bool) -> Callable[[Endpoint], None]:

@@ -97,9 +97,9 @@ def as_text(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 def _cell(key: str, value: Any) -> tuple[str, str]:
     if key.endswith("_ns"):
-        return key.removesuffix("_ns"), latency_text(value)
+        return key.removesuffix("_ns").replace("_", " "), latency_text(value)
     if key == "bytes" or key.endswith("_bytes"):
-        return key.removesuffix("_bytes"), bytes_text(value)
+        return key.removesuffix("_bytes").replace("_", " "), bytes_text(value)
     if isinstance(value, bool):
         value = "yes" if value else "no"
     name = "I/Os" if key == "ios" else key.replace("_", " ")
