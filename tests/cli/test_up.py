@@ -18,7 +18,7 @@ def said(process: subprocess.Popen[str]) -> Any:
 
 
 def test_a_stack_is_served_and_its_time_moves_when_told() -> None:
-    with started("up", "--port-base", "0", "--json") as process:
+    with started("up", "--port-base", "0", "--json", "--clock", "manual") as process:
         services = said(process)["services"]
         assert [s["name"] for s in services] == ["hypervisors/hv1", "multipaths/m1", "arrays/a1"]
         addresses = [word for s in services for word in ("--address", s["address"])]
@@ -36,7 +36,7 @@ def test_a_stack_is_served_and_its_time_moves_when_told() -> None:
 
 
 def test_people_get_names_addresses_and_commands_to_copy() -> None:
-    with started("up", "--port-base", "0") as process:
+    with started("up", "--port-base", "0", "--clock", "manual") as process:
         assert process.stdout is not None
         lines = []
         while not lines or "Ctrl-C" not in lines[-1]:
@@ -52,7 +52,7 @@ def test_people_get_names_addresses_and_commands_to_copy() -> None:
 
 
 def test_a_driven_service_names_who_moves_it() -> None:
-    with started("up", "--port-base", "0", "--json") as process:
+    with started("up", "--port-base", "0", "--json", "--clock", "manual") as process:
         hypervisor, multipath, array = (s["address"] for s in said(process)["services"])
         line = refusal("advance", "--address", array, code=1)
         assert line == "smokestack: arrays/a1 is driven by multipaths/m1: advance that instead"
@@ -97,3 +97,30 @@ def test_who_is_not_there_is_told_in_one_line() -> None:
         ("advance", "--address", nobody),
     ):
         assert nobody in refusal(*command, code=1)
+
+
+def test_time_keeps_step_with_the_wall_unless_told_otherwise() -> None:
+    with started("up", "--port-base", "0", "--json", "--factor", "100") as process:
+        at = ("--address", said(process)["services"][0]["address"])
+        assert figures("clock", *at) == {"mode": "paced", "factor": 100, "autojump": False}
+        assert "time of hypervisors/hv1 moves by itself, paced at 100 × real time" in refusal(
+            "advance", *at, code=1
+        )
+        assert smokestack("clock", "manual", "--autojump", *at).stdout == "manual, autojump on\n"
+        moved_to = figures("advance", "--duration", "1s", *at)["now_ns"]
+        assert figures("advance", "--duration", "1s", *at)["now_ns"] == moved_to + 10**9 > 10**9
+        assert figures("clock", "flat-out", *at)["mode"] == "flat-out"
+        assert interrupt(process) == (0, "", "")
+
+
+def test_people_are_told_how_time_moves() -> None:
+    with started("up", "--port-base", "0", "--factor", "2.5") as process:
+        assert process.stdout is not None
+        lines = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            lines.append(process.stdout.readline())
+        address = lines[0].split()[1]
+        shown = "".join(lines)
+        assert "Virtual time runs at 2.5 × real time; in another terminal:\n" in shown
+        assert f"  smokestack clock --address {address}\n" in shown
+        assert smokestack("clock", "--address", address).stdout.startswith("paced at 2.5 ×")

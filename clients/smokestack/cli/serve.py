@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .clock_options import clock_options, clock_settings
 from .connection import prepare
 from .groups import Group
 from .output import print_json
@@ -61,12 +62,16 @@ def hypervisor() -> None:
     show_default=True,
     help="The multipath layer to drive.",
 )
+@clock_options("manual")
 @_seed_option
 @_served(HYPERVISOR_ADDRESS)
 def serve_hypervisor(
     *,
     name: str,
     multipath: str,
+    clock: str,
+    factor: float,
+    autojump: bool,
     seed: int,
     listen: str,
     metrics_listen: str | None,
@@ -83,6 +88,7 @@ def serve_hypervisor(
         metrics_listen,
         name=name,
         seed=seed,
+        clock=clock_settings(clock, factor, autojump),
         insecure=insecure,
         ready=_ready(as_json),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .clock_options import clock_options, clock_settings
 from .connection import DEFAULT_ADDRESS, prepare
 from .output import print_json
 from .scenario import read_scenario, scenario_argument
@@ -36,24 +37,36 @@ _PORT_BASE_MAX = 65_000
 @click.option("--listen", default="127.0.0.1", show_default=True, help="Host to listen on.")
 @click.option("--insecure", is_flag=True, help="Allow other machines in, without encryption.")
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as one line of JSON.")
-def up(scenario: Path | None, port_base: int, listen: str, insecure: bool, as_json: bool) -> None:
+@clock_options("paced")
+def up(
+    *,
+    scenario: Path | None,
+    port_base: int,
+    listen: str,
+    insecure: bool,
+    as_json: bool,
+    clock: str,
+    factor: float,
+    autojump: bool,
+) -> None:
     """Serve a whole stack from one process: the default one, or SCENARIO's.
 
-    Virtual time stands still until it is told to move (`smokestack advance`). Ctrl-C ends it.
+    Virtual time keeps step with the wall clock; with --clock manual it stands still until it is
+    told to move (`smokestack advance`). Ctrl-C ends it.
     """
     prepare()
     description = read_scenario(scenario)
     from smokestack.server.serve import wait_for_the_end
     from smokestack.server.stack import Stack
 
-    with Stack(description) as stack:
-        # Attaches the tree: from now on nobody can move an array alone, ahead of its driver.
-        stack.hypervisor.model.advance(0)
+    settings = clock_settings(clock, factor, autojump)
+    with Stack(description, settings) as stack:
         _serve(stack, port_base, listen, insecure)
         if as_json:
             print_json(_addresses(stack.endpoints), one_line=True)
         else:
-            click.echo("\n".join(_introduction(stack.endpoints, description)))
+            lines = _introduction(stack.endpoints, description, _how_time_moves(clock, factor))
+            click.echo("\n".join(lines))
         wait_for_the_end()
     if not as_json:
         click.echo("\nended")
@@ -80,7 +93,18 @@ def _addresses(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
     return {"pid": os.getpid(), "services": services}
 
 
-def _introduction(endpoints: tuple[Endpoint, ...], scenario: scenario_pb2.Scenario) -> list[str]:
+def _how_time_moves(clock: str, factor: float) -> tuple[str, str]:
+    """Returns a sentence, and the command that goes on from there."""
+    if clock == "manual":
+        sentence = "Virtual time stands still until it is told to move; in another terminal:"
+        return sentence, "smokestack advance --duration 1s"
+    pace = "as fast as it can" if clock == "flat-out" else f"at {factor:g} × real time"
+    return f"Virtual time runs {pace}; in another terminal:", "smokestack clock"
+
+
+def _introduction(
+    endpoints: tuple[Endpoint, ...], scenario: scenario_pb2.Scenario, time: tuple[str, str]
+) -> list[str]:
     hypervisor = endpoints[0].address
     suffix = "" if hypervisor == DEFAULT_ADDRESS else f" --address {hypervisor}"
     names = max(len(e.name) for e in endpoints)
@@ -93,8 +117,8 @@ def _introduction(endpoints: tuple[Endpoint, ...], scenario: scenario_pb2.Scenar
         lines.append(f"hosts/{host.name}: VMs {', '.join(disks) or 'none'}")
     lines += [
         "",
-        "Virtual time stands still until it is told to move; in another terminal:",
-        f"  smokestack advance --duration 1s{suffix}",
+        time[0],
+        f"  {time[1]}{suffix}",
         f"  smokestack status{''.join(f' --address {e.address}' for e in endpoints)}",
     ]
     idle = [

@@ -7,8 +7,10 @@ from typing import Protocol
 
 from smokestack.engine.errors import FailedPrecondition
 from smokestack.engine.requests import Border
-from smokestack.engine.timekeeper import ClockSettings, Timekeeper
+from smokestack.engine.timekeeper import ClockMode, ClockSettings, Timekeeper
 from smokestack.hypervisor.model import HypervisorModel
+
+__all__ = ["Clock", "ClockMode", "ClockSettings", "DriverClock", "FollowerClock"]
 
 
 class Clock(Protocol):

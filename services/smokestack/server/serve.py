@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from smokestack.engine.timekeeper import ClockSettings
 from smokestack.multipath.specs import MultipathSpec
 
 from .estate import EstateService, estate_room, local_peers, remote, with_estate
@@ -68,6 +69,7 @@ def serve_hypervisor(
     *,
     name: str = "hv1",
     seed: int = 1,
+    clock: ClockSettings | None = None,
     deadline_seconds: float = MULTIPATH_DEADLINE_SECONDS,
     insecure: bool = False,
     ready: Ready = _quietly,
@@ -79,6 +81,7 @@ def serve_hypervisor(
         links.callback(device.close)
         room.model.connect(device)
         room.simulation.services[device.name] = multipath
+        room.simulation.clock.change(clock or ClockSettings())
         estate = EstateService([*local_peers([room]), remote("multipaths", multipath)])
         _serve(with_estate(room, estate), listen, metrics_listen, insecure=insecure, ready=ready)
 
