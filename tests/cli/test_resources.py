@@ -1,0 +1,174 @@
+"""Commands about resources, against one stack that is served in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from smokestack.cli.failures import explain
+from smokestack.cli.main import main
+from smokestack.server.stack import Stack
+from tests.server.scenarios import small_scenario
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Stack(small_scenario(2)) as stack:
+        stack.serve(metrics_ports=None)
+        yield stack
+
+
+@pytest.fixture
+def invoke(stack: Stack) -> Callable[..., Result]:
+    runner = CliRunner(env={"SMOKESTACK_ADDRESS": stack.endpoints[0].address})
+
+    def invoke(*words: str) -> Result:
+        return runner.invoke(main, words, standalone_mode=False)
+
+    return invoke
+
+
+@pytest.fixture
+def run(invoke: Callable[..., Result]) -> Run:
+    def run(*words: str) -> str:
+        done = invoke(*words)
+        assert done.exception is None, done.exception
+        return done.output
+
+    return run
+
+
+@pytest.fixture
+def refused(invoke: Callable[..., Result]) -> Run:
+    def refused(*words: str) -> str:
+        done = invoke(*words)
+        assert done.exception is not None, done.output
+        failure = explain(done.exception)
+        assert failure is not None, done.exception
+        return failure.line
+
+    return refused
+
+
+def data(run: Run, *words: str) -> Any:
+    return json.loads(run(*words, "-o", "json"))
+
+
+def test_every_kind_is_listed_and_got_by_its_name(run: Run) -> None:
+    for kind in ("arrays", "controllers", "ports", "pools", "volumes", "array-hosts", "exports"):
+        found = data(run, "list", kind)
+        assert found, kind
+        assert data(run, "get", found[0]["name"]) == found[0]
+    for kind in ("multipaths", "multipath-hosts", "devices", "paths", "hosts", "vms", "disks"):
+        found = data(run, "list", kind)
+        assert found, kind
+        assert data(run, "get", found[0]["name"]) == found[0]
+
+
+def test_people_get_tables_and_programs_yaml(run: Run) -> None:
+    table = run("list", "volumes", "a1")
+    assert "arrays/a1/volumes/" in table
+    assert "arrays/a2/volumes/" not in table
+    [first, *_] = yaml.safe_load(run("list", "ports", "-o", "yaml"))
+    assert first["enabled"] is True
+    assert "queue limit" in run("get", first["name"])
+
+
+def test_a_resource_is_made_changed_and_removed(run: Run, refused: Run, tmp_path: Path) -> None:
+    pool = data(run, "list", "pools", "a1")[0]["name"].rpartition("/")[2]
+    made = data(run, "create", "volume", "a1/x1", "--pool", pool, "--capacity-bytes", "1GiB")
+    assert made["pool"] == f"arrays/a1/pools/{pool}"
+    assert made["capacity_bytes"] == 1 << 30
+    file = tmp_path / "volume.yaml"
+    file.write_text(f"pool: {pool}\ncapacity_bytes: 1GiB\n", encoding="utf-8")
+    run("create", "arrays/a1/volumes/x2", "-f", str(file), "--capacity-bytes", "2GiB")
+    assert data(run, "get", "volume", "x2")["capacity_bytes"] == 2 << 30
+    changed = data(run, "update", "volume", "x2", "--capacity-bytes", "3GiB")
+    assert changed["capacity_bytes"] == 3 << 30
+    for name in ("x1", "x2"):
+        assert run("delete", "volume", name) == f"arrays/a1/volumes/{name} deleted\n"
+    assert refused("get", "volume", "x1").startswith("no volume x1 exists")
+
+
+def test_fields_that_hold_more_than_a_word(run: Run) -> None:
+    host = data(run, "create", "array-host", "a1/x9", "--initiators", "name=x9-a,fabric=a")
+    assert host["initiators"] == [{"name": "x9-a", "fabric": "a"}]
+    run("delete", "array-host", "a1/x9")
+    disk = data(run, "list", "disks")[0]["name"]
+    vm = disk.partition("/disks/")[0]
+    sizes = ("--block-sizes", "length_bytes=8KiB,weight=3", "--block-sizes", "length_bytes=512")
+    job = data(run, "create", f"{vm}/jobs/x1", "--disk", disk, *sizes, "--think-ns", "2ms")
+    assert [size["length_bytes"] for size in job["block_sizes"]] == [8192, 512]
+    assert job["think_ns"] == 2_000_000
+    assert data(run, "stop", job["name"])["state"] == "STOPPED"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("get trouble x", "'trouble' is no kind of resource"),
+        ("get volume", "which volume? Name it"),
+        ("create volume a1/x", "volume.pool, volume.capacity_bytes: required"),
+        ("create volume a1/x --pool p --capacity-bytes big", "'big' is not bytes, or a number"),
+        ("create pool a1/x --capacity-bytes 100", "pool.capacity_bytes: 100 is not"),
+        ("create pool x --capacity-bytes 1GiB", "which array? There are 2: arrays/a1, arrays/a2"),
+        ("create path x", "paths cannot be created, but: controller"),
+        ("delete arrays/a9/volumes/v1", "no arrays/a9 is known here"),
+        ("delete array a1", "arrays cannot be deleted"),
+        ("topology --vm nobody/v1", "hosts/nobody/vms/v1 does not exist"),
+        ("list hosts h1", "hosts lie below nothing"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(refused: Run, words: str, line: str) -> None:
+    assert line in refused(*words.split())
+
+
+def test_a_kinds_help_shows_its_fields(run: Run) -> None:
+    shown = " ".join(run("create", "pool", "--help").split())
+    assert "--capacity-bytes SIZE Required." in shown
+    assert "--media-distribution CONSTANT|EXPONENTIAL" in shown
+    assert "--allocated-bytes" not in shown
+
+
+def test_topology_joins_the_services(run: Run) -> None:
+    assert "a1/" in run("topology")
+    every = data(run, "topology")
+    assert [part["answered"] for part in every["parts"]] == [True] * 4
+    vm = next(chain["vm"] for chain in every["chains"] if chain["vm"])
+    shown = data(run, "topology", "--vm", "/".join(vm.split("/")[1::2]))
+    assert {chain["vm"] for chain in shown["chains"]} == {vm}
+    assert all(path["state"] == "ACTIVE" for chain in shown["chains"] for path in chain["paths"])
+
+
+def test_a_watch_goes_on_where_it_ended(run: Run, tmp_path: Path) -> None:
+    words = ("watch", "--no-follow", "--json", "--resume-file", str(tmp_path / "tokens.json"))
+    seen = [json.loads(line) for line in run(*words).splitlines()]
+    assert {event["name"].partition("/")[0] for event in seen} >= {"arrays", "multipaths"}
+    assert run(*words) == ""
+    run("create", "host", "x9")
+    [new] = [json.loads(line) for line in run(*words).splitlines()]
+    assert (new["kind"], new["subject"]) == ("HOST_CREATED", "hosts/x9")
+    run("delete", "host", "x9")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_get_their_completion(run: Run, shell: str) -> None:
+    assert "_SMOKESTACK_COMPLETE" in run("completion", shell)
+
+
+def test_kinds_are_completed() -> None:
+    from click.shell_completion import ShellComplete
+
+    complete = ShellComplete(main, {}, "smokestack", "_SMOKESTACK_COMPLETE")
+    assert isinstance(main, click.Group)
+    assert [c.value for c in complete.get_completions(["get"], "vo")] == ["volume"]
+    assert [c.value for c in complete.get_completions(["create"], "vo")] == ["volume"]
