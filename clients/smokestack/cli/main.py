@@ -15,23 +15,17 @@ import click
 
 from .advance import advance
 from .bench import bench
-<<<<<<< HEAD
+from .clock import clock
 from .completion import completion
 from .create import create, update
 from .delete import delete
-=======
-from .clock import clock
->>>>>>> 6f51f7c (wip)
 from .demo import demo
 from .failures import INTERRUPTED, explain
 from .get import get
 from .groups import Group
-<<<<<<< HEAD
+from .init import init
 from .listing import list_resources
 from .rescan import rescan
-=======
-from .init import init
->>>>>>> 6f51f7c (wip)
 from .run import run
 from .scenario import scenario
 from .serve import array, estate, hypervisor, multipath
