@@ -1,0 +1,260 @@
+"""Hypothesis strategies for small stacks under trouble: full ports, dry pools, changes on the way.
+
+Times are mostly round numbers, so that many events fall on one nanosecond and their order shows;
+some are odd.  Everything else is small, so that a failure shrinks to something to look at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from smokestack.array.specs import (
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    InitiatorSpec,
+    MediaDistribution,
+    PoolSpec,
+    PortSpec,
+    VolumeSpec,
+)
+from smokestack.engine.jobplan import JobPlan, Pattern
+from smokestack.engine.records import TRACE, Op
+from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
+from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec, Selector
+from smokestack.workload import Arrival, JobSpec, ThinkTime, TraceMode, compile_job
+from tests.reference.config import ArrayConfig, StackConfig
+from tests.reference.generate_changes import Plans, changes
+
+PAGE = 4096
+BLOCK = 512
+FABRICS = ("fa", "fb")
+RUN_NS_MAX = 4_000_000
+
+latencies = st.sampled_from([1_000, 10_000, 20_000, 50_000]) | st.integers(1_000, 60_000)
+services = st.sampled_from([0, 500, 1_000, 5_000, 20_000]) | st.integers(0, 30_000)
+ratios = st.sampled_from([0.0, 0.3, 0.5, 1.0])
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A stack, how long it runs, and where its run is cut into Advances."""
+
+    stack: StackConfig
+    until_ns: int
+    cuts: tuple[int, ...]  # ascending, before the end
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, with_changes: bool = True) -> Scenario:
+    """Draws a stack of one to three hosts over one or two arrays, and a run of it."""
+    hosts = tuple(draw(_initiators(f"h{n}")) for n in range(draw(st.integers(1, 3))))
+    arrays = tuple(draw(_array(f"a{n}", hosts)) for n in range(draw(st.integers(1, 2))))
+    seen = {host.host_id: _devices(host, arrays) for host in hosts}
+    vms, disks = draw(_vms(seen))
+    jobs = draw(st.lists(_job_specs(disks), min_size=1, max_size=5, unique_by=lambda j: j.job_id))
+    sizes = {(d.host_id, d.vm_id, d.disk_id): _bytes(d, seen[d.host_id]) for d in disks}
+    plans = tuple(draw(_plan(job, sizes[job.host_id, job.vm_id, job.disk_id])) for job in jobs)
+    until = draw(st.sampled_from([RUN_NS_MAX, 1_000_000, 123_456]))
+    first = len(plans) - (draw(st.integers(0, len(plans) // 2)) if with_changes else 0)
+    planned = Plans(arrays, hosts, tuple(seen.items()), plans[first:], plans[:first])
+    stack = StackConfig(
+        arrays=arrays,
+        multipath_hosts=tuple(draw(_multipath_host(host)) for host in hosts),
+        hosts=tuple(HostSpec(host.host_id) for host in hosts),
+        vms=vms,
+        disks=disks,
+        jobs=plans[:first],
+        multipath=MultipathSpec(
+            qfull_retry_delay_ns=draw(st.sampled_from([100_000, 20_000, 5_000, 0]))
+        ),
+        changes=draw(changes(planned, until)) if with_changes else (),
+        seed=draw(st.integers(0, 5)),
+    )
+    return Scenario(stack, until, tuple(sorted(draw(st.lists(st.integers(0, until), max_size=4)))))
+
+
+@st.composite
+def _initiators(draw: st.DrawFn, host_id: str) -> ArrayHostSpec:
+    """One to three initiators; the first one's fabric is the one that every array is on."""
+    fabrics = ["fa", *draw(st.lists(st.sampled_from(FABRICS), max_size=2))]
+    names = draw(st.permutations([f"{host_id}-{letter}" for letter in "abc"[: len(fabrics)]]))
+    return ArrayHostSpec(host_id, tuple(map(InitiatorSpec, names, fabrics)))
+
+
+def _devices(host: ArrayHostSpec, arrays: tuple[ArrayConfig, ...]) -> dict[str, int]:
+    """A host's devices at the start: name → bytes."""
+    return {
+        f"{array.array_id}.{volume.volume_id}": volume.capacity_bytes
+        for array in arrays
+        for volume in array.volumes
+        for export in array.exports
+        if (export.volume_id, export.host_id) == (volume.volume_id, host.host_id)
+    }
+
+
+@st.composite
+def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> ArrayConfig:
+    controllers = tuple(draw(_controllers(f"c{n}")) for n in range(draw(st.integers(1, 2))))
+    names = [controller.controller_id for controller in controllers]
+    pools = tuple(draw(_pools(f"q{n}")) for n in range(draw(st.integers(1, 2))))
+    volumes = tuple(
+        VolumeSpec(
+            f"v{n}",
+            draw(st.sampled_from(pools)).pool_id,
+            BLOCK * draw(st.sampled_from([64, 256, 512]) | st.integers(64, 600)),
+        )
+        for n in range(draw(st.integers(1, 3)))
+    )
+    pairs = [(volume.volume_id, host.host_id) for host in hosts for volume in volumes]
+    # The first array shows its first volume to every host; the rest as it comes.
+    must = [pair for pair in pairs if array_id == "a0" and pair[0] == "v0"]
+    chosen = {*must, *draw(st.lists(st.sampled_from(pairs), max_size=4))}
+    exports = draw(st.permutations(sorted(chosen)))
+    return ArrayConfig(
+        array_id=array_id,
+        controllers=controllers,
+        ports=tuple(
+            draw(_ports(f"p{n}", names)) for n in range(draw(st.sampled_from([2, 4, 3, 1])))
+        ),
+        pools=pools,
+        volumes=volumes,
+        hosts=hosts,
+        exports=tuple(ExportSpec(v, h, lun=pairs.index((v, h))) for v, h in exports),
+    )
+
+
+def _controllers(controller_id: str) -> st.SearchStrategy[ControllerSpec]:
+    return st.builds(
+        ControllerSpec,
+        st.just(controller_id),
+        core_count=st.integers(1, 3),
+        read_ns=services,
+        write_ns=services,
+        read_hit_ratio=ratios,
+        write_back=st.booleans(),
+    )
+
+
+def _ports(port_id: str, controllers: list[str]) -> st.SearchStrategy[PortSpec]:
+    return st.builds(
+        PortSpec,
+        st.just(port_id),
+        st.sampled_from(controllers),
+        st.just("fa") if port_id == "p0" else st.sampled_from(FABRICS),
+        queue_limit=st.sampled_from([1, 2, 3, 5, 100]),
+        command_ns=services,
+        refusal_ns=services,
+        bandwidth_bytes_per_second=st.sampled_from([10**8, 10**9, 3 * 10**8, 1 << 40]),
+        forward_latency_ns=latencies,
+        return_latency_ns=latencies,
+        enabled=st.sampled_from([True] * 9 + [False]),
+    )
+
+
+@st.composite
+def _pools(draw: st.DrawFn, pool_id: str) -> PoolSpec:
+    page = draw(st.sampled_from([PAGE, 3 * PAGE, 4 * PAGE]))
+    return PoolSpec(
+        pool_id,
+        page * draw(st.sampled_from([1_000, 40, 10, 3])),
+        page_bytes=page,
+        disk_count=draw(st.integers(1, 4)),
+        media_ns=draw(services | st.just(200_000)),
+        media_distribution=draw(st.sampled_from(MediaDistribution)),
+    )
+
+
+def _multipath_host(host: ArrayHostSpec) -> st.SearchStrategy[MultipathHostSpec]:
+    return st.builds(
+        MultipathHostSpec,
+        st.just(host.host_id),
+        st.just(tuple(initiator.name for initiator in host.initiators)),
+        selector=st.sampled_from(Selector),
+        lun_queue_depth=st.sampled_from([1, 2, 3, 5, 64]),
+        ios_per_path=st.integers(1, 5),
+    )
+
+
+@st.composite
+def _vms(
+    draw: st.DrawFn, devices: dict[str, dict[str, int]]
+) -> tuple[tuple[VmSpec, ...], tuple[DiskSpec, ...]]:
+    """One or two VMs a host, each with a disk or two on any of the host's devices."""
+    vms: list[VmSpec] = []
+    disks: list[DiskSpec] = []
+    for host_id, named in devices.items():
+        for n in range(draw(st.integers(1, 2))):
+            vms.append(VmSpec(host_id, f"m{n}", draw(st.sampled_from([0, 1_000, 2_500]))))
+            for d in range(draw(st.integers(1, 2))):
+                device = draw(st.sampled_from(sorted(named)))
+                offset = draw(st.sampled_from([0, 0, BLOCK, 4 * PAGE]))
+                size = draw(st.sampled_from([0, 0, 4 * PAGE]))
+                disks.append(DiskSpec(host_id, f"m{n}", f"d{d}", device, size, offset))
+    return tuple(vms), tuple(disks)
+
+
+@st.composite
+def _job_specs(draw: st.DrawFn, disks: tuple[DiskSpec, ...]) -> JobSpec:
+    disk = draw(st.sampled_from(disks))
+    shape = draw(st.sampled_from(["closed", "rate", "trace-open", "trace-closed"]))
+    fields: dict[str, Any] = {
+        "host_id": disk.host_id,
+        "vm_id": disk.vm_id,
+        "disk_id": disk.disk_id,
+        "job_id": draw(st.sampled_from([f"j{n}" for n in range(9)])),
+        "iodepth": draw(st.sampled_from([8, 4, 3, 1])),
+        "start_ns": draw(st.sampled_from([0, 0, 100_000, 250_001])),
+        "io_limit": draw(st.sampled_from([300, 100, 40, 5])),
+        "error_backoff_ns": draw(st.sampled_from([50_000, 0, 1_000_000])),
+    }
+    if draw(st.sampled_from([False, False, False, True])):
+        fields["stop_ns"] = fields["start_ns"] + draw(st.integers(1, RUN_NS_MAX))
+    if shape.startswith("trace"):
+        is_open = shape == "trace-open"
+        fields |= {"trace": "t", "trace_mode": TraceMode.OPEN if is_open else TraceMode.CLOSED}
+        if is_open:
+            fields["time_scale"] = draw(st.sampled_from([1.0, 0.5, 1.333]))
+        return JobSpec(**fields)
+    fields |= {
+        "pattern": draw(st.sampled_from(Pattern)),
+        "read_ratio": draw(ratios),
+        "zipf_theta": draw(st.sampled_from([0.0, 1.1])),
+        "block_sizes": draw(st.sampled_from([((4096, 1),), ((512, 3), (8192, 1)), ((5120, 1),)])),
+        "region_offset_bytes": draw(st.sampled_from([0, 0, BLOCK])),
+        "region_bytes": draw(st.sampled_from([0, 0, 3 * PAGE])),
+    }
+    if shape == "rate":
+        fields["rate_iops"] = draw(st.sampled_from([5_000.0, 100_000.0, 333_333.0, 1_000_000.0]))
+        fields["arrival"] = draw(st.sampled_from(Arrival))
+    else:
+        fields["think_ns"] = draw(st.sampled_from([0, 0, 10_000, 100_000]))
+        fields["think_time"] = draw(st.sampled_from(ThinkTime))
+    return JobSpec(**fields)
+
+
+def _bytes(disk: DiskSpec, devices: dict[str, int]) -> int:
+    return disk.capacity_bytes or devices[disk.device] - disk.device_offset_bytes
+
+
+@st.composite
+def _plan(draw: st.DrawFn, spec: JobSpec, disk_bytes: int) -> JobPlan:
+    """Compiles a job; a trace's commands lie within the disk, and some have no length."""
+    name = f"hosts/{spec.host_id}/vms/{spec.vm_id}/jobs/{spec.job_id}"
+    if not spec.trace:
+        return compile_job(spec, name)
+    count = draw(st.sampled_from([60, 20, 5, 1]))
+    chance = np.random.default_rng(draw(st.integers(0, 1_000)))
+    gaps_ns = chance.choice([0, 0, 1_000, 10_000, 12_345, 50_000], count)
+    gaps_ns[0] = 0  # times count from the first command
+    blocks = chance.integers(0, 25, count)
+    records = np.zeros(count, TRACE)
+    records["time_ns"] = np.cumsum(gaps_ns)
+    records["lba"] = chance.integers(0, disk_bytes // BLOCK - blocks + 1)
+    records["length"] = BLOCK * blocks
+    records["op"] = chance.choice([Op.READ, Op.WRITE, Op.WRITE], count)
+    return compile_job(spec, name, records)

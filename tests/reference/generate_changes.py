@@ -1,0 +1,156 @@
+"""Hypothesis strategies for what happens to a stack while it runs.
+
+Changes are drawn in order, and the inventory is followed so far that each one is legal when its
+time comes: nothing is deleted twice, and a dead array is not managed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from smokestack.array.specs import ArrayHostSpec, ExportSpec
+from smokestack.engine.jobplan import JobPlan
+from tests.reference.config import (
+    ArrayConfig,
+    ArrayLost,
+    Change,
+    DeviceUpdated,
+    ExportCreated,
+    ExportDeleted,
+    JobStarted,
+    JobStopped,
+    PathEnabled,
+    PoolCapacity,
+    PortEnabled,
+    PortQueueLimit,
+    Rescanned,
+    VolumeCapacity,
+)
+
+
+@dataclass
+class Plans:
+    """What changes can be made to, as far as they have been drawn."""
+
+    arrays: tuple[ArrayConfig, ...]
+    hosts: tuple[ArrayHostSpec, ...]
+    devices: tuple[tuple[str, dict[str, int]], ...]  # at the start: host → name → bytes
+    later: tuple[JobPlan, ...]  # to be started on the way
+    running: tuple[JobPlan, ...]
+    lost: set[str] = field(default_factory=set)
+    hidden: set[tuple[str, str]] = field(default_factory=set)  # (host, device)
+    shown: set[tuple[str, str]] = field(default_factory=set)  # (host, device), once or now
+    pages: dict[tuple[str, str], int] = field(default_factory=dict)  # (array, pool) → added
+    bytes: dict[tuple[str, str], int] = field(default_factory=dict)  # (array, volume) → added
+
+    def __post_init__(self) -> None:
+        self.shown |= {(host, name) for host, named in self.devices for name in named}
+
+    def paths(self, host_id: str, device: str) -> list[str]:
+        """The names of a device's paths."""
+        array_id = device.split(".", maxsplit=1)[0]
+        array = next(array for array in self.arrays if array.array_id == array_id)
+        host = next(host for host in self.hosts if host.host_id == host_id)
+        return sorted(
+            f"{initiator.name}.{port.port_id}"
+            for initiator in host.initiators
+            for port in array.ports
+            if initiator.fabric == port.fabric
+        )
+
+
+@st.composite
+def changes(draw: st.DrawFn, plans: Plans, until_ns: int) -> tuple[Change, ...]:
+    """Draws up to eight changes, by time; all of ``plans.later`` start among them."""
+    times = st.integers(1, max(1, until_ns // 10_000)).map(lambda n: n * 10_000)
+    times |= st.integers(1, until_ns)
+    count = draw(st.sampled_from([8, 4, 2, 1]))
+    drawn = sorted(draw(st.lists(times, min_size=count, max_size=count)))
+    starts: list[Change] = [JobStarted(draw(times), plan) for plan in plans.later]
+    made: list[Change] = []
+    for time in drawn:
+        made += draw(_change(plans, time))
+    # Jobs start at times of their own; they need nothing but their disks.
+    return tuple(sorted([*starts, *made], key=lambda change: change.at_ns))
+
+
+@st.composite
+def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
+    kind = draw(st.sampled_from(["port", "port", "space", "export", "path", "device", "job"]))
+    if kind == "job":
+        if not plans.running:
+            return []
+        plan = draw(st.sampled_from(plans.running))
+        return [JobStopped(time, plan.host_id, plan.vm_id, plan.job_id)]
+    if kind in ("path", "device"):
+        return draw(_device_change(plans, time, kind))
+    array = draw(st.sampled_from(plans.arrays))
+    if array.array_id in plans.lost:
+        return []
+    if kind == "port":
+        return draw(_port_change(plans, time, array))
+    if kind == "space":
+        return draw(_space_change(plans, time, array))
+    return draw(_export_change(plans, time, array))
+
+
+@st.composite
+def _port_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig) -> list[Change]:
+    port = draw(st.sampled_from(array.ports))
+    what = draw(st.sampled_from(["down", "down", "up", "up", "limit", "lost"]))
+    if what == "lost":
+        plans.lost.add(array.array_id)
+        return [ArrayLost(time, array.array_id)]
+    if what == "limit":
+        return [PortQueueLimit(time, array.array_id, port.port_id, draw(st.integers(1, 6)))]
+    return [PortEnabled(time, array.array_id, port.port_id, what == "up")]
+
+
+@st.composite
+def _space_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig) -> list[Change]:
+    if draw(st.booleans()):
+        pool = draw(st.sampled_from(array.pools))
+        key = (array.array_id, pool.pool_id)
+        plans.pages[key] = plans.pages.get(key, 0) + draw(st.integers(1, 9))
+        capacity = pool.capacity_bytes + plans.pages[key] * pool.page_bytes
+        return [PoolCapacity(time, array.array_id, pool.pool_id, capacity)]
+    volume = draw(st.sampled_from(array.volumes))
+    key = (array.array_id, volume.volume_id)
+    plans.bytes[key] = plans.bytes.get(key, 0) + 512 * draw(st.integers(1, 200))
+    capacity = volume.capacity_bytes + plans.bytes[key]
+    return [VolumeCapacity(time, array.array_id, volume.volume_id, capacity)]
+
+
+@st.composite
+def _export_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig) -> list[Change]:
+    """Shows or hides a volume; the host looks at once, or is told never."""
+    volume = draw(st.sampled_from(array.volumes)).volume_id
+    host = draw(st.sampled_from(plans.hosts)).host_id
+    key = (host, f"{array.array_id}.{volume}")
+    rescans: list[Change] = [Rescanned(time, host)] if draw(st.booleans()) else []
+    if key in plans.hidden:
+        return rescans
+    if key in plans.shown:
+        plans.hidden.add(key)
+        return [ExportDeleted(time, array.array_id, volume, host), *rescans]
+    plans.shown.add(key)
+    plans.hidden.add(key)  # nothing else happens to what comes late
+    export = ExportSpec(volume, host, lun=100 + len(plans.shown))
+    return [ExportCreated(time, array.array_id, export), *rescans]
+
+
+@st.composite
+def _device_change(draw: st.DrawFn, plans: Plans, time: int, kind: str) -> list[Change]:
+    seen = sorted(key for key in plans.shown if key not in plans.hidden)
+    if not seen:
+        return []
+    host, device = draw(st.sampled_from(seen))
+    path = draw(st.sampled_from(plans.paths(host, device)))
+    if kind == "path":
+        return [PathEnabled(time, host, device, path, draw(st.booleans()))]
+    depth = draw(st.none() | st.integers(1, 8))
+    ios = draw(st.none() | st.integers(1, 8))
+    preferred = draw(st.none() | st.just(path))
+    return [DeviceUpdated(time, host, device, depth, ios, preferred)]

@@ -1,0 +1,88 @@
+"""What holds of the reference on any stack, and that generated stacks get into trouble."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smokestack.engine.records import Kind, Sense, Status
+from tests.reference.build import build_reference
+from tests.reference.digest import digest_of
+from tests.reference.generate import Scenario, scenarios
+from tests.reference.samples import job, stack
+
+
+@settings(max_examples=30)
+@given(scenarios())
+def test_where_a_run_is_cut_changes_nothing(scenario: Scenario) -> None:
+    whole = build_reference(scenario.stack)
+    whole.run(scenario.until_ns)
+    pieces = build_reference(scenario.stack)
+    for cut in (*scenario.cuts, scenario.until_ns):
+        pieces.run(cut)
+    assert pieces.completions == whole.completions
+    assert pieces.digest() == whole.digest() == digest_of(whole.completions)
+
+
+@settings(max_examples=30)
+@given(scenarios())
+def test_each_io_completes_once_in_order(scenario: Scenario) -> None:
+    world = build_reference(scenario.stack)
+    world.run(scenario.until_ns)
+    keys = [(record.time, record.ident, record.attempt) for record in world.completions]
+    assert keys == sorted(keys)
+    assert len({record.ident for record in world.completions}) == len(keys)
+    assert all(record.time < scenario.until_ns for record in world.completions)
+
+
+@settings(max_examples=30)
+@given(scenarios(with_changes=False))
+def test_an_idle_stack_holds_nothing_back(scenario: Scenario) -> None:
+    world = build_reference(scenario.stack)
+    world.run()
+    for device in world.multipath.devices.values():
+        assert (device.active, len(device.queue)) == (0, 0)
+        assert all(path.in_flight == 0 for path in device.paths)
+    for array in world.arrays.values():
+        assert all(port.outstanding == 0 for port in array.ports.values())
+        assert all(itl.outstanding == 0 for itl in array.itls)
+        for pool in array.pools.values():
+            assert pool.allocated <= pool.capacity_pages
+        pages = [page for v in array.volumes.values() for page in v.pages.values()]
+        assert len(pages) == sum(pool.allocated for pool in array.pools.values())
+
+
+def test_generated_stacks_get_into_every_trouble() -> None:
+    seen: Counter[str] = Counter()
+
+    @settings(max_examples=150, derandomize=True, database=None)
+    @given(scenarios())
+    def run(scenario: Scenario) -> None:
+        world = build_reference(scenario.stack)
+        world.run(scenario.until_ns)
+        seen["ios"] += len(world.completions)
+        for record in world.completions:
+            seen["retried"] += record.attempt > 0
+            seen["no path"] += record.kind == Kind.HOST
+            seen["pool dry"] += record.sense == Sense.SPACE_ALLOCATION_FAILED
+            seen["no unit"] += record.sense == Sense.LU_NOT_SUPPORTED
+            seen["good"] += (record.kind, record.status) == (Kind.RESPONSE, Status.GOOD)
+        seen.update(type(change).__name__ for change in scenario.stack.changes)
+
+    run()
+    assert min(seen.values()) > 0
+    assert seen["good"] > seen["ios"] // 3
+    assert len(seen) == 6 + 12, "a kind of change never happened"
+
+
+@given(st.integers(0, 100), st.integers(101, 200))
+def test_the_seed_matters(one: int, other: int) -> None:
+    def digest(seed: int) -> str:
+        plan = job(io_limit=20, slots=4, pattern=1, read_threshold=1 << 63)
+        world = build_reference(stack(plan, seed=seed))
+        world.run()
+        return world.digest()
+
+    assert digest(one) == digest(one) != digest(other)

@@ -1,0 +1,182 @@
+"""The stack and its plain-Python reference agree to the last record.
+
+The reference knows no windows, no C and no tables; it is built from the same description.  Both are
+cut into Advances at will, changed on the way, and lose arrays.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smokestack.array.specs import (
+    GIB,
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    InitiatorSpec,
+    PoolSpec,
+    PortSpec,
+    VolumeSpec,
+)
+from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
+from smokestack.multipath.specs import MultipathHostSpec, Selector
+from smokestack.server.run import run_stack
+from smokestack.server.scenario import default_scenario
+from smokestack.workload import JobSpec, compile_job
+from smokestack.workload.traces import bundled, parse
+from tests.reference.build import build_models, build_reference
+from tests.reference.config import ArrayConfig, DeviceUpdated, PortEnabled, StackConfig
+from tests.reference.digest import Completion
+from tests.reference.generate import Scenario, scenarios
+from tests.reference.samples import array, job, port, stack
+
+RECORDED = Path(os.environ.get("SMOKESTACK_TRACE", "../shared/data/cloudphysics-w00.vscsi"))
+PREFIX = 10_000  # commands of 32 bytes each
+
+
+def first_difference(
+    reference: list[Completion], models: list[Completion]
+) -> tuple[int, Completion | None, Completion | None] | None:
+    """The first place where two runs part, with what each has there."""
+    for place in range(max(len(reference), len(models))):
+        there = [run[place] if place < len(run) else None for run in (reference, models)]
+        if there[0] != there[1]:
+            return place, there[0], there[1]
+    return None
+
+
+def agree(config: StackConfig, until_ns: int, cuts: tuple[int, ...] = ()) -> None:
+    """Runs both to a time, the models in pieces."""
+    reference, models = build_reference(config), build_models(config)
+    reference.run(until_ns)
+    for time in (*cuts, until_ns):
+        models.run(time)
+    assert first_difference(reference.completions, models.completions) is None
+    assert reference.digest() == models.digest()
+
+
+def test_a_deeper_queue_is_used_at_the_border_where_it_is_made() -> None:
+    changes = (DeviceUpdated(20_000, "h1", "a1.v1", lun_queue_depth=2),)
+    agree(stack(job(io_limit=2, slots=2), depth=1, changes=changes), 1_000_000)
+
+
+def test_round_robin_goes_on_where_it_was_when_a_preferred_path_is_named() -> None:
+    changes = (DeviceUpdated(50_000, "h1", "a1.v1", preferred_path="h1-b.p1"),)
+    arrays = (array(ports=(port("p0", "fa"), port("p1", "fb", return_latency_ns=30_000))),)
+    agree(stack(job(io_limit=9), arrays=arrays, ios_per_path=3, changes=changes), 1_000_000)
+
+
+FLAP = (PortEnabled(1_000, "a1", "p0", False), PortEnabled(1_500, "a1", "p0", True))
+DOWN = (PortEnabled(5_000, "a1", "p0", False),)
+ALL_CUTS = [(), (13_000,), (31_000,), tuple(range(0, 60_000, 1_000))]
+
+
+@pytest.mark.parametrize("cuts", ALL_CUTS, ids=len)
+def test_a_path_takes_back_what_answers_after_it_went_down(cuts: tuple[int, ...]) -> None:
+    # The port is back before the command arrives, and answers; but that is at 42,096, and the host
+    # has heard at 31,000 that the path went down.
+    agree(stack(job(io_limit=1), changes=FLAP), 1_000_000, cuts)
+
+
+@pytest.mark.parametrize("cuts", ALL_CUTS, ids=len)
+def test_a_path_takes_back_what_is_refused_after_it_went_down(cuts: tuple[int, ...]) -> None:
+    # The refusal of the second command reaches the host at 47,096, after the event of 35,000.
+    arrays = (array(ports=(port(queue_limit=1, refusal_ns=10_000),)),)
+    agree(stack(job(io_limit=2, slots=2), arrays=arrays, changes=DOWN), 1_000_000, cuts)
+
+
+@settings(max_examples=100)
+@given(scenarios(with_changes=False))
+def test_any_stack_agrees(scenario: Scenario) -> None:
+    agree(scenario.stack, scenario.until_ns, scenario.cuts)
+
+
+@settings(max_examples=100)
+@given(scenarios())
+def test_any_stack_agrees_through_changes_and_losses(scenario: Scenario) -> None:
+    agree(scenario.stack, scenario.until_ns, scenario.cuts)
+
+
+@settings(max_examples=20)
+@given(scenarios(), st.integers(1_000, 50_000))
+def test_any_stack_agrees_however_finely_it_is_cut(scenario: Scenario, step_ns: int) -> None:
+    agree(scenario.stack, scenario.until_ns, tuple(range(0, scenario.until_ns, step_ns)))
+
+
+# --- a trace on the default stack ---------------------------------------------------------------
+
+
+def default_stack(data: bytes, *, depth: int = 32, seed: int = 1) -> StackConfig:
+    """The default scenario, written down once more, with a trace on the first VM's disk."""
+    hosts = {"h1": ("v1", "v2"), "h2": ("v3", "v4")}
+    volumes = [volume for names in hosts.values() for volume in names]
+    fabrics = {"a": "fabric-a", "b": "fabric-b"}
+    name = "hosts/h1/vms/v1/jobs/replay"
+    spec = JobSpec(host_id="h1", vm_id="v1", disk_id="d0", job_id="replay", trace="replay")
+    return StackConfig(
+        arrays=(
+            ArrayConfig(
+                array_id="a1",
+                controllers=(ControllerSpec("c0"), ControllerSpec("c1")),
+                ports=tuple(
+                    PortSpec(f"p{n}", f"c{n // 2}", fabrics["ab"[n % 2]]) for n in range(4)
+                ),
+                pools=(PoolSpec("p1", 160 * GIB),),
+                volumes=tuple(VolumeSpec(volume, "p1", 64 * GIB) for volume in volumes),
+                hosts=tuple(
+                    ArrayHostSpec(
+                        host,
+                        tuple(InitiatorSpec(f"{host}-{x}", fabrics[x]) for x in fabrics),
+                    )
+                    for host in hosts
+                ),
+                exports=tuple(
+                    ExportSpec(volume, host, lun)
+                    for host, names in hosts.items()
+                    for lun, volume in enumerate(names)
+                ),
+            ),
+        ),
+        multipath_hosts=tuple(
+            MultipathHostSpec(host, (f"{host}-a", f"{host}-b"), Selector.ROUND_ROBIN, depth)
+            for host in hosts
+        ),
+        hosts=tuple(HostSpec(host) for host in hosts),
+        vms=tuple(VmSpec(host, vm) for host, names in hosts.items() for vm in names),
+        disks=tuple(
+            DiskSpec(host, vm, "d0", f"a1.{vm}") for host, names in hosts.items() for vm in names
+        ),
+        jobs=(compile_job(spec, name, parse(data)),),
+        seed=seed,
+    )
+
+
+def digests(data: bytes, *, depth: int = 32, seed: int = 1) -> tuple[str, str]:
+    """The digest of a replay in the reference, and through the whole API."""
+    reference = build_reference(default_stack(data, depth=depth, seed=seed))
+    reference.run()
+    scenario = default_scenario()
+    scenario.seed = seed
+    for host in scenario.hosts:
+        host.lun_queue_depth = depth
+    result = run_stack(scenario, trace=data)
+    assert result["ios"] == len(reference.completions)
+    return reference.digest(), str(result["digest"])
+
+
+def test_a_trace_on_the_default_stack_agrees() -> None:
+    reference, real = digests(bundled())
+    assert reference == real
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason="SMOKESTACK_TRACE names no recorded trace")
+def test_a_recorded_trace_agrees_and_depends_on_depth_and_seed() -> None:
+    data = RECORDED.read_bytes()[: PREFIX * 32]
+    runs = [digests(data), digests(data, depth=4), digests(data, seed=2)]
+    assert all(reference == real for reference, real in runs)
+    assert len({reference for reference, _ in runs}) == 3
