@@ -15,12 +15,14 @@ from smokestack.engine.checks import in_range, multiple_of
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import BLOCK_BYTES, NEVER_NS
+from smokestack.engine.snapshot import Kept
 
 from . import checks
 from .inventory import ArrayInventory
 from .links import Links
 from .luns import Luns
 from .rows import append_controller, append_pool, append_port
+from .snapshot import keeper_of
 from .specs import (
     ArrayHostSpec,
     ControllerSpec,
@@ -33,7 +35,7 @@ from .specs import (
 _DEFAULT_LATENCY_NS = 50_000
 
 
-class ArrayModel(ArrayInventory):
+class ArrayModel(ArrayInventory, Kept):
     """One array; a BlockDevice whose nexuses are I_T_L nexuses."""
 
     def __init__(self, array_id: str, seed: int = 1) -> None:
@@ -42,6 +44,7 @@ class ArrayModel(ArrayInventory):
         self.epoch = 0
         self.links = Links(self)
         self._fit_latencies()
+        self.keeper = keeper_of(self)
 
     # --- clock and border -------------------------------------------------------------------
 

@@ -6,6 +6,7 @@
  */
 #include "smokestack/buffer.h"
 #include "smokestack/histogram.h"
+#include "smokestack/sha256.h"
 #include "smokestack/submissions.h"
 
 #include "closed_network.h"
@@ -292,6 +293,34 @@ static PyObject *core_check_submissions(PyObject *self, PyObject *args) {
     return Py_BuildValue("iK", wrong, (unsigned long long)first);
 }
 
+/* The digest of some bytes, absorbed in pieces of one size. */
+static PyObject *core_sha256(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer from;
+    Py_ssize_t step;
+    sha256_t state = {0};
+    uint8_t out[32];
+    if (!PyArg_ParseTuple(args, "y*n:sha256", &from, &step)) return NULL;
+    for (Py_ssize_t at = 0; step > 0 && at < from.len; at += step)
+        sha256_update(&state, (const char *)from.buf + at,
+                      (size_t)(from.len - at < step ? from.len - at : step));
+    PyBuffer_Release(&from);
+    sha256_final(&state, out);
+    return PyBytes_FromStringAndSize((const char *)out, sizeof out);
+}
+
+/* One block after another, without the processor's own instructions. */
+static PyObject *core_sha256_plain(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer from;
+    uint32_t state[8];
+    if (!PyArg_ParseTuple(args, "y*:sha256_plain", &from)) return NULL;
+    memcpy(state, SHA256_START, sizeof state);
+    sha256_blocks_plain(state, from.buf, (size_t)from.len / SHA256_BLOCK);
+    PyBuffer_Release(&from);
+    return PyBytes_FromStringAndSize((const char *)state, sizeof state);
+}
+
 static PyMethodDef core_functions[] = {
     {"layout", core_layout, METH_NOARGS, "Fields of the C records."},
     {"philox", core_philox, METH_VARARGS, "One Philox4x64-10 block."},
@@ -303,6 +332,8 @@ static PyMethodDef core_functions[] = {
     {"hist_add", core_hist_add, METH_VARARGS, "Adds values to one histogram."},
     {"calendar_script", core_calendar_script, METH_VARARGS, "Plays pushes and pops."},
     {"check_submissions", core_check_submissions, METH_VARARGS, "What is wrong, and where."},
+    {"sha256", core_sha256, METH_VARARGS, "SHA-256, absorbed in pieces of a size."},
+    {"sha256_plain", core_sha256_plain, METH_VARARGS, "The state after whole blocks."},
     {"closed_network_start", core_network_start, METH_VARARGS, "Sends all customers out."},
     {"closed_network_run", core_network_run, METH_VARARGS, "Runs a number of completions."},
     {NULL, NULL, 0, NULL}};

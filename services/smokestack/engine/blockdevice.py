@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .records import SUBMISSION
+from .snapshot import Piece, Pieces
 
 
 class IoBatch(NamedTuple):
@@ -79,6 +80,10 @@ class BlockDevice(Protocol):
         """Its service's name, e.g. ``arrays/a1``."""
 
     @property
+    def driver(self) -> str | None:
+        """Full name of the service that drives it."""
+
+    @property
     def lookahead_ns(self) -> int:
         """Least forward plus least return latency over its paths; fixed while attached."""
 
@@ -93,6 +98,21 @@ class BlockDevice(Protocol):
 
     def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
         """Runs one window; raises PeerLost when the device is gone."""
+
+    def snapshot(self, snapshot: str, only: Sequence[str] = ()) -> tuple[Piece, ...]:
+        """Returns the pieces of a new snapshot, its own and of all below, at a border.
+
+        ``only`` names the parts to be saved; such pieces are for reading, not for restoring.
+        """
+
+    def stage(self, pieces: Pieces) -> None:
+        """Checks its own piece and those of all below and keeps them ready; nothing changes yet."""
+
+    def unstage(self) -> None:
+        """Forgets what is staged, here and below."""
+
+    def restore(self) -> None:
+        """Puts what is staged in place, here and below; the border is then the pieces'."""
 
 
 class PeerLost(Exception):

@@ -44,6 +44,9 @@ def event_name(service: str, number: int) -> str:
     return f"{service}/events/{number}" if number else ""
 
 
+LogState = tuple[tuple[Event, ...], int, int]
+
+
 class EventLog:
     """The events of one service; any thread may read and wait while one writes."""
 
@@ -53,6 +56,7 @@ class EventLog:
         self._ring: list[Event] = []  # number n stands at (n - 1) % kept
         self._last = 0
         self._time_ns = 0
+        self.generation = 0  # counts how often the log has gone back to an earlier state
         self._changed = threading.Condition()
 
     @property
@@ -129,6 +133,21 @@ class EventLog:
         with self._changed:
             self._changed.wait_for(lambda: self._last > number or stop())
             return self._last > number
+
+    def state(self) -> LogState:
+        """Returns the events that are kept, the newest one's number, and the last time told."""
+        with self._changed:
+            at = self._last % self.kept if len(self._ring) == self.kept else 0
+            return (*self._ring[at:], *self._ring[:at]), self._last, self._time_ns
+
+    def go_back(self, state: LogState) -> None:
+        """Makes the log as it once was; whoever waits is woken and finds another generation."""
+        with self._changed:
+            events, self._last, self._time_ns = state
+            at = self._last % self.kept if len(events) == self.kept else 0
+            self._ring = [*events[len(events) - at :], *events[: len(events) - at]]
+            self.generation += 1
+            self._changed.notify_all()
 
     def wake(self) -> None:
         """Makes all who wait look whether they are to stop."""

@@ -25,7 +25,7 @@ class ResumeTokens:
 
     def make(self, number: int) -> str:
         """Returns the token of whoever has seen all events up to a number."""
-        content = f"{self._log.service} {self._run} {number}"
+        content = f"{self._log.service} {self._run}.{self._log.generation} {number}"
         marked = f"{zlib.crc32(content.encode()):08x} {content}"
         return base64.urlsafe_b64encode(marked.encode()).decode()
 
@@ -51,10 +51,10 @@ class ResumeTokens:
                 f"is of {service}, not of {self._log.service}: resume there, or give none here",
                 "FOREIGN_TOKEN",
             )
-        if run != self._run or seen > self._log.last:
+        if run != f"{self._run}.{self._log.generation}" or seen > self._log.last:
             raise FailedPrecondition(
-                f"{field}: is of an earlier run of {service}, whose events are gone: start again "
-                "without a token",
+                f"{field}: is of an earlier run of {service}, or of the time before a snapshot was "
+                "restored; its events are gone: start again without a token",
                 reason="STALE_TOKEN",
                 resource=service,
             )

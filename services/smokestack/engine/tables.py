@@ -98,6 +98,16 @@ class Tables:
         self._kernel = None
 
     @property
+    def order(self) -> tuple[str, ...]:
+        """The names of all tables."""
+        return self._order
+
+    def put(self, name: str, table: NDArray[Any], used: int) -> None:
+        """Puts another array in a table's place, with so many rows of it appended."""
+        self.replace(name, table)
+        self._used[name] = used
+
+    @property
     def kernel(self) -> Any:
         """The kernel, bound to the tables as they stand."""
         if self._kernel is None:

@@ -9,9 +9,10 @@
 #include "smokestack/exponential.h"
 #include "smokestack/histogram.h"
 #include "smokestack/philox.h"
+#include "smokestack/sha256.h"
 
 enum { T_STATE, T_JOB, T_SLOT, T_DISK, T_SIZE, T_ZIPF, T_TRACE, T_FREE, T_INBOX, T_OUT,
-       T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_COUNT };
+       T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_DIGEST, T_COUNT };
 
 typedef struct {
     hv_state_t *state;
@@ -54,7 +55,8 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"trace", sizeof(trace_record_t)}, {"free", sizeof(uint32_t)},
     {"inbox", sizeof(completion_t)}, {"out", sizeof(submission_t)},
     {"histogram", sizeof(hist_t)}, {"calendar", sizeof(calendar_t)},
-    {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)}};
+    {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)},
+    {"digest", sizeof(sha256_t)}};
 
 static inline hv_t hv_of(const kernel_t *k) {
     return (hv_t){k->table[T_STATE], k->table[T_JOB],   k->table[T_SLOT],  k->table[T_DISK],
@@ -392,11 +394,18 @@ static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_BEGIN_ALLOW_THREADS
     inbox_append(&h, from.buf, (uint32_t)count);
     limit = run(&h, k, limit, end, &out_count, &promised);
+    sha256_update(k->table[T_DIGEST], h.inbox, h.state->inbox_taken * sizeof *h.inbox);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&from);
-    return Py_BuildValue("ILIIi", out_count, (long long)limit, h.state->inbox_taken,
-                         h.state->note_count,
-                         promised);
+    return Py_BuildValue("ILIi", out_count, (long long)limit, h.state->note_count, promised);
+}
+
+/* SHA-256 over every completion that guests have seen. */
+static PyObject *py_digest(PyObject *self, PyObject *unused) {
+    uint8_t digest[32];
+    (void)unused;
+    sha256_final(((kernel_t *)self)->table[T_DIGEST], digest);
+    return PyBytes_FromStringAndSize((const char *)digest, sizeof digest);
 }
 
 /* Starts a job whose rows are filled in: its slots or its first arrival enter the calendar. */
@@ -464,13 +473,13 @@ static PyObject *py_pending(PyObject *self, PyObject *unused) {
 
 static PyMethodDef METHODS[] = {
     {"run", (PyCFunction)(void (*)(void))py_run, METH_FASTCALL,
-     "run(limit_ns, completions, count, end_ns) -> (submissions, until_ns, taken, notes, "
-     "promised)"},
+     "run(limit_ns, completions, count, end_ns) -> (submissions, until_ns, notes, promised)"},
     {"start_job", py_start_job, METH_O, "start_job(index)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_NOARGS, "grow()"},
     {"set_held", (PyCFunction)(void (*)(void))py_set_held, METH_FASTCALL,
      "set_held(job, held, now_ns)"},
+    {"digest", py_digest, METH_NOARGS, "digest() -> SHA-256 over all completions taken"},
     {"pending", py_pending, METH_NOARGS, "pending() -> events waiting plus I/Os outstanding"},
     {NULL, NULL, 0, NULL}};
 

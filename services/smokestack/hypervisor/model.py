@@ -7,8 +7,8 @@ only (the caller holds the border).
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import numpy as np
@@ -40,10 +40,12 @@ from smokestack.engine.records import (
     SLOTS_MAX,
     TIME_NS_MAX,
 )
+from smokestack.engine.snapshot import Piece, Pieces, check_one, piece_of, refuse_others
 
 from .events import HypervisorEvents
 from .faults import HypervisorFaults
 from .inventory import Disk, Job, Nexuses, Vm, capacity_bytes_of, region_bytes_of
+from .snapshot import keeper_of
 from .specs import DiskSpec, HostSpec, VmSpec
 from .state import HypervisorState
 from .statistics import DiskStatistics, Statistics, disk_statistics, statistics
@@ -79,9 +81,9 @@ class HypervisorModel:
         self._advancing = False
         self._lost = False
         self._reply: Reply | None = None
-        self._digest = hashlib.sha256()
         self.windows = 0
         self.faults = HypervisorFaults(self)
+        self.keeper = keeper_of(self)
 
     # --- clock ------------------------------------------------------------------------------
 
@@ -99,6 +101,11 @@ class HypervisorModel:
     def advancing(self) -> bool:
         """Whether an Advance is running."""
         return self._advancing
+
+    @property
+    def attached(self) -> bool:
+        """Whether it has taken its device, as the first Advance does."""
+        return self._attached
 
     @property
     def idle(self) -> bool:
@@ -176,12 +183,8 @@ class HypervisorModel:
         """Takes the last reply in and runs on; returns (submissions, time reached, promised)."""
         state = self.state
         records, count = (self._reply.records, self._reply.count) if self._reply else _EMPTY
-        submitted, until_ns, taken, noted, promised = state.kernel.run(
-            limit_ns, records, count, end_ns
-        )
+        submitted, until_ns, noted, promised = state.kernel.run(limit_ns, records, count, end_ns)
         self._reply = None
-        if taken:
-            self._digest.update(state["inbox"][:taken].data)
         if noted:
             self.events.tell_notes(self.disks, self.jobs, device.name)
         return submitted, until_ns, promised
@@ -210,11 +213,66 @@ class HypervisorModel:
             self._device.detach()
         self._attached = False
 
+    # --- snapshots --------------------------------------------------------------------------
+
+    def snapshot(self, snapshot: str, only: Sequence[str] = ()) -> tuple[Piece, ...]:
+        """Returns the pieces of a new snapshot: its own, and those of all below, at a border."""
+        below = self._device.snapshot(snapshot, only) if self._device else ()
+        return (self.keeper.save(snapshot, only), *below)
+
+    def check(self, pieces: Pieces) -> None:
+        """Refuses pieces that could not be restored here; nothing has changed."""
+        self._stage(pieces)
+        self._unstage()
+
+    def restore(self, pieces: Pieces) -> None:
+        """Goes to where a snapshot was taken, with all below; refused, it has changed nothing."""
+        if self._advancing:
+            raise FailedPrecondition(
+                f"{self.name} is advancing: wait for that call to end, or stop its clock",
+                reason="ADVANCING",
+                resource=self.name,
+            )
+        attached = self._stage(pieces)
+        try:
+            if attached:
+                self._attach()
+            else:
+                self.close()
+        except Exception:
+            self._unstage()
+            raise
+        if self._device is not None:
+            self._device.restore()
+        self.keeper.restore()
+
+    def _stage(self, pieces: Pieces) -> bool:
+        """Has all services check their pieces; returns whether they are of an attached tree."""
+        below = {service: piece for service, piece in pieces.items() if service != self.name}
+        check_one(pieces)
+        try:
+            parts = self.keeper.stage(piece_of(pieces, self.name))
+            if self._device is not None:
+                self._device.stage(below)
+            else:
+                refuse_others(pieces, {self.name})
+        except Exception:
+            self._unstage()
+            raise
+        return bool(parts["model"]["attached"])
+
+    def _unstage(self) -> None:
+        self.keeper.unstage()
+        if self._device is not None:
+            with suppress(PeerLost):  # the next window tells of it
+                self._device.unstage()
+
     # --- what came back ---------------------------------------------------------------------
 
     def digest(self) -> str:
         """Returns the SHA-256 over every completion that guests have seen, in order."""
-        return self._digest.hexdigest()
+        digest: bytes = self.state.kernel.digest()
+        return digest.hex()
 
     def statistics(self) -> Statistics:
         """Returns totals over all disks."""

@@ -28,6 +28,7 @@ _ORDER: Final = (
     "calendar",
     "bucket",
     "note",
+    "digest",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "zipf": np.dtype("<u4"),
@@ -38,6 +39,7 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "histogram": HISTOGRAM,
     "calendar": np.dtype("V64"),
     "bucket": np.dtype("<u8"),
+    "digest": np.dtype("V128"),
 }
 
 

@@ -6,6 +6,7 @@ What happens within a window the kernel notes; what changes at a border is told 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import IntEnum
 
 from smokestack.engine.event_kinds import EventKind
@@ -38,6 +39,8 @@ _OF_DEVICES = {
 }
 
 
+# By row: devices, and for each path its device's row.
+Named = tuple[dict[int, Device], dict[int, tuple[int, Path]]]
 # By path name: the path's row and its state.
 PathStates = Mapping[str, tuple[int, int]]
 
@@ -73,6 +76,17 @@ class MultipathEvents(KernelLog):
                 cause = event_name(source, note.cause)
                 name = self._name(device, path)
                 self.add(note.time_ns, _OF_PATHS[kind], name, cause, _ends(path))
+
+    def named(self) -> Named:
+        """Returns copies of all devices and paths that rows stand for, for a snapshot."""
+        devices = {
+            row: replace(device, paths=device.paths.copy()) for row, device in self._devices.items()
+        }
+        return devices, {row: (device.row, path) for row, (device, path) in self._paths.items()}
+
+    def name(self, devices: dict[int, Device], paths: dict[int, tuple[Device, Path]]) -> None:
+        """Says anew which device or path a row stands for."""
+        self._devices, self._paths = devices, paths
 
     # --- changes at borders -----------------------------------------------------------------
 

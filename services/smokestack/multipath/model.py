@@ -24,7 +24,9 @@ from smokestack.engine.checks import identifier, in_range
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, NotFound
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import NEVER_NS
+from smokestack.engine.snapshot import Piece, Pieces
 
+from . import snapshot
 from .checks import check_host, check_update
 from .events import MultipathEvents
 from .faults import DisabledBy, MultipathFaults, disable
@@ -69,6 +71,7 @@ class MultipathModel:
         self.hosts: dict[str, MultipathHostSpec] = {}
         self._devices: dict[tuple[str, str], Device] = {}
         self.faults = MultipathFaults(self)
+        self.keeper = snapshot.keeper_of(self)
 
     # --- the border above -------------------------------------------------------------------
 
@@ -219,6 +222,39 @@ class MultipathModel:
     def _tell_notes(self) -> None:
         self.events.tell_notes({a.array_id: a.device.name for a in self.arrays.values()})
 
+    # --- snapshots --------------------------------------------------------------------------
+
+    def snapshot(self, snapshot_id: str, only: Sequence[str] = ()) -> tuple[Piece, ...]:
+        """Returns the pieces of a new snapshot: its own, and those of the arrays that live."""
+        pieces = [self.keeper.save(snapshot_id, only)]
+        for array in self._live:
+            pieces += array.device.snapshot(snapshot_id, only)
+        return tuple(pieces)
+
+    def stage(self, pieces: Pieces) -> None:
+        """Checks its piece and its arrays' and keeps them ready; nothing changes yet."""
+        snapshot.stage(self, pieces)
+
+    def unstage(self) -> None:
+        """Forgets what is staged, here and in the arrays."""
+        self.keeper.unstage()
+        for array in self._live:
+            array.device.unstage()
+
+    def restore(self) -> None:
+        """Puts what is staged in place, here and in the arrays that live in the snapshot."""
+        self.keeper.restore()
+        for array in list(self._live):
+            try:
+                array.device.restore()
+            except PeerLost:
+                self._lose(array, self.now_ns)
+
+    def order_arrays(self) -> None:
+        """Brings the arrays in the order of their rows, and finds those that live."""
+        self.arrays = dict(sorted(self.arrays.items(), key=lambda item: item[1].row))
+        self._live = [a for a in self.arrays.values() if a.lost_at_ns is None]
+
     # --- inventory --------------------------------------------------------------------------
 
     def connect_array(self, array_id: str, device: BlockDevice) -> None:
@@ -235,10 +271,9 @@ class MultipathModel:
         self.arrays[array_id] = ConnectedArray(array_id, device, row, _path_table(0))
         # Rows follow the names' order, so that it does not matter which array came first.
         if not self._devices:
-            self.arrays = dict(sorted(self.arrays.items()))
-            for row, array in enumerate(self.arrays.values()):
+            for row, (_, array) in enumerate(sorted(self.arrays.items())):
                 array.row = row
-        self._live = [a for a in self.arrays.values() if a.lost_at_ns is None]
+        self.order_arrays()
         self.state.fit_arrays(len(self.arrays))
         self.events.tell(EventKind.ARRAY_CONNECTED, array=device.name)
 

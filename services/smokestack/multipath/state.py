@@ -51,7 +51,7 @@ class MultipathState(Tables):
     def __init__(self) -> None:
         rows = {"bucket": 64}
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
-        self._paths_most = 1
+        self.paths_most = 1  # of any device
         self.batches: list[NDArray[Any]] = []  # each array's part of the dispatch table
         self.row["change_ns"] = NEVER_NS
         self.kernel.start(0)
@@ -78,9 +78,14 @@ class MultipathState(Tables):
 
     def fit_paths(self, paths_most: int) -> None:
         """Makes room for devices of this many paths."""
-        if paths_most > self._paths_most:
-            self._paths_most = paths_most
+        if paths_most > self.paths_most:
+            self.paths_most = paths_most
             self._fit_dispatch()
+
+    def refit(self, paths_most: int) -> None:
+        """Takes over tables that were put in place as they once stood."""
+        self.paths_most = paths_most
+        self._fit_dispatch()
 
     def fit_arrays(self, arrays: int) -> None:
         """Makes room for one more array's batch."""
@@ -103,7 +108,7 @@ class MultipathState(Tables):
 
     def _fit_dispatch(self) -> None:
         """Gives each array a batch of its own; the batches are empty between windows."""
-        rows = len(self["slot"]) * (1 + self._paths_most)
+        rows = len(self["slot"]) * (1 + self.paths_most)
         arrays = max(1, int(self.row["array_count"]))
         if rows * arrays > len(self["dispatch"]):
             self.replace("dispatch", zeros(rows * arrays, SUBMISSION))

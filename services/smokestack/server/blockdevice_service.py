@@ -28,6 +28,7 @@ from smokestack.v1 import blockdevice_pb2_grpc
 
 from .border_checks import TIME_NS_MAX, check_submissions, check_until
 from .frames import PROTOCOL_VERSION, U32, Frame, frame_of, parts_of, records_of
+from .pieces import SnapshotSession
 
 STREAMS_MAX: Final = 4  # one drives, others are refused one by one; each holds a thread
 _BATCH_BYTES_MAX: Final = 1 << 30
@@ -78,6 +79,7 @@ class _Session:
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self._wrong: Refused | None = None  # of a part that is not the last one
+        self._snapshots = SnapshotSession(device, border)
 
     def answer(self, request: pb.ExchangeRequest) -> list[pb.ExchangeResponse]:
         """Returns the answer to one message, in parts; nothing while a batch continues."""
@@ -94,6 +96,8 @@ class _Session:
                 return [self._report_luns(request.report_luns)]
             if kind == "detach":
                 return [self._detach()]
+            if kind in SnapshotSession.KINDS:
+                return self._snapshot(request)
             raise InvalidArgument.at("request", "is none that this version knows")
         except Refused as refused:
             return [_refusal(refused)]
@@ -162,6 +166,20 @@ class _Session:
         self._check_attached()
         self.end()
         return pb.ExchangeResponse(detached=pb.Detached())
+
+    def _snapshot(self, request: pb.ExchangeRequest) -> list[pb.ExchangeResponse]:
+        self._check_welcomed()
+        if not self._attached and self._device.driver is not None:
+            raise FailedPrecondition(
+                f"{self._device.name} is driven by {self._device.driver}: it takes and restores "
+                "the snapshots",
+                reason="DRIVEN",
+                resource=self._device.name,
+            )
+        answer = self._snapshots.answer(request)
+        if self._snapshots.restored_ns is not None:
+            self._until_ns, self._snapshots.restored_ns = self._snapshots.restored_ns, None
+        return answer
 
     # --- windows ----------------------------------------------------------------------------
 

@@ -167,8 +167,20 @@ class EventFeed:
     def _stream(
         self, seen: int, wanted: Filter, follow: bool, left: Callable[[], bool]
     ) -> Iterator[pb.WatchEventsResponse]:
+        generation = self._log.generation
+
+        def over() -> bool:
+            return bool(self._over) or left() or self._log.generation != generation
+
         told = -1  # up to where the watcher knows that it has heard all
         while not left():
+            if self._log.generation != generation:
+                raise Aborted(
+                    f"{self._log.service} has gone back to a snapshot: what was told since then "
+                    "has not happened; watch again without a token",
+                    reason="SNAPSHOT_RESTORED",
+                    resource=self._log.service,
+                )
             some = self._after(seen, BATCH_EVENTS)
             seen = some[-1].number if some else seen
             found = [message(event) for event in some if wanted.passes(event)]
@@ -181,7 +193,7 @@ class EventFeed:
                 if told != seen:
                     yield pb.WatchEventsResponse(resume_token=self._tokens.make(seen))
                 return
-            self._log.wait(seen, lambda: bool(self._over) or left())
+            self._log.wait(seen, over)
             if self._over and self._log.last == seen:
                 raise Aborted(self._over, reason="RESET", resource=self._log.service)
 

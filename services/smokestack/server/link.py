@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 from smokestack.engine.blockdevice import Attachment, IoBatch, Nexus, PeerLost, Reply
 from smokestack.engine.errors import Refused, Unavailable
 from smokestack.engine.records import COMPLETION
+from smokestack.engine.snapshot import Piece, Pieces
 from smokestack.v1 import blockdevice_pb2 as pb
 from smokestack.v1 import blockdevice_pb2_grpc
 
+from . import pieces as snapshots
 from .errors import refusal_of
 from .frames import PROTOCOL_VERSION, U32, Frame, frame_of, parts_of, records_of
 
@@ -73,6 +75,11 @@ class GrpcDevice:
     # --- BlockDevice ------------------------------------------------------------------------
 
     @property
+    def driver(self) -> str | None:
+        """Who drives it through this link."""
+        return self._attachment.driver if self._attachment else None
+
+    @property
     def lookahead_ns(self) -> int:
         """Its least there and back; asked anew until it is attached and fixed."""
         return int(self._welcome().lookahead_ns)
@@ -89,6 +96,41 @@ class GrpcDevice:
         with suppress(LinkLost):  # in which case nobody has it
             self._ask(pb.ExchangeRequest(detach=pb.Detach()), "detached")
         self._attachment = None
+
+    def snapshot(self, snapshot: str, only: Sequence[str] = ()) -> tuple[Piece, ...]:
+        """Returns the pieces of a new snapshot, of the peer and of all below it."""
+        request = pb.ExchangeRequest(take_snapshot=pb.TakeSnapshot(snapshot=snapshot, only=only))
+        gathering = snapshots.Gathering()
+        with self._lock:
+            self._begin()
+            self._requests.put(request)
+            pieces = None
+            while pieces is None:
+                part = self._next("piece").piece
+                self._asked += 1  # it answers: each part has a deadline of its own
+                try:
+                    pieces = gathering.add(part)
+                except Refused as refused:
+                    raise self._lose(f"{self.name} answers nonsense: {refused.message}") from None
+            self._answered = self._asked
+        return tuple(pieces.values())
+
+    def stage(self, pieces: Pieces) -> None:
+        """Has the peer, and all below it, check their pieces and keep them ready."""
+        with self._lock:
+            self._begin()
+            for part in snapshots.parts_of(pieces.values()):
+                self._requests.put(pb.ExchangeRequest(stage=part))
+            self._next("staged")
+            self._answered = self._asked
+
+    def unstage(self) -> None:
+        """Has the peer forget what it keeps ready."""
+        self._ask(pb.ExchangeRequest(settle=pb.Settle(forget=True)), "settled")
+
+    def restore(self) -> None:
+        """Has the peer put what it keeps ready in place."""
+        self._ask(pb.ExchangeRequest(settle=pb.Settle()), "settled")
 
     def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
         """Returns what the initiators reach, in index order."""

@@ -1,0 +1,101 @@
+"""What a snapshot holds of an array: its tables and its inventory, copied between windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import TYPE_CHECKING, Any, Final
+
+from smokestack.engine import events_copy, faults_copy
+from smokestack.engine.snapshot import Keeper
+from smokestack.engine.tables_copy import Copying, TableCopy, checked_tables, copy_tables
+
+from .luns import Luns
+from .specs import (
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    InitiatorSpec,
+    MediaDistribution,
+    PoolSpec,
+    PortSpec,
+    VolumeSpec,
+)
+
+if TYPE_CHECKING:
+    from .model import ArrayModel
+
+_CLASSES: Final = (
+    *events_copy.CLASSES,
+    *faults_copy.CLASSES,
+    TableCopy,
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    InitiatorSpec,
+    MediaDistribution,
+    PoolSpec,
+    PortSpec,
+    VolumeSpec,
+)
+_COPYING: Final = Copying(
+    sparse=frozenset({"histogram", "page"}), heads={"inbox": "inbox_count", "out": "out_end"}
+)
+# The model's own attributes: dictionaries and lists of values that never change.
+_HELD: Final = (
+    "controllers",
+    "ports",
+    "pools",
+    "volumes",
+    "hosts",
+    "exports",
+    "itls",
+    "_rows",
+)
+_LINKS: Final = ("_records", "_changes", "_stale")
+
+
+class ArrayPart:
+    """An array's model as a part of its service; who drives it is no part of it."""
+
+    def __init__(self, model: ArrayModel) -> None:
+        self._model = model
+
+    def save(self) -> Any:
+        """Returns a copy of tables and inventory."""
+        return {
+            "tables": copy_tables(self._model.state, _COPYING),
+            "held": {name: getattr(self._model, name).copy() for name in _HELD},
+            "links": {name: copy(getattr(self._model.links, name)) for name in _LINKS},
+        }
+
+    def load(self, saved: Any) -> Callable[[], None]:
+        """Checks a copy, and returns what puts it in place."""
+        model = self._model
+        put_tables = checked_tables(model.state, saved["tables"], _COPYING, model.name)
+        held = {name: saved["held"][name].copy() for name in _HELD}
+        links = {name: copy(saved["links"][name]) for name in _LINKS}
+        luns = Luns()
+        for export in held["exports"].values():
+            luns.take(export)
+
+        def put() -> None:
+            put_tables()
+            for name in _HELD:
+                setattr(model, name, held[name])
+            for name in _LINKS:
+                setattr(model.links, name, links[name])
+            model.luns = luns
+
+        return put
+
+
+def keeper_of(model: ArrayModel) -> Keeper:
+    """Returns what keeps an array's parts."""
+    keeper = Keeper(model.name, lambda: model.now_ns, _CLASSES)
+    keeper.parts["model"] = ArrayPart(model)
+    keeper.parts["events"] = events_copy.EventsPart(model.events)
+    keeper.parts["faults"] = faults_copy.FaultsPart(
+        model.faults, lists=("linked", "_ended"), values=("_chains",)
+    )
+    return keeper
