@@ -119,6 +119,7 @@ def _introduction(
         "",
         time[0],
         f"  {time[1]}{suffix}",
+        f"  smokestack topology{suffix}",
         f"  smokestack status{''.join(f' --address {e.address}' for e in endpoints)}",
     ]
     idle = [
