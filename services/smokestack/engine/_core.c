@@ -287,8 +287,8 @@ static PyObject *core_check_submissions(PyObject *self, PyObject *args) {
         return NULL;
     view_t v;
     if (view_get_const(batch, &v, sizeof(submission_t), "submissions") < 0) return NULL;
-    uint64_t first = 0;
-    int wrong = submissions_check(v.data, (uint64_t)v.count, from_ns, until_ns, nexus_count, &first);
+    uint64_t first = 0, count = (uint64_t)v.count;
+    int wrong = submissions_check(v.data, count, from_ns, until_ns, nexus_count, &first);
     view_release(&v);
     return Py_BuildValue("iK", wrong, (unsigned long long)first);
 }
