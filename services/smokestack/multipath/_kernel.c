@@ -146,6 +146,16 @@ static void pump(mp_t *m, uint32_t device, int64_t now) {
     }
 }
 
+/* At a border, before anything else then: what a change lets devices send. */
+static void pump_stirred(mp_t *m) {
+    for (uint32_t device = 0; device < m->state->device_count; device++) {
+        if (!m->device[device].stirred) continue;
+        m->device[device].stirred = 0;
+        pump(m, device, m->state->until_ns);
+    }
+    m->state->stirred = 0;
+}
+
 static void submit(mp_t *m, const submission_t *in) {
     uint32_t i = (uint32_t)(in->id >> SLOT_SHIFT);
     if (in->nexus >= m->state->device_count) {
@@ -275,10 +285,20 @@ static void path_found(mp_t *m, uint32_t p, const completion_t *c) {
     }
 }
 
-static void path_event(mp_t *m, const completion_t *c) {
+/* When the next event in hand takes a path down: what answers on it after that comes too late. */
+static int64_t next_down(const mp_t *m, uint32_t p, uint32_t from) {
+    for (uint32_t n = from; n < m->state->hand_count; n++) {
+        const completion_t *c = &m->hand[n];
+        if (c->kind == KIND_EVENT && c->nexus == p && c->sense == EVENT_PATH_DOWN) return c->time;
+    }
+    return 0;
+}
+
+static void path_event(mp_t *m, const completion_t *c, uint32_t rest) {
     uint32_t p = c->nexus; /* accept has put the path's row in the ITL's place */
     if (p == NIL || m->path[p].lost) return; /* of an ITL that no rescan has found, or too late */
     if (c->sense == EVENT_PATH_DOWN) {
+        m->path[p].down_ns = next_down(m, p, rest);
         path_lost(m, p, (note_t){.time = c->time, .kind = NOTE_PATH_DOWN, .cause = c->array_ns});
         requeue_path(m, p);
     } else {
@@ -317,6 +337,8 @@ static void run(mp_t *m, int64_t until, const submission_t *batch, uint32_t coun
     if (horizon < s->until_ns) horizon = s->until_ns;
     for (uint32_t a = 0; a < s->array_count; a++) m->counts[a] = 0;
     m->dispatched_ns = NEVER_NS;
+    s->target_ns = until;
+    if (s->stirred == 2 && horizon > s->until_ns) pump_stirred(m);
     cal_tune(m->calendar, m->bucket, m->slot);
     for (;;) {
         if (m->dispatched_ns < horizon - s->lookahead_ns)
@@ -332,7 +354,7 @@ static void run(mp_t *m, int64_t until, const submission_t *batch, uint32_t coun
             const completion_t *c = &m->hand[taken++];
             if (taken < s->hand_count)
                 __builtin_prefetch(&m->slot[m->hand[taken].id >> SLOT_SHIFT]);
-            if (c->kind == KIND_EVENT) path_event(m, c);
+            if (c->kind == KIND_EVENT) path_event(m, c, taken);
             else complete(m, c);
         } else if (go < horizon) {
             if (in + 4 < count) __builtin_prefetch(&m->slot[batch[in + 4].id >> SLOT_SHIFT], 1);
@@ -359,8 +381,11 @@ static inline int before(const completion_t *a, const completion_t *b) {
 static inline int awaited(const mp_t *m, const completion_t *c) {
     uint32_t i = (uint32_t)(c->id >> SLOT_SHIFT);
     if (c->kind == KIND_EVENT) return 1;
-    return i < m->slot_rows && m->slot[i].id == c->id && m->slot[i].attempt == c->attempt &&
-           m->slot[i].phase == PHASE_IN_FLIGHT;
+    if (i >= m->slot_rows || m->slot[i].id != c->id || m->slot[i].attempt != c->attempt ||
+        m->slot[i].phase != PHASE_IN_FLIGHT)
+        return 0;
+    int64_t down_ns = m->path[m->slot[i].path].down_ns;
+    return down_ns == 0 || c->time < down_ns;
 }
 
 /* Merges one array's completions into those in hand, from the back, in place. */
@@ -368,7 +393,13 @@ static void accept(
     mp_t *m, const completion_t *from, uint32_t count, const uint32_t *path_of, uint32_t itls) {
     mp_state_t *s = m->state;
     uint32_t kept = 0;
-    for (uint32_t n = 0; n < count; n++) kept += (uint32_t)awaited(m, &from[n]);
+    for (uint32_t n = 0; n < count; n++) {
+        const completion_t *c = &from[n];
+        uint32_t p = c->kind == KIND_EVENT && c->nexus < itls ? path_of[c->nexus] : NIL;
+        if (p != NIL && c->sense == EVENT_PATH_DOWN && m->path[p].down_ns == 0)
+            m->path[p].down_ns = c->time;
+        kept += (uint32_t)awaited(m, c);
+    }
     int64_t old = (int64_t)s->hand_count - 1, fresh = s->hand_fresh;
     int64_t to = old + kept;
     s->hand_count += kept;
@@ -398,6 +429,8 @@ static uint32_t finish(mp_t *m, int64_t *next) {
     uint32_t ready = s->out_count, born = 0;
     int64_t end = s->until_ns + s->lookahead_ns;
     s->arrays_next_ns = *next;
+    if (s->stirred == 1 && s->until_ns == s->target_ns) s->stirred = 2;
+    if (s->stirred == 2 && s->until_ns < stir) stir = s->until_ns;
     for (uint32_t n = 0; n < s->hand_count; n++) {
         const completion_t *c = &m->hand[n];
         int64_t at = stirs(m, c);

@@ -127,7 +127,12 @@ def set_order(state: MultipathState, device: Device) -> None:
         order["sorted"] = order["used"] = path.row
     if device.preferred_path not in device.paths:
         device.preferred_path = ""
-    row["preferred"] = (
-        list(device.paths).index(device.preferred_path or paths[0].name) if paths else 0
-    )
+    set_preferred(state, device)
     state.fit_paths(len(paths))
+
+
+def set_preferred(state: MultipathState, device: Device) -> None:
+    """Writes which path the device prefers; the first one unless it names another."""
+    names = list(device.paths)
+    preferred = names.index(device.preferred_path) if device.preferred_path else 0
+    state["device"][device.row]["preferred"] = preferred

@@ -30,7 +30,7 @@ from . import snapshot
 from .checks import check_host, check_update
 from .events import MultipathEvents
 from .faults import DisabledBy, MultipathFaults, disable
-from .inventory import Device, RescanResult, add_device, group, set_order, update_paths
+from .inventory import Device, RescanResult, add_device, group, set_preferred, update_paths
 from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector
 from .state import NIL, MultipathState
 from .status import DeviceStatus
@@ -385,13 +385,14 @@ class MultipathModel:
         row = self.state["device"][found.row]
         if lun_queue_depth is not None:
             row["depth"] = lun_queue_depth
+            row["stirred"] = self.state.row["stirred"] = 1
         if ios_per_path is not None:
             row["ios_per_path"] = ios_per_path
         if selector is not None:
             row["selector"] = int(selector)
         if preferred_path is not None:
             found.preferred_path = preferred_path
-            set_order(self.state, found)
+            set_preferred(self.state, found)
         self.events.tell(EventKind.DEVICE_UPDATED, f"hosts/{host_id}/devices/{device}")
 
     def set_path_enabled(self, host_id: str, device: str, path: str, enabled: bool) -> None:

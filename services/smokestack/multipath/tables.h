@@ -10,6 +10,7 @@
     F(int64_t, lookahead_ns) /* the tree's L */                                                \
     F(int64_t, retry_delay_ns)                                                                 \
     F(int64_t, arrays_next_ns) /* the least time that the arrays promised last */              \
+    F(int64_t, target_ns)      /* until when the running exchange goes */                      \
     F(int64_t, change_ns) /* when the next change that is known acts: nothing runs beyond */   \
     F(uint32_t, array_count)                                                                   \
     F(uint32_t, device_count)                                                                  \
@@ -20,7 +21,7 @@
     F(uint32_t, note_count)                                                                    \
     F(uint32_t, batch_taken) /* of the running exchange's submissions */                       \
     F(uint32_t, out_count)   /* what the running exchange will answer, so far */               \
-    F(uint32_t, padding)                                                                       \
+    F(uint32_t, stirred) /* 1: a device is; 2: and the border has come */                      \
     F(uint64_t, event_count) /* number of the newest event */
 
 #define DEVICE_FIELDS(F)                                                                       \
@@ -29,6 +30,8 @@
     F(uint32_t, queued)                                                                        \
     F(uint32_t, active)                                                                        \
     F(uint32_t, depth) /* DQLEN */                                                             \
+    F(uint32_t, stirred) /* may send more since a change: looked at from the next border on */ \
+    F(uint32_t, padding)                                                                       \
     F(uint32_t, selector)                                                                      \
     F(uint32_t, order_base)                                                                    \
     F(uint32_t, path_count)                                                                    \
@@ -54,6 +57,7 @@
     F(uint32_t, state)                                                                         \
     F(uint32_t, disabled) /* by an administrator; a link that returns does not undo it */      \
     F(uint32_t, in_flight)                                                                     \
+    F(int64_t, down_ns) /* when an event in hand takes it down, or 0 */                         \
     F(uint32_t, lost) /* its array's process is gone: no event in hand revives it */           \
     F(uint32_t, padding)                                                                       \
     F(uint64_t, in_flight_bytes)                                                               \
