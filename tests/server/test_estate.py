@@ -9,6 +9,9 @@ import pytest
 
 from smokestack.engine.errors import InvalidArgument, NotFound
 from smokestack.server.estate import EstateService, local_peers, remote
+from smokestack.server.listen import Listener
+from smokestack.server.rooms import array_room, multipath_room
+from smokestack.server.serve import connected
 from smokestack.server.stack import Stack
 from smokestack.v1 import array_pb2, estate_pb2_grpc, hypervisor_pb2, multipath_pb2
 from smokestack.v1 import estate_pb2 as pb
@@ -151,3 +154,17 @@ def test_a_service_that_is_not_there_takes_only_its_part_with_it(stack: Stack) -
     assert states == {"a1": UP, "a2": UNKNOWN}
     wrong = ask(EstateService([remote("arrays", array.address, "arrays/a7")]))
     assert wrong.parts[0].message == f"{array.address} serves arrays/a1, not arrays/a7"
+
+
+def test_an_array_that_dies_before_the_first_window_is_missed_alone() -> None:
+    array = Listener(array_room("a1"))
+    array.start()
+    multipath = multipath_room()
+    device = connected(array.endpoint.address)
+    multipath.model.connect_array("a1", device)
+    multipath.simulation.services["arrays/a1"] = array.endpoint.address
+    estate = EstateService(local_peers([multipath]))
+    assert [part.answered for part in ask(estate).parts] == [True, True]
+    array.stop()
+    assert [part.answered for part in ask(estate).parts] == [True, False]
+    device.close()

@@ -46,7 +46,7 @@ def topology(vm: str, volume: str, host: str, address: str, output: str) -> None
     print_table("topology", [_row(chain) for chain in chains])
     for part in parts:
         if not part["answered"]:
-            click.echo(f"missing: {part['service'] or part['address']}: {part['message']}")
+            click.echo(f"missing: {part['message']}")
 
 
 def _full(form: str, name: str) -> str:

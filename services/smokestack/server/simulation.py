@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from smokestack.engine.border import BorderLock
 from smokestack.engine.checks import in_range
-from smokestack.engine.errors import FailedPrecondition, InvalidArgument
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument, Unavailable
 from smokestack.engine.events import EventLog
 from smokestack.engine.faults import FaultBook
 from smokestack.engine.masks import masked
@@ -103,12 +103,18 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
                 driver=self._model.driver or "",
                 clock=_clock(self.clock.settings),
                 epoch=self._model.epoch,
-                lookahead_ns=self._model.lookahead_ns,
+                lookahead_ns=self._lookahead_ns(),
                 services=[
                     pb.ServiceAddress(name=name, address=address)
                     for name, address in sorted(self.services.items())
                 ],
             )
+
+    def _lookahead_ns(self) -> int:
+        try:
+            return self._model.lookahead_ns
+        except Unavailable:  # who knows it is gone; all else can still be told
+            return 0
 
     def Advance(self, request: pb.AdvanceRequest, context: Any = None) -> pb.AdvanceResponse:
         cancelled = threading.Event()
