@@ -27,6 +27,7 @@ SUBMISSION: Final = 4
 Entry = tuple[int, int, int, int, int, int, object, Callable[..., None], tuple[Any, ...]]
 _OF: Final = 6
 _ACTION: Final = 7
+_ARGUMENTS: Final = 8
 
 
 class Agenda:
@@ -84,4 +85,4 @@ class Agenda:
 
     def _do(self, entry: Entry) -> None:
         self.now = entry[0]
-        entry[_ACTION](*entry[_ACTION + 1])
+        entry[_ACTION](*entry[_ARGUMENTS])
