@@ -22,6 +22,7 @@ from tests.reference.config import (
     PortQueueLimit,
 )
 from tests.reference.digest import Completion
+from tests.reference.faults import AFTER, Rules
 from tests.reference.stations import Command, Controller, Itl, Pool, Port, Volume
 
 # What happens at one time in an array, in order; changes come first.
@@ -55,15 +56,25 @@ class Array:
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self.itls: list[Itl] = []
         for export in config.exports:
-            self._create_export(export)
+            self._create_export(export, since=-1)
         forward = [port.forward_latency_ns for port in config.ports] or [LATENCY_NS_DEFAULT]
         back = [port.return_latency_ns for port in config.ports] or [LATENCY_NS_DEFAULT]
         self.forward_ns = min(forward)
         self.lookahead_ns = min(forward) + min(back)
         if not self.forward_ns or not min(back):
             raise ValueError("both latencies must be at least 1 ns: layers meet at equal times")
+        self.rules = Rules(agenda, f"arrays/{self.array_id}", seed, self.forward_ns)
+        self.rules.moved = self._rules_move
 
-    def _create_export(self, export: ExportSpec) -> None:
+    def usable(self, port: Port) -> bool:
+        """Whether a port's link is up, as a host is told that asks now."""
+        then = self._agenda.now + self.forward_ns
+        return port.enabled and not self.rules.holds("PORT_DOWN", self._name(port), then)
+
+    def _name(self, port: Port) -> str:
+        return f"arrays/{self.array_id}/ports/{port.spec.port_id}"
+
+    def _create_export(self, export: ExportSpec, since: int) -> None:
         reach = sorted(
             (initiator.name, port_id)
             for initiator in self._hosts[export.host_id].initiators
@@ -73,6 +84,7 @@ class Array:
         for initiator, port_id in reach:
             volume = self.volumes[export.volume_id]
             itl = Itl(len(self.itls), export, volume, initiator, self.ports[port_id])
+            itl.since = since
             self.itls.append(itl)
 
     def apply(self, change: ArrayChange) -> None:
@@ -84,10 +96,11 @@ class Array:
             if port.enabled == change.enabled:
                 return
             port.enabled = change.enabled
-            told = [itl for itl in self.itls if itl.shown and itl.port is port]
-            self._agenda.add(key, self._set_link, port, change.enabled, told, of=self)
+            down = not change.enabled
+            told = [itl for itl in self.itls if itl.port is port and (itl.shown or down)]
+            self._agenda.add(key, self._allow, port, change.enabled, told, of=self)
         elif isinstance(change, ExportCreated):
-            self._create_export(change.export)
+            self._create_export(change.export, since=then)
         elif isinstance(change, ExportDeleted):
             for itl in self.itls:
                 if (itl.export.volume_id, itl.export.host_id) == (change.volume_id, change.host_id):
@@ -105,12 +118,34 @@ class Array:
             capacity = change.capacity_bytes
             self._agenda.add(key, setattr, volume, "capacity_bytes", capacity, of=self)
 
-    def _set_link(self, port: Port, up: bool, told: list[Itl]) -> None:
+    def _allow(self, port: Port, allowed: bool, told: list[Itl]) -> None:
+        port.allowed = allowed
+        self._set_link(port, told, AFTER)
+
+    def _rules_move(self, time: int, phase: int) -> None:
+        """Fits all links to the rules at a time, once for each rule that begins or ends then."""
+        self._agenda.add((time, ARRAY, CHANGED, phase, 0), self._fit_links, phase, of=self)
+
+    def _fit_links(self, phase: int) -> None:
+        now = self._agenda.now
+        for _, port in sorted(self.ports.items()):
+            told = [
+                itl for itl in self.itls if itl.port is port and itl.since < now + (phase == AFTER)
+            ]
+            self._set_link(port, told, phase)
+
+    def _set_link(self, port: Port, told: list[Itl], phase: int) -> None:
+        held = self.rules.holds("PORT_DOWN", self._name(port), self._agenda.now, phase)
+        up = port.allowed and not held
+        if up == port.up:
+            return
         port.up = up
         if not up:
             port.epoch += 1
         code = EventCode.PATH_UP if up else EventCode.PATH_DOWN
         for itl in told:
+            if up and not itl.valid:
+                continue
             time = self._agenda.now + port.spec.return_latency_ns
             ident = (1 << 63) + self._events
             self._events += 1
@@ -148,6 +183,11 @@ class Array:
             port.rx_free = start + port.spec.refusal_ns
             self._answer(command, port.rx_free)
             return
+        if self._hit("TASK_SET_FULL", f"ports/{port.spec.port_id}", command):
+            command.status = Status.TASK_SET_FULL
+            port.rx_free = start + port.spec.refusal_ns
+            self._answer(command, port.rx_free)
+            return
         port.outstanding += 1
         itl.outstanding += 1
         command.port_epoch = port.epoch
@@ -161,12 +201,17 @@ class Array:
         controller, volume = command.itl.port.controller, command.itl.volume
         is_write = command.op == Op.WRITE
         spec = controller.spec
-        done = controller.serve(self._agenda.now, spec.write_ns if is_write else spec.read_ns)
+        where = f"controllers/{spec.controller_id}"
+        service = spec.write_ns if is_write else spec.read_ns
+        service = self._slowed("CONTROLLER_SLOW", where, command, service)
+        done = controller.serve(self._agenda.now, service)
         first_byte = command.lba * BLOCK_BYTES
         if not command.itl.valid:
             self._fail(command, Sense.LU_NOT_SUPPORTED, done)
         elif not command.length or first_byte + command.length > volume.capacity_bytes:
             self._fail(command, Sense.LBA_OUT_OF_RANGE, done)
+        elif self._hit("COMMAND_FAILED", f"volumes/{command.itl.export.volume_id}", command):
+            self._fail(command, Sense.INTERNAL_FAILURE, done)
         else:
             page_bytes = volume.pool.spec.page_bytes
             last_byte = first_byte + command.length - 1
@@ -218,9 +263,22 @@ class Array:
         service = pool.spec.media_ns
         if pool.spec.media_distribution is MediaDistribution.EXPONENTIAL:
             service = draws.exponential_ns(service, self._words(command)[1])
+        where = f"pools/{pool.spec.pool_id}"
+        service = self._slowed("MEDIA_SLOW", where, command, service)
         free = max(self._agenda.now, pool.disk_free[command.disk]) + service
         pool.disk_free[command.disk] = free
+        if command.op == Op.READ and self._hit("MEDIA_ERROR", where, command):
+            self._fail(command, Sense.UNRECOVERED_READ, free)
+            return
         self._at(free, DEPART if command.op == Op.WRITE else TX, command)
+
+    def _hit(self, kind: str, where: str, command: Command) -> bool:
+        subject = f"arrays/{self.array_id}/{where}"
+        return self.rules.hit(kind, subject, command.ident, command.attempt) is not None
+
+    def _slowed(self, kind: str, where: str, command: Command, service: int) -> int:
+        subject = f"arrays/{self.array_id}/{where}"
+        return self.rules.slowed(kind, subject, command.ident, command.attempt, service)
 
     def _tx(self, command: Command) -> None:
         port = command.itl.port

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from smokestack.array.model import ArrayModel
 from smokestack.engine.blockdevice import Attachment, BlockDevice, IoBatch, Nexus, PeerLost, Reply
+from smokestack.engine.faults import FaultBook
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
 from tests.reference.config import (
@@ -20,6 +21,8 @@ from tests.reference.config import (
     DeviceUpdated,
     ExportCreated,
     ExportDeleted,
+    FaultCleared,
+    FaultInjected,
     JobStarted,
     JobStopped,
     PathEnabled,
@@ -135,10 +138,19 @@ class Models:
                 self.hypervisor.create_job(change.plan)
             case JobStopped():
                 self.hypervisor.stop_job(change.host_id, change.vm_id, change.job_id)
+            case FaultInjected():
+                self.book(change.service).inject(change.rule)
+            case FaultCleared():
+                self.book(change.service).clear(change.fault_id)
             case ArrayLost():
                 self.links[change.array_id].broken = True
             case _:
                 self._apply_to_array(self.arrays[change.array_id], change)
+
+    def book(self, service: str) -> FaultBook:
+        """Returns a service's fault rules, by its full name."""
+        rooms = (self.hypervisor, self.multipath, *self.arrays.values())
+        return next(room.faults for room in rooms if room.name == service)
 
     @staticmethod
     def _apply_to_array(array: ArrayModel, change: Change) -> None:

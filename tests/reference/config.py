@@ -15,6 +15,7 @@ from smokestack.array.specs import (
     PortSpec,
     VolumeSpec,
 )
+from smokestack.engine.fault_rules import FaultRule
 from smokestack.engine.jobplan import JobPlan
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec
@@ -149,12 +150,31 @@ class JobStopped:
     job_id: str
 
 
+@dataclass(frozen=True)
+class FaultInjected:
+    """A service takes a fault rule."""
+
+    at_ns: int
+    service: str  # full name, e.g. "arrays/a1"
+    rule: FaultRule  # its identifier included
+
+
+@dataclass(frozen=True)
+class FaultCleared:
+    """A service loses a fault rule."""
+
+    at_ns: int
+    service: str
+    fault_id: str
+
+
 ArrayChange = (
     PortEnabled | PortQueueLimit | PoolCapacity | VolumeCapacity | ExportCreated | ExportDeleted
 )
 
 HostChange = ArrayLost | Rescanned | DeviceUpdated | PathEnabled | JobStarted | JobStopped
-Change = ArrayChange | HostChange
+FaultChange = FaultInjected | FaultCleared
+Change = ArrayChange | HostChange | FaultChange
 
 
 @dataclass(frozen=True)

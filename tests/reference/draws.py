@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
-WORKLOAD, THINK, ARRIVAL, MEDIA = 1, 2, 3, 4  # the streams
+WORKLOAD, THINK, ARRIVAL, MEDIA, FAULT = 1, 2, 3, 4, 5  # the streams
 
 _MASK = (1 << 64) - 1
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)

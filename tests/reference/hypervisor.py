@@ -10,9 +10,10 @@ from smokestack.engine.jobplan import JobKind, JobPlan
 from smokestack.engine.records import BLOCK_BYTES, SLOT_SHIFT, Kind, Status
 from smokestack.hypervisor.specs import DiskSpec, VmSpec
 from tests.reference import draws
-from tests.reference.agenda import HYPERVISOR, Agenda
+from tests.reference.agenda import CHANGE, HYPERVISOR, Agenda
 from tests.reference.content import Content
 from tests.reference.digest import Completion
+from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.multipath import HostIo, Multipath
 
 # What happens at one time in a hypervisor, in order.
@@ -36,6 +37,8 @@ class Job:
         self.arrivals = 0
         self.arrival_ns = start_ns  # of the next one, before brokering
         self.backlog = 0
+        self.held_slots: list[int] = []  # that would have issued while the VM was paused
+        self.held_arrival = False
         # The top, at the end, is the lowest.
         self.free = list(range(slot_base + plan.slots - 1, slot_base - 1, -1))
         self.nexus = 0
@@ -67,6 +70,8 @@ class Hypervisor:
         self._outstanding: dict[int, int] = {}  # slot → id
         self.completions: list[Completion] = []
         multipath.complete = self._complete
+        self.rules = Rules(agenda, "hypervisors/hv1", seed)
+        self.rules.moved = self._rules_move
 
     def create_vm(self, spec: VmSpec) -> None:
         """Adds a VM."""
@@ -110,8 +115,41 @@ class Hypervisor:
     def _issue(self, job: Job, slot: int) -> None:
         """A slot's turn: an open loop's has its I/O, a closed loop's may find the job over."""
         started = self._agenda.now - job.broker_ns
-        if job.plan.kind in OPEN or not job.is_over(job.issued, started):
+        if job.plan.kind not in OPEN and job.is_over(job.issued, started):
+            return
+        if self._paused(job):
+            job.held_slots.append(slot)
+        else:
             self._emit(job, slot)
+
+    # --- VMs that pause -----------------------------------------------------------------------
+
+    def _paused(self, job: Job) -> bool:
+        name = f"hosts/{job.plan.host_id}/vms/{job.plan.vm_id}"
+        return self.rules.holds("VM_PAUSED", name, self._agenda.now)
+
+    def _rules_move(self, time: int, phase: int) -> None:
+        if phase == AFTER:
+            self._let_go()
+        else:
+            self._agenda.add((time, CHANGE, BEFORE, 0, 0), self._let_go)
+
+    def _let_go(self) -> None:
+        """What was to be issued by VMs that are not paused any more is issued now."""
+        now = self._agenda.now
+        for job in self._jobs:
+            if self._paused(job):
+                continue
+            for slot in job.held_slots:
+                self._issue_at(now, job, slot)
+            job.held_slots.clear()
+            if job.held_arrival:
+                job.held_arrival = False
+                job.start_ns += now - job.broker_ns - job.arrival_ns
+                job.arrival_ns = now - job.broker_ns
+                self._expect_arrival(job)
+
+    # --- issuing, continued -------------------------------------------------------------------
 
     def _emit(self, job: Job, slot: int) -> None:
         ident = slot << SLOT_SHIFT | job.issued
@@ -127,6 +165,9 @@ class Hypervisor:
 
     def _arrive(self, job: Job) -> None:
         if job.is_over(job.arrivals, job.arrival_ns):
+            return
+        if self._paused(job):
+            job.held_arrival = True
             return
         job.arrivals += 1
         if job.free:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from smokestack.engine.records import EventCode, HostStatus, Kind, Status
@@ -19,6 +20,7 @@ from tests.reference.agenda import HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
 from tests.reference.array import Array
 from tests.reference.config import DeviceUpdated, PathEnabled
 from tests.reference.digest import Completion
+from tests.reference.faults import Rules
 from tests.reference.stations import Command, Itl
 
 RETRY = 2  # after events (0) and responses (1) of the same time
@@ -34,11 +36,12 @@ class Path:
     up: bool
     enabled: bool = True
     in_flight: int = 0
+    held: Callable[[], bool] = lambda: False  # by a fault
 
     @property
     def usable(self) -> bool:
         """Whether I/O may be sent on it."""
-        return self.up and self.enabled
+        return self.up and self.enabled and not self.held()
 
 
 @dataclass(eq=False)
@@ -84,6 +87,8 @@ class Multipath:
         self.devices: dict[tuple[str, str], Device] = {}
         self.complete: Callable[[Completion], None]  # the hypervisor's, set when it stands
         self.lookahead_ns = min(array.lookahead_ns for array in arrays)
+        self._service = f"multipaths/{spec.name}"
+        self.rules = Rules(agenda, self._service, seed=0)
         for array in arrays:
             array.listener = self
 
@@ -102,7 +107,7 @@ class Multipath:
             for itl in array.itls:
                 if itl.shown and itl.initiator in spec.initiators and array not in self._lost:
                     name = f"{itl.initiator}.{itl.port.spec.port_id}"
-                    path = Path(name, array, itl, up=itl.port.enabled)
+                    path = Path(name, array, itl, up=array.usable(itl.port))
                     found.setdefault(f"{array.array_id}.{itl.export.volume_id}", []).append(path)
         for name, paths in sorted(found.items()):
             device = self.devices.get((host_id, name))
@@ -130,6 +135,11 @@ class Multipath:
         self.devices[spec.host_id, name] = device
         for path in paths:
             self._paths[path.array, path.itl.index] = device, path
+            full = f"{self._service}/hosts/{spec.host_id}/devices/{name}/paths/{path.name}"
+            path.held = partial(self._held, full)
+
+    def _held(self, path: str) -> bool:
+        return self.rules.holds("PATH_DISABLED", path, self._agenda.now)
 
     def update_device(self, change: DeviceUpdated) -> None:
         """Changes a device's queue or policy."""

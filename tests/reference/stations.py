@@ -20,7 +20,8 @@ class Port:
         self.controller = controller
         self.queue_limit = spec.queue_limit
         self.ns_per_mib = (10**9 << 20) // spec.bandwidth_bytes_per_second
-        self.enabled = spec.enabled  # as managed; ``up`` follows when the change gets here
+        self.enabled = spec.enabled  # as managed; ``allowed`` follows when the change gets here
+        self.allowed = spec.enabled
         self.up = spec.enabled
         self.epoch = 0
         self.outstanding = 0
@@ -79,6 +80,7 @@ class Itl:
     port: Port
     shown: bool = True  # as managed; ``valid`` follows when the change gets here
     valid: bool = True
+    since: int = -1  # when it came to be
     outstanding: int = 0
 
 

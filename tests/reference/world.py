@@ -12,6 +12,8 @@ from tests.reference.config import (
     ArrayLost,
     Change,
     DeviceUpdated,
+    FaultCleared,
+    FaultInjected,
     JobStarted,
     JobStopped,
     PathEnabled,
@@ -33,6 +35,9 @@ class World:
         self.arrays = {c.array_id: Array(self.agenda, stack.seed, c) for c in configs}
         self.multipath = Multipath(self.agenda, stack.multipath, list(self.arrays.values()))
         self.hypervisor = Hypervisor(self.agenda, stack.seed, self.multipath)
+        self.rules = {f"arrays/{name}": array.rules for name, array in self.arrays.items()}
+        self.rules[f"multipaths/{stack.multipath.name}"] = self.multipath.rules
+        self.rules["hypervisors/hv1"] = self.hypervisor.rules
         for host in stack.multipath_hosts:
             self.multipath.create_host(host)
         for vm in stack.vms:
@@ -70,6 +75,10 @@ class World:
                 self.hypervisor.create_job(change.plan)
             case JobStopped():
                 self.hypervisor.stop_job(change.host_id, change.vm_id, change.job_id)
+            case FaultInjected():
+                self.rules[change.service].inject(change.rule)
+            case FaultCleared():
+                self.rules[change.service].clear(change.fault_id)
             case ArrayLost():
                 self.multipath.lose(self.arrays[change.array_id])
             case _:

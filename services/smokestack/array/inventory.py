@@ -181,11 +181,11 @@ class ArrayInventory:
         }
         return found[collection]
 
-    def itls_of(self, port_id: str) -> list[int]:
-        """Returns the ITLs of a port that are in use, in order."""
+    def itls_of(self, port_id: str, hidden: bool) -> list[int]:
+        """Returns the ITLs of a port in order; with those of exports that are gone, or without."""
         itl = self.state.used("itl")
-        mine = (itl["port"] == self._rows["ports", port_id]) & (itl["valid"] != 0)
-        return [int(index) for index in np.flatnonzero(mine)]
+        mine = itl["port"] == self._rows["ports", port_id]
+        return [int(index) for index in np.flatnonzero(mine & (hidden | (itl["valid"] != 0)))]
 
     def row_of(self, collection: str, resource_id: str) -> int:
         """Returns the table row of a resource, e.g. ``row_of("ports", "p0")``."""

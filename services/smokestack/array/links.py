@@ -88,7 +88,8 @@ class Links:
             row["epoch"] += 1
         kind = EventKind.PORT_UP if up else EventKind.PORT_DOWN
         told = array.events.add(at_ns, kind, f"{array.name}/ports/{port_id}", cause)
-        affected = array.itls_of(port_id)
+        # A command may be under way to what is hidden by now: it is lost with the link, too.
+        affected = array.itls_of(port_id, hidden=not up)
         if array.driver is None or not affected:
             return
         state = array.state
