@@ -1,4 +1,4 @@
-"""Imports run one way: protos ← engine ← rooms ← server, and protos ← client ← cli.
+"""Imports run one way: protos ← engine ← rooms ← server, and protos ← client ← {cli, testing}.
 
 Rooms meet through BlockDevice and never import one another; only `server` composes them.
 """
@@ -23,8 +23,12 @@ MAY_IMPORT = {
     "server": {"engine", "workload", "hypervisor", "multipath", "array", "v1"},
     "client": {"v1"},
     "cli": {"client", "v1", "server"},
+    "testing": {"client", "v1", "server"},
 }
-LAZILY = {("cli", "server")}  # started from the command line, never needed to import it
+LAZILY = {
+    ("cli", "server"),
+    ("testing", "server"),
+}  # to start it
 SIMULATION = {"engine", "workload", "hypervisor", "multipath", "array"}
 WIRE = ("grpc", "grpc_health", "grpc_reflection", "grpc_status", "google", "smokestack.v1")
 CLOCK = ("time", "datetime", "sched")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -62,6 +64,31 @@ def test_the_wheel_has_nothing_else(in_wheel: set[str]) -> None:
     for name in in_wheel:
         assert name.startswith(("smokestack/", "smokestack_emulator-")), name
         assert not name.endswith((".c", ".h", ".o", ".partial")), name
+
+
+def test_a_users_project_passes_against_the_wheel(built: Path, tmp_path: Path) -> None:
+    project = tmp_path / "downstream"
+    shutil.copytree(tree.ROOT / "clients" / "examples" / "downstream", project)
+    venv = tmp_path / "venv"
+    environment = {
+        k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "SMOKESTACK"))
+    }
+    [wheel] = built.glob("*.whl")
+    for command in (
+        [sys.executable, "-m", "venv", venv],
+        [venv / "bin" / "pip", "install", "-q", wheel, "pytest>=8.2"],
+        [venv / "bin" / "python", "-m", "pytest", "-q"],
+    ):
+        done = subprocess.run(
+            list(map(str, command)),
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
 
 
 def test_the_sdist_has_the_sources_and_nothing_built(in_sdist: set[str]) -> None:

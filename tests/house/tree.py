@@ -42,7 +42,11 @@ def parsed(path: Path) -> ast.Module:
 
 def python_sources() -> list[Path]:
     """Python of the three source roots."""
-    return [path for path in with_suffix(".py") if path.parts[0] in SOURCE_ROOTS]
+    return [
+        path
+        for path in with_suffix(".py")
+        if path.parts[0] in SOURCE_ROOTS and path.parts[1] == "smokestack"
+    ]
 
 
 def room_of(path: Path) -> str:

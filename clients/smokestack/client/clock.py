@@ -66,6 +66,15 @@ class Clock(Bound[Way]):
         return _advance(pb.AdvanceRequest(until_pool_fill=goal, limit_ns=limit_ns))
 
     @operation
+    def advance_until_event(
+        self, kind: str, subject: Any = "", *, limit_ns: int = 0
+    ) -> Call[pb.AdvanceResponse]:
+        """Advances until the next event of a kind, of a resource or below it, or to a limit."""
+        name = subject if isinstance(subject, str) else subject.name
+        goal = pb.EventMatch(kind=kind, subject=name)
+        return _advance(pb.AdvanceRequest(until_event=goal, limit_ns=limit_ns))
+
+    @operation
     def set_clock(self, **fields: Unpack[ClockFields]) -> Call[pb.Clock]:
         """Sets how virtual time moves by itself, e.g. mode="PACED", factor=10."""
         clock = _CLOCK.encode(fields, {})

@@ -45,6 +45,7 @@ static inline void pages_fill(
     page_t *pages, uint64_t mask, uint32_t volume, pool_t *pool, uint64_t count) {
     for (uint64_t page = 0, mapped = 0; mapped < count; page++) {
         page_t *at = page_find(pages, mask, page_key(volume, page));
+        __builtin_prefetch(&pages[page_home(page_key(volume, page + 64), mask)], 1);
         if (at->key != 0) continue;
         *at = (page_t){page_key(volume, page), pool->next_page++};
         mapped++;
