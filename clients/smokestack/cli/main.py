@@ -21,6 +21,7 @@ from .create import create, update
 from .delete import delete
 from .demo import demo
 from .failures import INTERRUPTED, explain
+from .fault import fault
 from .get import get
 from .groups import Group
 from .init import init
@@ -114,6 +115,7 @@ for _command in (
     rescan,
     stop,
     watch,
+    fault,
     run,
     trace,
     scenario,

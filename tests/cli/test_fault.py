@@ -1,0 +1,86 @@
+"""`smokestack fault`, against one stack that is served in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+
+from smokestack.cli.failures import explain
+from smokestack.cli.main import main
+from smokestack.server.stack import Stack
+from tests.server.scenarios import small_scenario
+
+Invoke = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Stack(small_scenario(2, io_limit=0)) as stack:
+        stack.serve(metrics_ports=None)
+        yield stack
+
+
+@pytest.fixture
+def invoke(stack: Stack) -> Invoke:
+    runner = CliRunner(env={"SMOKESTACK_ADDRESS": stack.endpoints[0].address})
+
+    def invoke(*words: str) -> Result:
+        return runner.invoke(main, ["fault", *words], standalone_mode=False)
+
+    return invoke
+
+
+def said(done: Result) -> str:
+    assert done.exception is None, done.exception
+    return done.output
+
+
+def refusal(done: Result) -> str:
+    assert done.exception is not None, done.output
+    failure = explain(done.exception)
+    assert failure is not None, done.exception
+    return failure.line
+
+
+def test_what_is_broken_is_shown_and_mended(stack: Stack, invoke: Invoke) -> None:
+    words = ("inject", "COMMAND_FAILED", "arrays/a1/volumes/*", "--id", "bad", "--count", "5")
+    assert said(invoke(*words)) == "arrays/a1/faults/bad active\n"
+    words = ("inject", "vm-paused", "hosts/h1/vms/*", "--start", "1h", "--duration", "300ms")
+    assert said(invoke(*words)) == "hypervisors/hv1/faults/vm-paused-1 pending\n"
+    stack.hypervisor.model.advance(2_000_000)
+    rows = json.loads(said(invoke("list", "-o", "json")))
+    assert [(row["name"], row["state"], row["hit_count"]) for row in rows] == [
+        ("arrays/a1/faults/bad", "EXHAUSTED", 5),
+        ("hypervisors/hv1/faults/vm-paused-1", "PENDING", 0),
+    ]
+    assert "EXHAUSTED" in said(invoke("list"))
+    assert "cleared after 5 hits" in said(invoke("clear", "arrays/a1/faults/bad"))
+    assert said(invoke("clear", "--all")).count("cleared") == 1
+    assert said(invoke("list")) == "faults: none\n\n"
+
+
+def test_kinds_of_all_services_are_listed_with_what_they_take(invoke: Invoke) -> None:
+    lines = said(invoke("kinds")).splitlines()
+    assert "MEDIA_SLOW arrays/a1/pools/p1  --probability --count --factor" in lines
+    assert "VM_PAUSED hosts/h1/vms/v1" in lines
+    assert len(json.loads(said(invoke("kinds", "-o", "json")))) == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("inject", "PORT_DOWN", "arrays/a1/ports/p9"), "matches nothing of arrays/a1"),
+        (("inject", "PORT_UP", "arrays/a1/ports/p0"), "PORT_DOWN, TASK_SET_FULL"),
+        (("inject", "MEDIA_SLOW", "arrays/a1/pools/p1"), "1000, as fast as ever"),
+        (("inject", "PORT_DOWN", "arrays/a7/ports/p0"), "no arrays/a7 is known here"),
+        (("clear", "arrays/a1/faults/none"), "does not exist"),
+        (("clear",), "or give --all"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(
+    invoke: Invoke, words: tuple[str, ...], complaint: str
+) -> None:
+    assert complaint in refusal(invoke(*words))
