@@ -62,6 +62,15 @@ def test_what_is_broken_is_shown_and_mended(stack: Stack, invoke: Invoke) -> Non
     assert said(invoke("list")) == "faults: none\n\n"
 
 
+def test_a_rule_for_every_array_goes_to_every_array(invoke: Invoke) -> None:
+    made = said(invoke("inject", "CONTROLLER_SLOW", "arrays/*/controllers/c0", "--factor", "1.5"))
+    assert made.split() == [
+        *("arrays/a1/faults/controller-slow-1", "active"),
+        *("arrays/a2/faults/controller-slow-1", "active"),
+    ]
+    assert said(invoke("clear", "--all")).count("cleared") == 2
+
+
 def test_kinds_of_all_services_are_listed_with_what_they_take(invoke: Invoke) -> None:
     lines = said(invoke("kinds")).splitlines()
     assert "MEDIA_SLOW arrays/a1/pools/p1  --probability --count --factor" in lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,7 +79,8 @@ def list_faults(address: tuple[str, ...], output: str) -> None:
 def inject(*, kind: str, target: str, address: tuple[str, ...], output: str, **given: Any) -> None:
     """Break a TARGET: `fault inject PORT_DOWN 'arrays/a1/ports/*' --duration 300ms`.
 
-    A target is a full name, in which * stands for any characters of one part.
+    A target is a full name, in which * stands for any characters of one part; a rule for
+    'arrays/*/ports/p0' goes to every array.
     """
     prepare()
     from smokestack.v1 import faults_pb2 as pb
@@ -94,7 +96,9 @@ def inject(*, kind: str, target: str, address: tuple[str, ...], output: str, **g
     )
     request = pb.InjectFaultRequest(fault_id=given["fault_id"], fault=rule)
     with estate_at(address) as estate:
-        made = [plain(_call(estate, target, "InjectFault", request))]
+        service = "/".join(target.split("/")[:2])
+        services = fnmatch.filter(estate.services, service) if "*" in service else [target]
+        made = [plain(_call(estate, s, "InjectFault", request)) for s in services or [target]]
     if output != "table":
         print_data(made, output)
         return
