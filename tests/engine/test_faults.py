@@ -1,4 +1,4 @@
-"""Fault rules: what is refused, when a rule is in force, and which I/Os it hits, counted exactly."""
+"""Fault rules: what is refused, when a rule is in force, which I/Os it hits, counted exactly."""
 
 from __future__ import annotations
 

@@ -85,7 +85,14 @@ _SENSE: Final = Family(
     "counter",
     "Commands that the array ended with CHECK CONDITION, by sense key, ASC and ASCQ.",
 )
-_SENSE_COLUMNS: Final = {"5/21/00": "out_of_range", "5/25/00": "no_unit", "7/27/07": "no_space"}
+_SENSE_COLUMNS: Final = {
+    "3/11/00": "media_error",
+    "4/44/00": "target_failure",
+    "5/21/00": "out_of_range",
+    "5/25/00": "no_unit",
+    "7/27/07": "no_space",
+}
+_SENSE_KEYS: Final = tuple(sorted({kcq.partition("/")[0] for kcq in _SENSE_COLUMNS}))
 _STATUS: Final = Family(
     "smokestack_scsi_status_total",
     "counter",
@@ -209,11 +216,12 @@ class ArrayCollector:
         np.add.at(latency, owner, copy.latency[at])
         status = np.stack([table[name] for name in _STATUS_COLUMNS], axis=1)
         sense = np.stack([table[name] for name in _SENSE_COLUMNS.values()], axis=1)
-        checks = np.stack([sense[:, 0] + sense[:, 1], sense[:, 2]], axis=1)
+        of_key = [[kcq.startswith(f"{key}/") for key in _SENSE_KEYS] for kcq in _SENSE_COLUMNS]
+        checks = sense @ np.array(of_key, dtype=sense.dtype)
         return [
             *(rows.counts(family, table[name]) for name, family in _ITL.items()),
             rows.split(_STATUS, "status", _STATUS_COLUMNS, status),
-            rows.split(_CHECKS, "sense_key", ("5", "7"), checks),
+            rows.split(_CHECKS, "sense_key", _SENSE_KEYS, checks),
             rows.split(_SENSE, "kcq", tuple(_SENSE_COLUMNS), sense),
             rows.latencies(_LATENCY, latency),
         ]
