@@ -263,3 +263,27 @@ def test_bad_input_is_refused_whole(call, refusal: type[Refused], says: str) -> 
     with pytest.raises(refusal, match=says):
         call(multipath)
     assert repr((multipath.hosts, multipath.devices("h1"))) == before
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((10,), (L + 10,)),  # the first command is still queued or in flight
+        ((), (10, 20)),  # one slot twice in a batch
+    ],
+)
+def test_a_slot_in_use_is_refused_and_changes_nothing(
+    first: tuple[int, ...], second: tuple[int, ...]
+) -> None:
+    _, multipath = make_stack()
+    attach(multipath)
+    answered = multipath.exchange(L, writes(*first)).count
+    batch = writes(*(time if time >= L else L + time for time in second))
+    batch.records["id"] = np.arange(len(second)) + 7
+    before = multipath.state["slot"].tobytes()
+    with pytest.raises(InvalidArgument, match="slot is in use"):
+        multipath.exchange(2 * L, batch)
+    assert multipath.state["slot"].tobytes() == before
+    # The window is still to come.
+    answered += multipath.exchange(2 * L, writes(L + 50, first_slot=9)).count
+    assert answered + len(serve(multipath, NOTHING)) == len(first) + 1

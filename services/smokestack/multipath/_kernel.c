@@ -410,7 +410,11 @@ static void accept(
         completion_t *at = &m->hand[to--];
         *at = *c;
         if (c->kind == KIND_EVENT) at->nexus = c->nexus < itls ? path_of[c->nexus] : NIL;
-        else m->slot[c->id >> SLOT_SHIFT].phase = PHASE_ANSWERED;
+        else {
+            slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
+            slot->phase = PHASE_ANSWERED;
+            slot->time = refused(c) ? NEVER_NS : c->time; /* from when its owner may use it again */
+        }
     }
 }
 
@@ -460,6 +464,19 @@ static uint32_t slots_needed(const submission_t *batch, uint32_t count) {
     return (uint32_t)most + 1;
 }
 
+/* Whether each submission has a slot that nothing else uses: one that is free by then, and once. */
+static int slots_free(mp_t *m, const submission_t *batch, uint32_t count) {
+    uint32_t n = 0;
+    for (; n < count; n++) {
+        slot_t *s = &m->slot[batch[n].id >> SLOT_SHIFT];
+        if (s->phase != PHASE_FREE && (s->phase != PHASE_ANSWERED || s->time > batch[n].time)) break;
+        s->phase |= PHASE_MARK;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        m->slot[batch[i].id >> SLOT_SHIFT].phase &= (uint8_t)~PHASE_MARK;
+    return n == count;
+}
+
 static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     if (nargs != 4) return PyErr_Format(PyExc_TypeError, "run(until_ns, batch, count, begins)");
     mp_t m = mp_of((kernel_t *)self);
@@ -468,13 +485,16 @@ static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (PyErr_Occurred() || arg_records(args[1], &batch, sizeof(submission_t), count) < 0)
         return NULL;
     uint32_t need;
+    int good;
     Py_BEGIN_ALLOW_THREADS
     if (begins) m.state->batch_taken = m.state->out_count = 0;
     need = begins && count ? slots_needed(batch.buf, (uint32_t)count) : 0;
-    if (need <= m.slot_rows) run(&m, until, batch.buf, (uint32_t)count);
+    good = need <= m.slot_rows && (!begins || slots_free(&m, batch.buf, (uint32_t)count));
+    if (good) run(&m, until, batch.buf, (uint32_t)count);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&batch);
     if (need > m.slot_rows) return PyLong_FromUnsignedLong(need);
+    if (!good) return PyErr_Format(PyExc_ValueError, "a submission's slot is in use");
     PyObject *answer = PyTuple_New(1 + (Py_ssize_t)m.state->array_count);
     for (uint32_t a = 0; answer && a <= m.state->array_count; a++) {
         PyObject *item = a ? PyLong_FromUnsignedLong(m.counts[a - 1])

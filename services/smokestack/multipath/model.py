@@ -21,7 +21,7 @@ from smokestack.engine.blockdevice import (
     Reply,
 )
 from smokestack.engine.checks import identifier, in_range
-from smokestack.engine.errors import AlreadyExists, FailedPrecondition, NotFound
+from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import NEVER_NS
 from smokestack.engine.snapshot import Piece, Pieces
@@ -169,10 +169,13 @@ class MultipathModel:
         """
         state = self.state
         records, count = submissions
-        reached = state.kernel.run(until_ns, records, count, True)
-        if isinstance(reached, int):
-            state.fit_slots(reached)
+        try:
             reached = state.kernel.run(until_ns, records, count, True)
+            if isinstance(reached, int):
+                state.fit_slots(reached)
+                reached = state.kernel.run(until_ns, records, count, True)
+        except ValueError as error:  # nothing has changed yet
+            raise InvalidArgument.at("window.records", str(error)) from None
         while True:
             ready, next_ns, noted = self._exchange_below(reached)
             if noted:

@@ -75,7 +75,7 @@
 
 /* A command on its way through the host: one cache line. */
 #define SLOT_FIELDS(F)                                                                         \
-    F(int64_t, time) /* when a refused command rejoins its queue */                            \
+    F(int64_t, time) /* a refused command rejoins its queue; an answered one frees its slot */ \
     F(uint64_t, id)                                                                            \
     F(uint64_t, lba)                                                                           \
     F(int64_t, submit_ns)                                                                      \
@@ -101,7 +101,8 @@ _Static_assert(sizeof(slot_t) == 64, "a command is one cache line");
 enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,
        NOTE_RESTORED = 5 };
 
-enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING };
+enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING,
+       PHASE_MARK = 0x80 /* beside another, while a batch is checked */ };
 enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3 }; /* as specs.PathState */
 
 #endif
