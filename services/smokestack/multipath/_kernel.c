@@ -469,7 +469,8 @@ static int slots_free(mp_t *m, const submission_t *batch, uint32_t count) {
     uint32_t n = 0;
     for (; n < count; n++) {
         slot_t *s = &m->slot[batch[n].id >> SLOT_SHIFT];
-        if (s->phase != PHASE_FREE && (s->phase != PHASE_ANSWERED || s->time > batch[n].time)) break;
+        int free_by_then = s->phase == PHASE_ANSWERED && s->time <= batch[n].time;
+        if (s->phase != PHASE_FREE && !free_by_then) break;
         s->phase |= PHASE_MARK;
     }
     for (uint32_t i = 0; i < n; i++)
