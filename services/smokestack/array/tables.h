@@ -36,10 +36,9 @@
     F(uint32_t, queue_limit)                                                                   \
     F(uint32_t, outstanding)                                                                   \
     F(uint32_t, epoch) /* counts link losses; responses of an older epoch are lost */          \
-    F(uint32_t, up)                                                                            \
-    F(uint32_t, disabled) /* by an administrator; a fault that ends does not undo it */        \
+    F(uint16_t, up)                                                                            \
+    F(uint16_t, disabled) /* by an administrator; a fault that ends does not undo it */        \
     F(uint32_t, faults)   /* the chain of rules in force on it; 0: none */                     \
-    F(uint32_t, padding)                                                                       \
     F(uint64_t, commands)                                                                      \
     F(uint64_t, task_set_full)                                                                 \
     F(uint64_t, busy)                                                                          \
@@ -51,12 +50,11 @@
     F(int64_t, read_ns)                                                                        \
     F(int64_t, write_ns)                                                                       \
     F(uint64_t, hit_threshold) /* a draw below it is a cache hit */                            \
-    F(uint32_t, hit_always)                                                                    \
-    F(uint32_t, write_back)                                                                    \
+    F(uint16_t, hit_always)                                                                    \
+    F(uint16_t, write_back)                                                                    \
     F(uint32_t, core_base)                                                                     \
     F(uint32_t, core_count)                                                                    \
     F(uint32_t, faults)                                                                        \
-    F(uint32_t, padding)                                                                       \
     F(uint64_t, hits)                                                                          \
     F(uint64_t, misses)                                                                        \
     F(uint64_t, busy_ns)
@@ -141,6 +139,9 @@ enum { FAULT_TASK_SET_FULL = 1, FAULT_CONTROLLER_SLOW = 2, FAULT_COMMAND_FAILED 
        FAULT_MEDIA_SLOW = 4, FAULT_MEDIA_ERROR = 5 };
 
 _Static_assert(sizeof(io_t) == 64, "a command is one cache line");
+_Static_assert(sizeof(controller_t) == 64, "so is a controller");
+_Static_assert(sizeof(port_t) == 128, "a port is two");
+_Static_assert(sizeof(itl_t) == 128, "so is a nexus");
 
 /* At one instant events are taken in this order: what leaves before what arrives. */
 enum { DEPART = 0, REFUSE = 1, TX = 2, MEDIA = 3, CTRL = 4, ARRIVE = 5 };
