@@ -8,6 +8,9 @@ import subprocess
 import urllib.request
 from typing import Any
 
+import pytest
+
+from smokestack.client import connect, errors
 from tests.cli.command import figures, interrupt, refusal, smokestack, started
 
 
@@ -74,6 +77,12 @@ def test_a_port_in_use_is_told_in_one_line() -> None:
         assert f"cannot listen on {address}: address already in use" in line
 
 
+def reset_refused(address: str) -> str:
+    with connect(address) as stack, pytest.raises(errors.FailedPrecondition) as caught:
+        stack.reset()
+    return str(caught.value)
+
+
 def test_three_services_find_one_another() -> None:
     listen = ("--listen", "127.0.0.1:0", "--json")
     with started("array", "serve", "--name", "b1", *listen) as array:
@@ -83,6 +92,8 @@ def test_three_services_find_one_another() -> None:
             with started("hypervisor", "serve", "--multipath", at, *listen) as hypervisor:
                 at = said(hypervisor)["address"]
                 assert figures("advance", "--address", at)["now_ns"] == 10**9
+                assert "start the processes" in reset_refused(at)
+                assert figures("clock", "paced", "--address", at)["mode"] == "paced"
                 assert interrupt(hypervisor) == (0, "", "")
             assert interrupt(multipath) == (0, "", "")
         assert interrupt(array) == (0, "", "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib import metadata
 
 import pytest
 
@@ -15,9 +14,7 @@ from smokestack.server.stack import Stack
 
 pytest_plugins = ("pytester",)
 
-# Installed, the plugin is there by itself; in a bare tree it has to be named.
-NAMED = not any(e.name == "smokestack" for e in metadata.entry_points(group="pytest11"))
-PLUGIN = ("-p", "smokestack.testing.plugin") if NAMED else ()
+PLUGIN = ("-p", "smokestack.testing.plugin")  # installed, it is there by itself
 Run = Callable[..., pytest.RunResult]
 
 SMALL = """

@@ -82,6 +82,7 @@ def serve_hypervisor(
         room.model.connect(device)
         room.simulation.services[device.name] = multipath
         room.simulation.clock.change(clock or ClockSettings())
+        links.callback(room.simulation.close, "has ended")
         estate = EstateService([*local_peers([room]), remote("multipaths", multipath)])
         _serve(with_estate(room, estate), listen, metrics_listen, insecure=insecure, ready=ready)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import closed_network, growth, pipeline, processes, scrape
+from . import closed_network, growth, pipeline, processes, reset, scrape
 
 BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "closed-network": closed_network.run,
@@ -17,4 +17,5 @@ BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "processes": processes.run,
     "growth": growth.run,
     "scrape": scrape.run,
+    "reset": reset.run,
 }
