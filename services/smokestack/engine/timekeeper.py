@@ -181,6 +181,18 @@ class Timekeeper:
         finally:
             self._explicit = False
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Holds time still, however it moves, for somebody who sets it; a pace begins anew then."""
+        with self._mutex:
+            if self._explicit:
+                raise self._advancing()
+            with self._turn:
+                self._check_open()
+                yield
+                if self._runner:
+                    self._runner.begin_anew()
+
     # --- waiting for time -------------------------------------------------------------------
 
     def check_wait(self, therefore: str) -> None:
@@ -309,11 +321,16 @@ class _Runner:
         self._turn = turn
         self._over = threading.Event()
         self.stuck: Refused | None = None  # why time cannot move
+        self._settings = settings
         self._pace: Pace | None = None
-        if settings.mode is ClockMode.PACED:
-            self._pace = Pace(settings.factor, tree.now_ns)
+        self.begin_anew()
         self._thread = threading.Thread(target=self._run, name="clock", daemon=True)
         self._thread.start()
+
+    def begin_anew(self) -> None:
+        """Keeps pace from the time that there is now."""
+        if self._settings.mode is ClockMode.PACED:
+            self._pace = Pace(self._settings.factor, self._tree.now_ns)
 
     def stop(self) -> None:
         """Ends the thread at the next border."""

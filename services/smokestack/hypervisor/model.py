@@ -81,6 +81,7 @@ class HypervisorModel:
         self._advancing = False
         self._lost = False
         self._reply: Reply | None = None
+        self._next_ns = 0  # when anything can arrive at the earliest, as the last reply has it
         self.windows = 0
         self.faults = HypervisorFaults(self)
         self.keeper = keeper_of(self)
@@ -177,6 +178,7 @@ class HypervisorModel:
         if promised:  # beyond what was known: some of the answers belong to this window
             self._run(device, until_ns, until_ns)
         self.faults.run_to(until_ns)
+        self._next_ns = reply.next_ns
         return until_ns, reply.next_ns
 
     def _run(self, device: BlockDevice, limit_ns: int, end_ns: int) -> tuple[int, int, int]:
@@ -188,6 +190,17 @@ class HypervisorModel:
         if noted:
             self.events.tell_notes(self.disks, self.jobs, device.name)
         return submitted, until_ns, promised
+
+    def go_on(self, until_ns: int) -> None:
+        """Runs to a point as the Advance that has ended here would have, had it not ended.
+
+        No window asks what was changed meanwhile.  So a change that was made during an Advance can
+        be made again, and acts when it did.
+        """
+        with self.border.change():
+            device = self._attach()
+            while self.now_ns < until_ns:
+                self._window(device, min(self._next_ns, until_ns), until_ns)
 
     def _attach(self) -> BlockDevice:
         device = self._device

@@ -8,9 +8,10 @@ to say.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from smokestack.engine.checks import in_range, multiple_of
-from smokestack.engine.errors import InvalidArgument
+from smokestack.engine.errors import Aborted, InvalidArgument
 from smokestack.engine.jobplan import JobKind, JobPlan
 from smokestack.engine.records import BLOCK_BYTES, Kind, Op
 from smokestack.engine.streams import job_uid
@@ -32,6 +33,13 @@ class IoOutcome:
     latency_ns: int
 
 
+class Submitted(NamedTuple):
+    """An I/O under way, to whoever waits for it."""
+
+    key: tuple[str, str, str]
+    generation: int
+
+
 class ScriptedIos:
     """The scripted I/Os of one hypervisor; every method is called at a border."""
 
@@ -39,11 +47,12 @@ class ScriptedIos:
         self._model = model
         self._submitted = 0
         self._unseen: list[tuple[str, str, str]] = []  # completed, or to be, with nobody waiting
+        self._generation = 0  # counts how often the hypervisor has gone back to a snapshot
 
     def submit(
         self, disk: tuple[str, str, str], op: Op, offset_bytes: int, length_bytes: int
-    ) -> tuple[str, str, str]:
-        """Submits one checked I/O at the border's time; returns the key to ask for its outcome."""
+    ) -> Submitted:
+        """Submits one checked I/O at the border's time; returns what asks for its outcome."""
         host_id, vm_id, disk_id = disk
         self._submitted += 1
         job_id = f"~{self._submitted}"  # no identifier, so no job of the user's
@@ -63,7 +72,7 @@ class ScriptedIos:
             block_sizes=((length_bytes, _CERTAIN),),
         )
         self._model.create_job(plan, listed=False)
-        return host_id, vm_id, job_id
+        return Submitted((host_id, vm_id, job_id), self._generation)
 
     def check(self, disk: tuple[str, str, str], offset_bytes: int, length_bytes: int) -> None:
         """Refuses what no disk of that size takes."""
@@ -78,8 +87,16 @@ class ScriptedIos:
                 f"{offset_bytes} + {length_bytes} lies behind the disk's end at {capacity_bytes}",
             )
 
-    def outcome(self, key: tuple[str, str, str]) -> IoOutcome | None:
+    def outcome(self, submitted: Submitted) -> IoOutcome | None:
         """Returns how an I/O ended, once, or None while it has not."""
+        if submitted.generation != self._generation:
+            raise Aborted(
+                f"{self._model.name} has gone back to a snapshot from before this I/O's end: "
+                "submit it again",
+                reason="SNAPSHOT_RESTORED",
+                resource=self._model.name,
+            )
+        key = submitted.key
         job = self._model.job(*key)
         row = self._model.state["job"][job.index]
         if not row["completed"]:
@@ -98,10 +115,19 @@ class ScriptedIos:
         self._remove(key)
         return outcome
 
-    def abandon(self, key: tuple[str, str, str]) -> None:
+    def abandon(self, submitted: Submitted) -> None:
         """Notes that nobody waits for an I/O any more; it completes all the same."""
-        if key in self._model.jobs:
-            self._unseen.append(key)
+        if submitted.generation == self._generation and submitted.key in self._model.jobs:
+            self._unseen.append(submitted.key)
+
+    def save(self) -> tuple[int, list[tuple[str, str, str]]]:
+        """Returns how many there were, and those that have not been seen to end, for a snapshot."""
+        return self._submitted, [key for key, job in self._model.jobs.items() if not job.listed]
+
+    def go_back(self, submitted: int, unseen: list[tuple[str, str, str]]) -> None:
+        """Takes what a snapshot holds; whoever waits for an I/O is told."""
+        self._submitted, self._unseen = submitted, unseen.copy()
+        self._generation += 1
 
     def collect(self) -> None:
         """Forgets I/Os that have completed with nobody waiting, so that disks can be deleted."""

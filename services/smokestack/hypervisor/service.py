@@ -25,14 +25,15 @@ from smokestack.engine.messages import given
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
 from smokestack.engine.records import Kind, Op
-from smokestack.engine.requests import Border, Requests
+from smokestack.engine.requests import Border, Recorder, Requests, ignore
 from smokestack.engine.timekeeper import Timekeeper
 from smokestack.v1 import hypervisor_pb2 as pb
 from smokestack.v1 import hypervisor_pb2_grpc, types_pb2
 
 from .jobs import JobStatus
 from .model import HypervisorModel
-from .scripted import IoOutcome, ScriptedIos, succeeded
+from .scripted import IoOutcome, ScriptedIos, Submitted, succeeded
+from .snapshot import WirePart
 from .specs import DiskSpec, HostSpec, VmSpec
 from .traces import Traces
 from .upload import Upload
@@ -72,14 +73,19 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         border: Border,
         workload: Workload,
         timekeeper: Timekeeper | None = None,
+        record: Recorder = ignore,
     ) -> None:
         self._model = model
         self._timekeeper = timekeeper or Timekeeper(model, border)
-        self._requests = Requests(border, _FIELDS)
+        self._requests = Requests(border, _FIELDS, record)
         self._workload = workload
         self._ios = ScriptedIos(model)
         self._jobs: dict[tuple[str, ...], pb.Job] = {}  # as described, defaults filled in
         self._traces = Traces()
+        model.keeper.add("requests", self._requests)
+        readers = pb.Job.FromString, pb.Trace.FromString
+        wire = WirePart(self._jobs, self._traces, self._ios, *readers)
+        model.keeper.add("wire", wire)
 
     # --- hosts ------------------------------------------------------------------------------
 
@@ -334,6 +340,10 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
                 traces=map(self._traces.description, found), next_page_token=token
             )
 
+    def trace_records(self) -> dict[str, NDArray[Any]]:
+        """Returns the commands of all traces; the caller holds the border."""
+        return {trace_id: records for trace_id, (records, _) in self._traces.copy().items()}
+
     def DeleteTrace(self, request: pb.DeleteTraceRequest, context: Any = None) -> empty_pb2.Empty:
         def delete(trace_id: str) -> None:
             self._traces.delete(trace_id, self._jobs.values())
@@ -343,23 +353,37 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
     # --- I/O --------------------------------------------------------------------------------
 
     def SubmitIo(self, request: pb.SubmitIoRequest, context: Any = None) -> pb.SubmitIoResponse:
+        submitted = self._submit(request)
+        active = context.is_active if context is not None else lambda: True
+        try:
+            outcome = self._timekeeper.wait_until(
+                lambda: self._ios.outcome(submitted), active=active
+            )
+        except Refused:
+            with self._requests.read():
+                self._ios.abandon(submitted)
+            raise
+        return _io_response(outcome)
+
+    def submit_unseen(self, request: pb.SubmitIoRequest) -> None:
+        """Submits an I/O that nobody waits for: how a replay repeats SubmitIo."""
+        submitted = self._submit(request, waits=False)
+        with self._requests.read():
+            self._ios.abandon(submitted)
+
+    def _submit(self, request: pb.SubmitIoRequest, waits: bool = True) -> Submitted:
         host_id, vm_id, disk_id = DISK.parse(request.disk, "disk")
         disk = (host_id, vm_id, disk_id)
         if request.operation not in _OPERATIONS:
             raise InvalidArgument.at("operation", f"{request.operation} is none of READ, WRITE")
         with self._requests.read():
             self._ios.check(disk, request.offset_bytes, request.length_bytes)
-            self._timekeeper.check_wait("it would never complete; submit it while time moves")
+            if waits:
+                self._timekeeper.check_wait("it would never complete; submit it while time moves")
             operation = _OPERATIONS[request.operation]
-            key = self._ios.submit(disk, operation, request.offset_bytes, request.length_bytes)
-        active = context.is_active if context is not None else lambda: True
-        try:
-            outcome = self._timekeeper.wait_until(lambda: self._ios.outcome(key), active=active)
-        except Refused:
-            with self._requests.read():
-                self._ios.abandon(key)
-            raise
-        return _io_response(outcome)
+            made = self._ios.submit(disk, operation, request.offset_bytes, request.length_bytes)
+            self._requests.record(request)
+            return made
 
     def GetStatistics(self, request: pb.GetStatisticsRequest, context: Any = None) -> pb.Statistics:
         with self._requests.read():

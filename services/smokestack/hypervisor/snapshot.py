@@ -13,9 +13,11 @@ from smokestack.engine.tables_copy import Copying, TableCopy, checked_tables, co
 
 from .inventory import Disk, Job, Vm
 from .specs import DiskSpec, HostSpec, VmSpec
+from .traces import Traces
 
 if TYPE_CHECKING:
     from .model import HypervisorModel
+    from .scripted import ScriptedIos
 
 _CLASSES: Final = (
     *events_copy.CLASSES,
@@ -52,7 +54,7 @@ class HypervisorPart:
             "tables": copy_tables(model.state, _COPYING),
             "held": {name: getattr(model, name).copy() for name in _HELD},
             "in_hand": None if reply is None else reply.records[: reply.count].copy(),
-            "next_ns": None if reply is None else reply.next_ns,
+            "next_ns": model._next_ns,
             "windows": model.windows,
             "seed": model.seed,
             "attached": model.attached,
@@ -70,7 +72,54 @@ class HypervisorPart:
             for name in _HELD:
                 setattr(model, name, held[name])
             model._reply = None if records is None else Reply(records, len(records), next_ns)
+            model._next_ns = next_ns
             model.windows, model.seed = saved["windows"], saved["seed"]
+
+        return put
+
+
+class WirePart:
+    """What a hypervisor's wire remembers: how jobs and traces were described, and scripted I/Os."""
+
+    def __init__(
+        self,
+        jobs: dict[tuple[str, ...], Any],
+        traces: Traces,
+        ios: ScriptedIos,
+        job_of: Callable[[bytes], Any],
+        trace_of: Callable[[bytes], Any],
+    ) -> None:
+        """Takes what holds the descriptions, which are messages, and what reads them from bytes."""
+        self._jobs = jobs
+        self._traces = traces
+        self._ios = ios
+        self._job_of = job_of
+        self._trace_of = trace_of
+
+    def save(self) -> Any:
+        """Returns copies of descriptions, as bytes, and how far scripted I/O has got."""
+        return {
+            "jobs": {key: job.SerializeToString() for key, job in self._jobs.items()},
+            "traces": {
+                trace_id: (records, trace.SerializeToString())
+                for trace_id, (records, trace) in self._traces.copy().items()
+            },
+            "ios": self._ios.save(),
+        }
+
+    def load(self, saved: Any) -> Callable[[], None]:
+        """Checks copies, and returns what puts them in place."""
+        jobs = {key: self._job_of(job) for key, job in saved["jobs"].items()}
+        traces = {
+            trace_id: (records, self._trace_of(trace))
+            for trace_id, (records, trace) in saved["traces"].items()
+        }
+
+        def put() -> None:
+            self._jobs.clear()
+            self._jobs.update(jobs)
+            self._traces.go_back(traces)
+            self._ios.go_back(*saved["ios"])
 
         return put
 

@@ -44,6 +44,14 @@ class Traces:
             )
         del self._traces[trace_id]
 
+    def copy(self) -> dict[str, tuple[NDArray[Any], Any]]:
+        """Returns all of them, for a snapshot."""
+        return self._traces.copy()
+
+    def go_back(self, traces: dict[str, tuple[NDArray[Any], Any]]) -> None:
+        """Takes what a snapshot holds."""
+        self._traces = traces
+
     def _found(self, trace_id: str) -> tuple[NDArray[Any], Any]:
         if trace_id not in self._traces:
             raise NotFound.of(f"traces/{trace_id}")

@@ -6,14 +6,13 @@ What happens within a window the kernel notes; what changes at a border is told 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from enum import IntEnum
 
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.events import Detail, Event, event_name
 from smokestack.engine.notes import KernelLog
 
-from .inventory import Device, Path
+from .inventory import Device, Path, copied
 from .specs import PathState
 from .state import MultipathState
 
@@ -39,8 +38,7 @@ _OF_DEVICES = {
 }
 
 
-# By row: devices, and for each path its device's row.
-Named = tuple[dict[int, Device], dict[int, tuple[int, Path]]]
+Named = tuple[dict[int, Device], dict[int, Path]]  # by row
 # By path name: the path's row and its state.
 PathStates = Mapping[str, tuple[int, int]]
 
@@ -53,7 +51,7 @@ class MultipathEvents(KernelLog):
         self._state = state
         # By row; what is removed keeps its name.
         self._devices: dict[int, Device] = {}
-        self._paths: dict[int, tuple[Device, Path]] = {}
+        self._paths: dict[int, Path] = {}
 
     def tell(
         self, kind: EventKind, subject: str = "", cause: str = "", **detail: str | int
@@ -71,22 +69,23 @@ class MultipathEvents(KernelLog):
                 cause = event_name(self.service, note.cause)
                 self.add(note.time_ns, _OF_DEVICES[kind], name, cause)
             else:
-                device, path = self._paths[note.subject]
-                source = self.service if kind is NoteKind.PATH_LOST else arrays[device.array_id]
+                path = self._paths[note.subject]
+                device = self._devices[int(self._state["path"]["device"][path.row])]
+                source = self.service if kind is NoteKind.PATH_LOST else arrays[path.array_id]
                 cause = event_name(source, note.cause)
                 name = self._name(device, path)
                 self.add(note.time_ns, _OF_PATHS[kind], name, cause, _ends(path))
 
     def named(self) -> Named:
-        """Returns copies of all devices and paths that rows stand for, for a snapshot."""
-        devices = {
-            row: replace(device, paths=device.paths.copy()) for row, device in self._devices.items()
-        }
-        return devices, {row: (device.row, path) for row, (device, path) in self._paths.items()}
+        """Returns what rows stand for, for a snapshot: all devices, and paths that are gone."""
+        devices = {row: copied(device) for row, device in self._devices.items()}
+        live = {path.row for device in devices.values() for path in device.paths.values()}
+        return devices, {row: path for row, path in self._paths.items() if row not in live}
 
-    def name(self, devices: dict[int, Device], paths: dict[int, tuple[Device, Path]]) -> None:
-        """Says anew which device or path a row stands for."""
-        self._devices, self._paths = devices, paths
+    def name(self, devices: dict[int, Device], gone: Mapping[int, Path]) -> None:
+        """Says anew what rows stand for."""
+        paths = (path for device in devices.values() for path in device.paths.values())
+        self._devices, self._paths = devices, {path.row: path for path in paths} | {**gone}
 
     # --- changes at borders -----------------------------------------------------------------
 
@@ -99,7 +98,7 @@ class MultipathEvents(KernelLog):
         """Tells what a rescan has changed of a device; ``before`` is None for a new one."""
         self._devices[device.row] = device
         for path in device.paths.values():
-            self._paths[path.row] = device, path
+            self._paths[path.row] = path
         now = self.states(device)
         kind = _kind_of(before, now)
         if kind is not None:

@@ -37,6 +37,11 @@ class Device:
     paths: dict[str, Path] = field(default_factory=dict)  # by name, sorted by (initiator, port)
 
 
+def copied(device: Device) -> Device:
+    """Returns a copy of a device; a path never changes, the set of them does."""
+    return Device(**{**device.__dict__, "paths": device.paths.copy()})
+
+
 @dataclass(frozen=True)
 class RescanResult:
     """What a rescan found and lost."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from smokestack.engine.errors import FailedPrecondition
 from smokestack.engine.snapshot import Keeper, Pieces, piece_of, refuse_others
 from smokestack.engine.tables_copy import Copying, TableCopy, checked_tables, copy_tables
 
-from .inventory import Device, Path
+from .inventory import Device, Path, copied
 from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class MultipathPart:
                 resource=model.name,
             )
         put_tables = checked_tables(model.state, saved["tables"], _COPYING, model.name)
-        devices = {row: _copied(device) for row, device in saved["named"][0].items()}
-        paths = {row: (devices[of], path) for row, (of, path) in saved["named"][1].items()}
+        devices = {row: copied(device) for row, device in saved["named"][0].items()}
         known = {key: devices[row] for key, row in saved["devices"].items()}
         hosts = saved["hosts"].copy()
         tables_of = {name: copy.path_of.copy() for name, copy in saved["arrays"].items()}
@@ -97,7 +96,7 @@ class MultipathPart:
             model.state.refit(saved["paths_most"])
             model.spec, model.seed = saved["spec"], saved["seed"]
             model.hosts, model._devices = hosts, known
-            model.events.name(devices, paths)
+            model.events.name(devices, saved["named"][1])
             for name, copy in saved["arrays"].items():
                 array = model.arrays[name]
                 array.row, array.path_of = copy.row, tables_of[name]
@@ -126,8 +125,3 @@ def keeper_of(model: MultipathModel) -> Keeper:
     keeper.parts["events"] = events_copy.EventsPart(model.events)
     keeper.parts["faults"] = faults_copy.FaultsPart(model.faults)
     return keeper
-
-
-def _copied(device: Device) -> Device:
-    """Returns a copy of a device; a path never changes, the set of them does."""
-    return replace(device, paths=device.paths.copy())

@@ -46,12 +46,12 @@ class DriverClock(Timekeeper):
 
     def __init__(self, model: HypervisorModel) -> None:
         super().__init__(model, model.border)
-        self._model = model
+        self.model = model
 
     def counts(self) -> tuple[int, int, int]:
         """Returns I/Os completed, I/Os failed and windows run since the start."""
-        row = self._model.state.row
-        return int(row["ios"]), int(row["errors"]), self._model.windows
+        row = self.model.state.row
+        return int(row["ios"]), int(row["errors"]), self.model.windows
 
 
 class Follower(Protocol):

@@ -8,16 +8,16 @@ from smokestack.engine.faults import Fault, FaultBook
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
 from smokestack.engine.records import NEVER_NS
-from smokestack.engine.requests import Border, Requests
+from smokestack.engine.requests import Border, Recorder, Requests, ignore
 from smokestack.v1 import faults_pb2 as pb
 
 
 class FaultDesk:
     """Serves the fault rules of one service."""
 
-    def __init__(self, book: FaultBook, border: Border) -> None:
+    def __init__(self, book: FaultBook, border: Border, record: Recorder = ignore) -> None:
         self._book = book
-        self._requests = Requests(border)
+        self._requests = Requests(border, record=record)
         self._name = NameForm(f"{book.service}/faults/slow")
 
     def inject(self, request: pb.InjectFaultRequest) -> pb.FaultRule:

@@ -22,6 +22,7 @@ from smokestack.v1 import (
     multipath_pb2_grpc,
     scenario_pb2,
     simulation_pb2_grpc,
+    snapshots_pb2,
 )
 
 from .build import Api, build
@@ -105,6 +106,11 @@ class Processes:
             )
             self.api = self._api()
             build(scenario, self.api)
+            for name, simulation in self.api.simulations.items():
+                request = snapshots_pb2.StartRecordingRequest()
+                if name == self.hypervisor.endpoint.name:
+                    request.scenario.CopyFrom(scenario)
+                simulation.StartRecording(request)
         except BaseException:
             self.close()
             raise

@@ -33,6 +33,7 @@ from smokestack.v1 import (
 from .blockdevice_service import BlockDeviceService
 from .clocks import DriverClock
 from .exporter import Collector
+from .recording import Recording
 from .simulation import SimulationService
 from .workload import JobsAndTraces
 
@@ -58,8 +59,9 @@ def array_room(array_id: str, seed: int = 1, border: BorderLock | None = None) -
     """Returns an empty array."""
     border = border or BorderLock()
     model = ArrayModel(array_id, seed)
-    api = ArrayService(model, border)
-    simulation = SimulationService(model, border)
+    recording = Recording(model)
+    api = ArrayService(model, border, recording.record)
+    simulation = SimulationService(model, border, recording=recording)
     device = BlockDeviceService(model, border, lambda: len(model.itls))
 
     def add(server: grpc.Server) -> None:
@@ -85,8 +87,9 @@ def multipath_room(
     """Returns a multipath layer without hosts; its arrays are connected to its model."""
     border = border or BorderLock()
     model = MultipathModel(spec)
-    api = MultipathService(model, border)
-    simulation = SimulationService(model, border)
+    recording = Recording(model, {"qfull_retry_delay_ns": model.spec.qfull_retry_delay_ns})
+    api = MultipathService(model, border, recording.record)
+    simulation = SimulationService(model, border, recording=recording)
     device = BlockDeviceService(model, border, lambda: int(model.state.row["device_count"]))
 
     def add(server: grpc.Server) -> None:
@@ -113,8 +116,9 @@ def hypervisor_room(
     border = border or BorderLock()
     model = HypervisorModel(hypervisor_id, seed, border)
     clock = DriverClock(model)
-    api = HypervisorService(model, border, JobsAndTraces(), clock)
-    simulation = SimulationService(model, border, clock)
+    recording = Recording(model)
+    api = HypervisorService(model, border, JobsAndTraces(), clock, recording.record)
+    simulation = SimulationService(model, border, clock, recording, api.trace_records)
 
     def add(server: grpc.Server) -> None:
         hypervisor_pb2_grpc.add_HypervisorServiceServicer_to_server(api, server)

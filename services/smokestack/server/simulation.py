@@ -6,10 +6,12 @@ What moves the clock is in clocks.py; who has a driver refuses and names it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
+
+from google.protobuf import empty_pb2
 
 from smokestack.engine.border import BorderLock
 from smokestack.engine.checks import in_range
@@ -20,14 +22,18 @@ from smokestack.engine.masks import masked
 from smokestack.engine.messages import member, present
 from smokestack.engine.records import TIME_NS_MAX
 from smokestack.engine.requests import Border, Requests
+from smokestack.engine.snapshot import Keeper
 from smokestack.engine.timekeeper import ClockMode, ClockSettings
-from smokestack.v1 import faults_pb2, simulation_pb2_grpc
+from smokestack.v1 import faults_pb2, simulation_pb2_grpc, snapshots_pb2
 from smokestack.v1 import simulation_pb2 as pb
 
-from .clocks import Clock, FollowerClock
+from .clocks import Clock, DriverClock, FollowerClock
 from .events import EventFeed
 from .faults import FaultDesk
 from .goals import Goals
+from .recording import CLASSES as RECORDED
+from .recording import Recording, RecordingDesk
+from .snapshots import SnapshotDesk
 
 
 class Simulated(Protocol):
@@ -65,6 +71,10 @@ class Simulated(Protocol):
     def faults(self) -> FaultBook:
         """What is to break in it."""
 
+    @property
+    def keeper(self) -> Keeper:
+        """What keeps its parts for snapshots."""
+
     def advance(self, until_ns: int) -> Any:
         """Advances to a time, or refuses and names the driver."""
 
@@ -77,7 +87,10 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         model: Simulated,
         border: Border,
         clock: Clock | None = None,
+        recording: Recording | None = None,
+        traces: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
+        """Takes the model; of a driver also its clock, and what returns its traces' commands."""
         self._model = model
         self._border = border
         self.clock = clock or FollowerClock(model, border)
@@ -85,7 +98,14 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         self.reset: Callable[[int | None], pb.Simulation] | None = None  # of a whole stack, too
         self.services: dict[str, str] = {}  # where those of its stack are served, by full name
         self._feed = EventFeed(model.events)
-        self._faults = FaultDesk(model.faults, border)
+        self.recording = recording or Recording(model)
+        model.keeper.add("recording", self.recording, *RECORDED)
+        self._faults = FaultDesk(model.faults, border, self.recording.record)
+        driver, held = (clock.model, clock.held) if isinstance(clock, DriverClock) else (None, None)
+        self.snapshots = SnapshotDesk(model.name, border, driver, held)
+        self._recordings = RecordingDesk(
+            self.recording, model, border, self.snapshots.driver, traces
+        )
         # Not the service's border: a clock that runs needs that one to stop.
         self._updates = Requests(BorderLock())
 
@@ -167,6 +187,51 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         self, request: faults_pb2.ListFaultKindsRequest, context: Any = None
     ) -> faults_pb2.ListFaultKindsResponse:
         return self._faults.kinds(request)
+
+    def CreateSnapshot(
+        self, request: snapshots_pb2.CreateSnapshotRequest, context: Any = None
+    ) -> snapshots_pb2.Snapshot:
+        return self.snapshots.create(request)
+
+    def GetSnapshot(
+        self, request: snapshots_pb2.GetSnapshotRequest, context: Any = None
+    ) -> snapshots_pb2.Snapshot:
+        return self.snapshots.get(request)
+
+    def ListSnapshots(
+        self, request: snapshots_pb2.ListSnapshotsRequest, context: Any = None
+    ) -> snapshots_pb2.ListSnapshotsResponse:
+        return self.snapshots.list(request)
+
+    def DeleteSnapshot(
+        self, request: snapshots_pb2.DeleteSnapshotRequest, context: Any = None
+    ) -> empty_pb2.Empty:
+        return self.snapshots.delete(request)
+
+    def RestoreSnapshot(
+        self, request: snapshots_pb2.RestoreSnapshotRequest, context: Any = None
+    ) -> snapshots_pb2.Snapshot:
+        return self.snapshots.restore(request)
+
+    def ExportSnapshot(
+        self, request: snapshots_pb2.ExportSnapshotRequest, context: Any = None
+    ) -> Iterator[snapshots_pb2.ExportSnapshotResponse]:
+        return self.snapshots.export(request)
+
+    def ImportSnapshot(
+        self, request_iterator: Iterator[snapshots_pb2.ImportSnapshotRequest], context: Any = None
+    ) -> snapshots_pb2.Snapshot:
+        return self.snapshots.import_(request_iterator)
+
+    def StartRecording(
+        self, request: snapshots_pb2.StartRecordingRequest, context: Any = None
+    ) -> snapshots_pb2.StartRecordingResponse:
+        return self._recordings.start(request)
+
+    def GetRecording(
+        self, request: snapshots_pb2.GetRecordingRequest, context: Any = None
+    ) -> Iterator[snapshots_pb2.GetRecordingResponse]:
+        return self._recordings.read()
 
     def _advance(self, request: pb.AdvanceRequest, stop: Callable[[], bool]) -> None:
         goal = request.WhichOneof("goal")

@@ -13,18 +13,20 @@ from typing import Any
 
 from smokestack.array.model import ArrayModel
 from smokestack.engine.border import BorderLock
+from smokestack.engine.snapshot import Pieces
 from smokestack.engine.timekeeper import ClockMode, ClockSettings
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.specs import MultipathSpec
 from smokestack.v1 import scenario_pb2 as pb
-from smokestack.v1 import simulation_pb2
+from smokestack.v1 import simulation_pb2, snapshots_pb2
 
 from .build import Api, build
 from .estate import EstateService, local_peers, with_estate
 from .goals import Goals
 from .listen import Endpoint, Listener
 from .rooms import Room, array_room, hypervisor_room, multipath_room
+from .snapshots import taken
 
 SEED_DEFAULT = 1
 
@@ -32,8 +34,11 @@ SEED_DEFAULT = 1
 class Rooms:
     """The rooms of a scenario, built and connected, with nothing behind them but memory."""
 
-    def __init__(self, scenario: pb.Scenario) -> None:
-        """Builds all of it; ScenarioError names the place of what is refused."""
+    def __init__(self, scenario: pb.Scenario, pieces: Pieces | None = None) -> None:
+        """Builds all of it, or restores it from a snapshot of a stack of this scenario.
+
+        ScenarioError names the place of what is refused.
+        """
         border = BorderLock()
         self.border = border
         seed = seed_of(scenario)
@@ -57,7 +62,19 @@ class Rooms:
             simulations={room.name: room.simulation for room in self.all},
         )
         self.hypervisor = with_estate(self.hypervisor, EstateService(local_peers(self.all)))
-        build(scenario, self.api)
+        if pieces is None:
+            build(scenario, self.api)
+            self._record(scenario)
+        else:
+            self.hypervisor.model.restore(pieces)
+
+    def _record(self, scenario: pb.Scenario) -> None:
+        """Lets recordings begin where the scenario ends."""
+        for room in self.all:
+            request = snapshots_pb2.StartRecordingRequest()
+            if room is self.hypervisor:
+                request.scenario.CopyFrom(scenario)
+            room.simulation.StartRecording(request)
 
     @property
     def all(self) -> tuple[Room[Any], ...]:
@@ -83,14 +100,23 @@ class Stack:
     The rooms and their ``api`` are those since the last reset: take them from here each time.
     """
 
-    def __init__(self, scenario: pb.Scenario, clock: ClockSettings | None = None) -> None:
-        """Builds all of it; ScenarioError names the place of what is refused."""
+    def __init__(
+        self,
+        scenario: pb.Scenario,
+        clock: ClockSettings | None = None,
+        *,
+        pieces: Pieces | None = None,
+    ) -> None:
+        """Builds all of it; ScenarioError names the place of what is refused.
+
+        With the pieces of a snapshot it begins there instead; a reset still goes to the scenario.
+        """
         self.scenario = scenario
         self._clock = clock or ClockSettings()
         self._clock.check()
         self._listeners: list[Listener] = []
         self._resetting = threading.Lock()
-        self._rooms = self._built(scenario)
+        self._rooms = self._built(scenario, pieces)
 
     @property
     def border(self) -> BorderLock:
@@ -145,8 +171,17 @@ class Stack:
                 listener.turn_to(room)
             old.close("has been reset: what ran on it is gone")
 
-    def _built(self, scenario: pb.Scenario) -> Rooms:
-        rooms = Rooms(scenario)
+    def fork(self) -> Stack:
+        """Returns another stack, in this process, that goes on from here on its own.
+
+        Its clock is manual, nothing serves it yet, and it has no snapshots.
+        """
+        with self.border.change():
+            pieces = taken(self.hypervisor.model).pieces
+        return Stack(self.scenario, pieces=pieces)
+
+    def _built(self, scenario: pb.Scenario, pieces: Pieces | None = None) -> Rooms:
+        rooms = Rooms(scenario, pieces)
         rooms.hypervisor.simulation.reset = self._answer_reset
         if self._listeners or self._clock.mode is not ClockMode.MANUAL:
             rooms.attach()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import closed_network, growth, pipeline, processes, reset, scrape
+from . import closed_network, growth, pipeline, processes, reset, scrape, snapshots
 
 BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "closed-network": closed_network.run,
@@ -18,4 +18,5 @@ BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "growth": growth.run,
     "scrape": scrape.run,
     "reset": reset.run,
+    "snapshots": snapshots.run,
 }
