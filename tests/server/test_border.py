@@ -267,10 +267,24 @@ def test_a_peer_whose_stream_breaks_is_lost_for_good(address: str, array: Room[A
     listener.stop()
     for _ in range(2):
         with pytest.raises(PeerLost, match="arrays/a1"):
-            device.exchange(2_000, NOTHING)
+            device.exchange(1_000, NOTHING)
     with pytest.raises(Unavailable):
         device.report_luns(["h1-a"])
     device.detach()
+    device.close()
+
+
+def test_an_empty_window_before_anything_can_arrive_takes_no_round_trip(
+    address: str, array: Room[Any]
+) -> None:
+    device = GrpcDevice(address)
+    device.attach(TAKE)
+    promised = device.exchange(1_000, NOTHING).next_ns
+    windows = device.windows
+    assert device.exchange(5_000, NOTHING).next_ns == promised
+    assert (device.windows, array.model.now_ns) == (windows, 1_000)
+    device.exchange(5_000, NOTHING)  # time stands still: the clock follows
+    assert array.model.now_ns == 5_000
     device.close()
 
 

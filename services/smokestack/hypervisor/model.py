@@ -159,7 +159,10 @@ class HypervisorModel:
     def _windows(
         self, device: BlockDevice, end_ns: int, stop: Callable[[], bool], until_idle: bool
     ) -> None:
-        """Window after window; the first is empty and asks when anything can arrive by now."""
+        """Window after window; the first is empty and asks when anything can arrive by now.
+
+        The last one is empty, too: with it every clock below stands where this one does.
+        """
         border = self.border
         with border.window():
             now_ns, next_ns = self._window(device, self.now_ns, self.now_ns)
@@ -168,6 +171,8 @@ class HypervisorModel:
             with border.window():
                 limit_ns = next_ns if next_ns < end_ns else end_ns
                 now_ns, next_ns = self._window(device, limit_ns, kernel_end_ns)
+        with border.window():
+            self._window(device, now_ns, now_ns)
 
     def _window(self, device: BlockDevice, limit_ns: int, end_ns: int) -> tuple[int, int]:
         """Runs one window; returns its end, and when anything can arrive after that."""

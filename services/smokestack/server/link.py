@@ -17,7 +17,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from smokestack.engine.blockdevice import Attachment, IoBatch, Nexus, PeerLost, Reply
+from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, Nexus, PeerLost, Reply
 from smokestack.engine.errors import Refused, Unavailable
 from smokestack.engine.records import COMPLETION
 from smokestack.engine.snapshot import Piece, Pieces
@@ -57,6 +57,9 @@ class GrpcDevice:
         self._deadline_seconds = deadline_seconds
         self._attachment: Attachment | None = None
         self._sequence = 0
+        self._until_ns: int = 0  # of the last window, and what its answer promised
+        self._next_ns: int = 0
+        self._behind = False
         self._lost = ""
         self._lock = threading.Lock()
         self._asked = self._answered = 0
@@ -88,6 +91,7 @@ class GrpcDevice:
         """Takes the device; it refuses a second driver by name."""
         self._ask(pb.ExchangeRequest(attach=pb.Attach(**attachment.__dict__)), "attached")
         self._attachment, self._sequence = attachment, 0
+        self._forget()
 
     def detach(self) -> None:
         """Gives the device back, if it is still there."""
@@ -99,6 +103,8 @@ class GrpcDevice:
 
     def snapshot(self, snapshot: str, only: Sequence[str] = ()) -> tuple[Piece, ...]:
         """Returns the pieces of a new snapshot, of the peer and of all below it."""
+        if self._behind:
+            self.exchange(self._until_ns, NOTHING)
         request = pb.ExchangeRequest(take_snapshot=pb.TakeSnapshot(snapshot=snapshot, only=only))
         gathering = snapshots.Gathering()
         with self._lock:
@@ -131,6 +137,7 @@ class GrpcDevice:
     def restore(self) -> None:
         """Has the peer put what it keeps ready in place."""
         self._ask(pb.ExchangeRequest(settle=pb.Settle()), "settled")
+        self._forget()
 
     def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
         """Returns what the initiators reach, in index order."""
@@ -142,9 +149,19 @@ class GrpcDevice:
         )
 
     def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
-        """Runs one window; the reply's records are valid until the next one."""
+        """Runs one window; the reply's records are valid until the next one.
+
+        An empty window before anything can arrive has an answer that is known: it takes no round
+        trip, and the device's clock follows in the next window, or when time stands still.
+        """
         if self._attachment is None:
             raise Unavailable(f"{self.name} is not attached", resource=self.name)
+        since_ns, self._until_ns = self._until_ns, until_ns
+        known_ns = until_ns + self._attachment.lookahead_ns
+        known = not submissions.count and since_ns < until_ns and known_ns <= self._next_ns
+        if known and not self._lost and self._call.is_active():
+            self._behind = True
+            return Reply(_NONE, 0, self._next_ns)
         frame = Frame(until_ns, 0, self._attachment.epoch, self._sequence, submissions.count)
         with self._lock:
             self._begin()
@@ -157,7 +174,13 @@ class GrpcDevice:
             self._answered = self._asked
         self._sequence = (self._sequence + 1) & U32
         self.windows += 1
+        self._behind, self._next_ns = False, answer.next_ns
         return _reply(parts, answer.next_ns)
+
+    def _forget(self) -> None:
+        """Knows nothing of what is to come: the next window is a round trip."""
+        self._until_ns = self._next_ns = 0
+        self._behind = False
 
     def close(self) -> None:
         """Ends the stream, which gives the device back."""
