@@ -362,12 +362,10 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         return name, have[key]
 
     def _array(self) -> pb.Array:
-        usages = [self._model.pool_usage(pool_id) for pool_id in self._model.pools]
+        usages = [asdict(self._model.pool_usage(pool_id)) for pool_id in self._model.pools]
+        sizes = ("capacity_bytes", "allocated_bytes", "subscribed_bytes")
         return pb.Array(
-            name=self._model.name,
-            capacity_bytes=sum(u.capacity_bytes for u in usages),
-            allocated_bytes=sum(u.allocated_bytes for u in usages),
-            subscribed_bytes=sum(u.subscribed_bytes for u in usages),
+            name=self._model.name, **{size: sum(u[size] for u in usages) for size in sizes}
         )
 
     def _controller(self, controller_id: str) -> pb.Controller:
