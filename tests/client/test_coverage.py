@@ -39,7 +39,20 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "SubmitIo": hypervisor.Disk.read,
     "GetStatistics": hypervisor.Hypervisor.statistics,
 }
-NOT_YET = {"GetEvent", "ListEvents", "WatchEvents"}  # they come with watchers
+NOT_YET = {  # they come with watchers, and with snapshots in the SDK
+    "GetEvent",
+    "ListEvents",
+    "WatchEvents",
+    "CreateSnapshot",
+    "GetSnapshot",
+    "ListSnapshots",
+    "DeleteSnapshot",
+    "RestoreSnapshot",
+    "ExportSnapshot",
+    "ImportSnapshot",
+    "GetRecording",
+    "StartRecording",
+}
 
 
 def message_of(resource: type[Resource[Any]]) -> Any:
