@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 import smokestack.client
-from smokestack.client import array, faults, hypervisor, multipath, words
+from smokestack.client import array, faults, hypervisor, multipath, snapshots, words
 from smokestack.client.clock import Clock
 from smokestack.client.kinds import enum_words
 from smokestack.client.resources import Collection, Deletable, Resource
 from smokestack.client.sessions import STUBS
 from smokestack.v1 import array_pb2, faults_pb2, hypervisor_pb2, multipath_pb2, simulation_pb2
 
-MODULES = (array, faults, hypervisor, multipath)
+MODULES = (array, faults, hypervisor, multipath, snapshots)
 FILES = (array_pb2, faults_pb2, hypervisor_pb2, multipath_pb2, simulation_pb2)
 RESOURCES = [
     found
@@ -32,6 +32,11 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "InjectFault": faults.Faults.inject,
     "ClearFault": faults.Fault.clear,
     "ListFaultKinds": faults.Faults.kinds,
+    "RestoreSnapshot": snapshots.Snapshot.restore,
+    "ExportSnapshot": snapshots.Snapshot.export,
+    "ImportSnapshot": snapshots.Snapshots.import_,
+    "StartRecording": snapshots.History.start_recording,
+    "GetRecording": snapshots.History.recording,
     "FillPool": array.Pool.fill,
     "RescanMultipathHost": multipath.MultipathHost.rescan,
     "StopJob": hypervisor.Job.stop,

@@ -17,6 +17,7 @@ from .hypervisor import Disk, Host, Hypervisor, Job, Trace, Vm
 from .multipath import Device, Multipath, MultipathHost, Path
 from .operations import Async, Sync
 from .sessions import Patience
+from .snapshots import Snapshot
 from .stack import Stack
 from .words import GiB, KiB, MiB, TiB
 
@@ -42,6 +43,7 @@ __all__ = [
     "Patience",
     "Pool",
     "Port",
+    "Snapshot",
     "Stack",
     "Sync",
     "TiB",

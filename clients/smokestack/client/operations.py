@@ -55,6 +55,7 @@ class Call(Generic[_T_co]):
     read: Callable[[Any], _T_co]
     repeatable: bool = True  # whether a repeat of this very request is known to do no harm
     timeout_seconds: float | None = DEFAULT_TIMEOUT
+    streams: bool = False  # whether the answer comes in parts, which are read together
 
 
 class Session(Protocol):

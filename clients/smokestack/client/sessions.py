@@ -130,7 +130,9 @@ class AsyncSession(_Channelled):
         waits = self._waits(call)
         while True:
             try:
-                return call.read(await self._begin(call))
+                begun = self._begin(call)
+                answer = [part async for part in begun] if call.streams else await begun
+                return call.read(answer)
             except grpc.RpcError as failure:
                 wait = self._next_wait(call, failure, waits)
             await asyncio.sleep(wait)

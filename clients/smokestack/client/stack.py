@@ -14,9 +14,10 @@ from .errors import NotFound
 from .hypervisor import Hypervisor, get_statistics
 from .multipath import Multipath
 from .operations import Call, Session, Way, operation
+from .snapshots import History
 
 
-class Stack(Clock[Way], Connected[Way]):
+class Stack(Clock[Way], History[Way], Connected[Way]):
     """The services of one stack; its clock is that of the hypervisor, or of an array alone."""
 
     def __init__(self, sessions: Mapping[str, Session]) -> None:
