@@ -26,10 +26,12 @@ from .get import get
 from .groups import Group
 from .init import init
 from .listing import list_resources
+from .replay import recording, replay
 from .rescan import rescan
 from .run import run
 from .scenario import scenario
 from .serve import array, estate, hypervisor, multipath
+from .snapshot import snapshot
 from .status import status
 from .stop import stop
 from .topology import topology
@@ -116,6 +118,9 @@ for _command in (
     stop,
     watch,
     fault,
+    snapshot,
+    recording,
+    replay,
     run,
     trace,
     scenario,
