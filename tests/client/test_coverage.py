@@ -44,20 +44,7 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "SubmitIo": hypervisor.Disk.read,
     "GetStatistics": hypervisor.Hypervisor.statistics,
 }
-NOT_YET = {  # they come with watchers, and with snapshots in the SDK
-    "GetEvent",
-    "ListEvents",
-    "WatchEvents",
-    "CreateSnapshot",
-    "GetSnapshot",
-    "ListSnapshots",
-    "DeleteSnapshot",
-    "RestoreSnapshot",
-    "ExportSnapshot",
-    "ImportSnapshot",
-    "GetRecording",
-    "StartRecording",
-}
+NOT_YET = {"GetEvent", "ListEvents", "WatchEvents"}  # they come with watchers
 
 
 def message_of(resource: type[Resource[Any]]) -> Any:
