@@ -39,7 +39,8 @@ _CLASSES: Final = (
     VolumeSpec,
 )
 _COPYING: Final = Copying(
-    sparse=frozenset({"histogram", "page"}), heads={"inbox": "inbox_count", "out": "out_end"}
+    sparse=frozenset({"histogram", "page"}),
+    heads={"inbox": "inbox_count", "out": "out_end", "note": "note_count"},
 )
 # The model's own attributes: dictionaries and lists of values that never change.
 _HELD: Final = (

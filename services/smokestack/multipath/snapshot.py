@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _COPYING: Final = Copying(
     sparse=frozenset({"kernel_histogram", "path_histogram"}),
-    heads={"hand": "hand_count", "born": "born_count"},
+    heads={"hand": "hand_count", "born": "born_count", "note": "note_count"},
     scratch=frozenset({"dispatch", "counts", "out"}),
 )
 
