@@ -35,7 +35,9 @@ def clock(
         if mode is None and factor is None and autojump is None:
             found = stub.GetSimulation(pb.GetSimulationRequest()).clock
         else:
-            new = pb.Clock(factor=factor, autojump=autojump)
+            new = pb.Clock(factor=factor)
+            if autojump is not None:
+                new.autojump = autojump
             if mode:
                 new.MergeFrom(pb.Clock(mode=f"CLOCK_MODE_{mode.upper().replace('-', '_')}"))
             found = stub.UpdateClock(pb.UpdateClockRequest(clock=new))

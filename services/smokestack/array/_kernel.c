@@ -95,11 +95,13 @@ static inline int out_before(const completion_t *a, const completion_t *b) {
     return a->attempt < b->attempt;
 }
 
-static inline void emit(array_t *a, completion_t record) {
+/* Where the next record goes: it is written in place, for a copy would wait for its parts. */
+static inline completion_t *out_place(array_t *a) { return &a->out[a->state->out_end]; }
+
+static inline void emit(array_t *a) {
     array_state_t *s = a->state;
-    a->out[s->out_end] = record;
-    if (s->out_end > s->out_start && out_before(&record, &a->out[s->out_end - 1]))
-        s->out_disorder = 1;
+    const completion_t *record = out_place(a);
+    if (s->out_end > s->out_start && out_before(record, record - 1)) s->out_disorder = 1;
     s->out_end++;
 }
 
@@ -124,13 +126,14 @@ static inline void release(array_t *a, uint32_t i) {
 
 static inline void respond(array_t *a, uint32_t i, uint8_t status, int64_t now) {
     const io_t *io = &a->io[i];
-    const itl_t *itl = &a->itl[io->itl];
-    const port_t *port = &a->port[itl->port];
-    emit(a, (completion_t){.time = now + port->return_ns, .id = io->id,
-                           .array_ns = (uint64_t)(now - io->arrival_ns),
-                           .first_data_ns = io->first_data_ns, .nexus = io->itl,
-                           .sense = status == STATUS_CHECK ? io->sense : 0,
-                           .attempt = io->attempt, .status = status, .kind = KIND_RESPONSE});
+    int64_t time = now + a->port[a->itl[io->itl].port].return_ns;
+    uint64_t id = io->id, first_data_ns = io->first_data_ns;
+    uint64_t array_ns = (uint64_t)(now - io->arrival_ns);
+    uint32_t itl = io->itl, sense = status == STATUS_CHECK ? io->sense : 0;
+    uint16_t attempt = io->attempt;
+    *out_place(a) = (completion_t){time, id, array_ns, first_data_ns, itl, sense,
+                                   attempt, status, KIND_RESPONSE, 0};
+    emit(a);
 }
 
 static void count_check(itl_t *itl, uint32_t sense) {
@@ -259,12 +262,16 @@ static void port_arrive(array_t *a, uint32_t i) {
 }
 
 static inline int64_t core_commit(array_t *a, controller_t *c, int64_t now, int64_t service) {
-    int64_t *core = &a->core[c->core_base], *least = core;
-    for (uint32_t k = 1; k < c->core_count; k++)
-        if (core[k] < *least) least = &core[k];
-    *least = later(now, *least) + service;
+    int64_t *core = &a->core[c->core_base], least = core[0];
+    uint32_t chosen = 0;
+    for (uint32_t k = 1; k < c->core_count; k++) { /* without a branch: which one is least is chance */
+        int sooner = core[k] < least;
+        least = sooner ? core[k] : least;
+        chosen = sooner ? k : chosen;
+    }
+    core[chosen] = later(now, least) + service;
     c->busy_ns += (uint64_t)service;
-    return *least;
+    return core[chosen];
 }
 
 /* Where the command ends: the volume has it, or why it cannot. */
@@ -294,12 +301,13 @@ static void refuse_space(array_t *a, io_t *io, uint32_t v, pool_t *pool, uint64_
 
 /* Maps what a write touches, all or nothing; returns the first page's physical number. */
 static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool) {
-    uint64_t first = io->lba * BLOCK_BYTES / pool->page_bytes;
-    uint64_t last = (io->lba * BLOCK_BYTES + io->length - 1) / pool->page_bytes;
-    uint64_t missing = 0;
-    for (uint64_t p = first; p <= last; p++)
+    uint64_t first = page_of(pool, io->lba * BLOCK_BYTES);
+    uint64_t last = page_of(pool, io->lba * BLOCK_BYTES + io->length - 1);
+    const page_t *found = page_find(a->page, a->page_mask, page_key(v, first));
+    uint64_t missing = found->key == 0;
+    for (uint64_t p = first + 1; p <= last; p++)
         missing += page_find(a->page, a->page_mask, page_key(v, p))->key == 0;
-    if (missing == 0) return page_find(a->page, a->page_mask, page_key(v, first))->physical;
+    if (missing == 0) return found->physical;
     if (pool->allocated_pages + missing > pool->capacity_pages) {
         refuse_space(a, io, v, pool, missing);
         return PAGE_NONE;
@@ -316,8 +324,8 @@ static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool) {
 
 /* The physical number of the first mapped page that a read touches, or PAGE_NONE. */
 static uint64_t read_page(const array_t *a, const io_t *io, uint32_t v, const pool_t *pool) {
-    uint64_t first = io->lba * BLOCK_BYTES / pool->page_bytes;
-    uint64_t last = (io->lba * BLOCK_BYTES + io->length - 1) / pool->page_bytes;
+    uint64_t first = page_of(pool, io->lba * BLOCK_BYTES);
+    uint64_t last = page_of(pool, io->lba * BLOCK_BYTES + io->length - 1);
     for (uint64_t p = first; p <= last; p++) {
         const page_t *page = page_find(a->page, a->page_mask, page_key(v, p));
         if (page->key != 0) return page->physical;
@@ -346,6 +354,7 @@ static void controller_read(array_t *a, uint32_t i, controller_t *c, int64_t don
     } else {
         c->misses++;
         io->lba = pool->disk_base + physical % pool->disk_count;
+        io->first_data_ns = w[1]; /* the same draw says how long its medium takes */
         schedule(a, i, done, MEDIA);
     }
 }
@@ -385,10 +394,11 @@ static void media_take(array_t *a, uint32_t i) {
     pool_t *pool = &a->pool[a->volume[a->itl[io->itl].volume].pool];
     int64_t *disk = &a->disk[io->lba], service = pool->media_ns;
     if (pool->exponential) {
-        uint64_t w[4];
-        media_draw(a, io, w);
+        uint64_t w[4] = {0, io->first_data_ns};
+        if (io->op == OP_WRITE) media_draw(a, io, w);
         service = exponential_ns(pool->media_ns, w[1]);
     }
+    if (io->op != OP_WRITE) io->first_data_ns = 0;
     if (pool->faults) {
         service = slowed(a, pool->faults, FAULT_MEDIA_SLOW, io, service);
         if (io->op == OP_READ)
@@ -437,7 +447,7 @@ static void intake(array_t *a, const submission_t *batch, uint32_t count) {
                      .length = in->length, .itl = in->nexus, .sense = page_bound(in),
                      .attempt = in->attempt, .op = in->op, .kind = ARRIVE};
         s->page_pending += io->sense;
-        uint64_t page = in->lba * BLOCK_BYTES / a->pool[a->volume[itl->volume].pool].page_bytes;
+        uint64_t page = page_of(&a->pool[a->volume[itl->volume].pool], in->lba * BLOCK_BYTES);
         __builtin_prefetch(
             &a->page[page_home(page_key(itl->volume, page), a->page_mask)]);
         uint32_t last = s->inbox_count ? a->inbox[s->inbox_count - 1] : NIL;
@@ -645,8 +655,9 @@ static PyObject *py_send_event(PyObject *self, PyObject *const *args, Py_ssize_t
     if (itl < 0 || itl >= a.state->itl_count || a.state->out_end >= k->rows[T_OUT])
         return PyErr_Format(PyExc_ValueError, "no such ITL, or no room for an event");
     time += a.port[a.itl[itl].port].return_ns;
-    emit(&a, (completion_t){.time = time, .id = id, .array_ns = cause, .nexus = (uint32_t)itl,
-                            .sense = (uint32_t)code, .kind = KIND_EVENT});
+    *out_place(&a) = (completion_t){.time = time, .id = id, .array_ns = cause, .nexus = (uint32_t)itl,
+                                    .sense = (uint32_t)code, .kind = KIND_EVENT};
+    emit(&a);
     if (a.state->out_disorder) out_sort(&a);
     Py_RETURN_NONE;
 }

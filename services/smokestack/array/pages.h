@@ -1,6 +1,9 @@
 /* The page map: which pages of which volume have physical space, in one open-addressing table.
  *
  * Four neighbouring pages share a cache line, so runs and large commands cost one miss, not many.
+ * A place that is taken sends the search to the same lane of the next line, for lines fill whole:
+ * place by place it would walk through all that a neighbour filled.  The lane is mixed with the
+ * line's hash, so that pages at a stride do not crowd into one.
  */
 #ifndef SMOKESTACK_ARRAY_PAGES_H
 #define SMOKESTACK_ARRAY_PAGES_H
@@ -14,16 +17,30 @@ static inline uint64_t page_key(uint32_t volume, uint64_t page) {
     return ((uint64_t)volume + 1) << PAGE_NUMBER_BITS | page;
 }
 
-/* Where the search for a key begins; `mask` is the table's size, a power of two, less one. */
+/* The page that a byte of a volume lies in; a division only where the size is no power of two. */
+static inline uint64_t page_of(const pool_t *pool, uint64_t byte) {
+    uint64_t size = pool->page_bytes;
+    return size & (size - 1) ? byte / size : byte >> (__builtin_ctzll(size) & 63);
+}
+
+/* Where the search for a key begins; `mask` is the table's size, a power of two, less one.  A
+ * product's low bits know nothing of its factors' high bits, where the volume is: it is folded in. */
 static inline uint64_t page_home(uint64_t key, uint64_t mask) {
-    uint64_t h = (key >> 2) * 0x9E3779B97F4A7C15u;
-    return ((h >> 20) << 2 | (key & 3)) & mask;
+    uint64_t line = key >> 2;
+    uint64_t h = (line ^ line >> 29) * 0x9E3779B97F4A7C15u;
+    return ((h >> 32) << 2 | ((key ^ h >> 28) & 3)) & mask;
+}
+
+/* Where it goes on; past the end it begins the next lane, so that it comes to every place. */
+static inline uint64_t page_after(uint64_t at, uint64_t mask) {
+    at += 4;
+    return at <= mask ? at : (at + 1) & 3;
 }
 
 /* The place that holds the key, or the empty place where it would go. */
 static inline page_t *page_find(page_t *pages, uint64_t mask, uint64_t key) {
     uint64_t at = page_home(key, mask);
-    while (pages[at].key != key && pages[at].key != 0) at = (at + 1) & mask;
+    while (pages[at].key != key && pages[at].key != 0) at = page_after(at, mask);
     return &pages[at];
 }
 

@@ -6,13 +6,17 @@ Tables start on a cache line, since a row of 64 bytes is meant to be one.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 CACHE_LINE_BYTES = 64
+HUGE_PAGE_BYTES = 2 << 20
+HUGE_FROM_BYTES = 1 << 20  # a smaller table is reached through few pages anyway
 
 Layout = Iterable[tuple[str, str, str, int, int]]
 
@@ -36,9 +40,25 @@ def dtypes(layout: Layout) -> dict[str, np.dtype[Any]]:
 def zeros(rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Returns a table of zeroed rows that starts on a cache line."""
     size = rows * dtype.itemsize
+    if size >= HUGE_FROM_BYTES:
+        return _huge(size).view(dtype)
     raw = np.zeros(size + CACHE_LINE_BYTES, dtype=np.uint8)
     skip = -raw.ctypes.data % CACHE_LINE_BYTES
     return raw[skip : skip + size].view(dtype)
+
+
+def _huge(size: int) -> NDArray[np.uint8]:
+    """Returns zeroed memory in huge pages, where the system has them.
+
+    I/Os touch large tables at random, and the walk to a small page would cost more than the row.
+    """
+    memory = mmap.mmap(-1, size + HUGE_PAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a kernel without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    raw = np.frombuffer(memory, dtype=np.uint8)
+    skip = -raw.ctypes.data % HUGE_PAGE_BYTES
+    return raw[skip : skip + size]
 
 
 def grown(table: NDArray[Any], rows: int) -> NDArray[Any]:

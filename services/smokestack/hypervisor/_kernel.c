@@ -113,33 +113,42 @@ static void synthesise(hv_t *h, job_t *j, uint64_t sequence, submission_t *io) {
     io->lba = j->first_block + offset / BLOCK_BYTES;
 }
 
+/* A submission is made in its place among those of its instant, which are in order of id. */
+static submission_t *place_for(hv_t *h, uint32_t count, int64_t now, uint64_t id) {
+    uint32_t at = count;
+    for (; at > 0 && h->out[at - 1].time == now && h->out[at - 1].id > id; at--)
+        h->out[at] = h->out[at - 1];
+    return &h->out[at];
+}
+
 static void issue(hv_t *h, job_t *j, uint32_t i, int64_t now, uint32_t *out_count) {
-    uint64_t sequence = j->issued++;
-    submission_t io = {.time = now, .id = (uint64_t)i << SLOT_SHIFT | sequence, .nexus = j->nexus,
-                       .vm = j->vm};
+    uint64_t sequence = j->issued++, id = (uint64_t)i << SLOT_SHIFT | sequence;
+    submission_t *io = place_for(h, (*out_count)++, now, id);
+    io->time = now;
+    io->id = id;
+    io->nexus = j->nexus;
+    io->vm = j->vm;
+    io->attempt = 0;
+    io->flags = 0;
     if (j->trace_count) {
         const trace_record_t *record = &h->trace[j->trace_base + sequence];
         __builtin_prefetch(record + 8);
-        io.op = record->op;
-        io.length = record->length;
-        io.lba = j->first_block + record->lba;
+        io->op = record->op;
+        io->length = record->length;
+        io->lba = j->first_block + record->lba;
     } else {
-        synthesise(h, j, sequence, &io);
+        synthesise(h, j, sequence, io);
     }
     slot_t *s = &h->slot[i];
     s->time = now;
-    s->id = io.id;
-    s->length = io.length;
-    s->op = io.op;
+    s->id = id;
+    s->length = io->length;
+    s->op = io->op;
     s->outstanding = 1;
     s->owed = 0;
     h->state->outstanding++;
     h->state->reactive += !clock_driven(j);
     h->disk[j->disk].outstanding++;
-    uint32_t at = (*out_count)++;
-    for (; at > 0 && h->out[at - 1].time == now && h->out[at - 1].id > io.id; at--)
-        h->out[at] = h->out[at - 1];
-    h->out[at] = io;
 }
 
 /* --- when the next one is ------------------------------------------------------------------- */

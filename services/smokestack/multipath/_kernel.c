@@ -111,13 +111,13 @@ static void bear(mp_t *m, uint64_t id, uint16_t attempt, uint32_t device, int64_
 static void dispatch(mp_t *m, uint32_t i, uint32_t p, int64_t now) {
     slot_t *s = &m->slot[i];
     path_t *path = &m->path[p];
-    submission_t record = {.time = now, .id = s->id, .lba = s->lba, .length = s->length,
-                           .nexus = path->itl, .vm = s->vm, .attempt = s->attempt, .op = s->op};
+    uint64_t id = s->id, lba = s->lba;
+    uint32_t length = s->length, itl = path->itl, vm = s->vm;
     submission_t *batch = &m->dispatch[(size_t)path->array * m->state->dispatch_rows];
     uint32_t at = m->counts[path->array]++;
-    for (; at > 0 && batch[at - 1].time == now && batch[at - 1].id > s->id; at--)
+    for (; at > 0 && batch[at - 1].time == now && batch[at - 1].id > id; at--)
         batch[at] = batch[at - 1];
-    batch[at] = record;
+    batch[at] = (submission_t){now, id, lba, length, itl, vm, s->attempt, s->op, 0};
     if (m->dispatched_ns == NEVER_NS) m->dispatched_ns = now;
     s->path = p;
     s->phase = PHASE_IN_FLIGHT;

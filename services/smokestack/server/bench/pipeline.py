@@ -15,13 +15,13 @@ STEADY: Final = Load(vms=64, depth=32, disks=2_048, queue_limit=220)
 STORM: Final = Load(vms=64, depth=32, disks=2_048, queue_limit=110, retry_delay_ns=100_000)
 GROWTH: Final = tuple(Load(vms=vms, depth=64, disks=vms * 64) for vms in (32, 128, 512, 1_024))
 _WARM_NS: Final = 20_000_000
-_STEP_NS: Final = 1_000_000
+_STEP_NS: Final = 5_000_000
 
 
 def run(
     *,
-    ios: int = 1_000_000,
-    turns: int = 3,
+    ios: int = 2_000_000,
+    turns: int = 10,
     steady: Load = STEADY,
     storm: Load = STORM,
     growth: tuple[Load, ...] = GROWTH,
