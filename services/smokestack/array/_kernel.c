@@ -264,7 +264,7 @@ static void port_arrive(array_t *a, uint32_t i) {
 static inline int64_t core_commit(array_t *a, controller_t *c, int64_t now, int64_t service) {
     int64_t *core = &a->core[c->core_base], least = core[0];
     uint32_t chosen = 0;
-    for (uint32_t k = 1; k < c->core_count; k++) { /* without a branch: which one is least is chance */
+    for (uint32_t k = 1; k < c->core_count; k++) { /* no branch: which is least is chance */
         int sooner = core[k] < least;
         least = sooner ? core[k] : least;
         chosen = sooner ? k : chosen;
@@ -655,8 +655,9 @@ static PyObject *py_send_event(PyObject *self, PyObject *const *args, Py_ssize_t
     if (itl < 0 || itl >= a.state->itl_count || a.state->out_end >= k->rows[T_OUT])
         return PyErr_Format(PyExc_ValueError, "no such ITL, or no room for an event");
     time += a.port[a.itl[itl].port].return_ns;
-    *out_place(&a) = (completion_t){.time = time, .id = id, .array_ns = cause, .nexus = (uint32_t)itl,
-                                    .sense = (uint32_t)code, .kind = KIND_EVENT};
+    *out_place(&a) = (completion_t){.time = time, .id = id, .array_ns = cause,
+                                    .nexus = (uint32_t)itl, .sense = (uint32_t)code,
+                                    .kind = KIND_EVENT};
     emit(&a);
     if (a.state->out_disorder) out_sort(&a);
     Py_RETURN_NONE;

@@ -23,8 +23,8 @@ static inline uint64_t page_of(const pool_t *pool, uint64_t byte) {
     return size & (size - 1) ? byte / size : byte >> (__builtin_ctzll(size) & 63);
 }
 
-/* Where the search for a key begins; `mask` is the table's size, a power of two, less one.  A
- * product's low bits know nothing of its factors' high bits, where the volume is: it is folded in. */
+/* Where the search for a key begins; `mask` is the table's size, a power of two, less one.  The
+ * volume is folded in first, for a product's low bits know nothing of its factors' high bits. */
 static inline uint64_t page_home(uint64_t key, uint64_t mask) {
     uint64_t line = key >> 2;
     uint64_t h = (line ^ line >> 29) * 0x9E3779B97F4A7C15u;
