@@ -53,6 +53,8 @@ def _required(fields: Any, name: str) -> bool:
 
 def options(kind: Kind, verb: str) -> list[click.Parameter]:
     """Returns an option for each field, and one for a file of them."""
+    from smokestack.client.kinds import is_repeated
+
     described = _message(kind).DESCRIPTOR.fields_by_name
     made: list[click.Parameter] = []
     for name, required in settable(kind, verb).items():
@@ -61,7 +63,7 @@ def options(kind: Kind, verb: str) -> list[click.Parameter]:
             click.Option(
                 [f"--{name.replace('_', '-')}", name],
                 type=_Field(field),
-                multiple=field.is_repeated,
+                multiple=is_repeated(field),
                 default=None,
                 help="Required." if required and verb == "create" else None,
             )
@@ -99,14 +101,16 @@ def given(kind: Kind, verb: str, options: dict[str, Any], file: Path | None) -> 
 
 def encoded(kind: Kind, fields: dict[str, Any], scope: dict[str, str]) -> Any:
     """Returns the message of these fields; short names are completed in their scope."""
+    from smokestack.client.kinds import is_repeated
+
     described = _message(kind).DESCRIPTOR.fields_by_name
     ready = {}
     for name, value in fields.items():
         field = described[name]
-        if field.is_repeated and not isinstance(value, list):
+        if is_repeated(field) and not isinstance(value, list):
             raise click.UsageError(f"{_path(kind, name)}: {value!r} is not a list")
         reader = _Field(field, _path(kind, name))
-        ready[name] = [reader.read(v) for v in value] if field.is_repeated else reader.read(value)
+        ready[name] = [reader.read(v) for v in value] if is_repeated(field) else reader.read(value)
     try:
         return kind.rules.encode(ready, scope)
     except TypeError as error:
@@ -122,7 +126,7 @@ class _Field(_ParamType):
         self._field = field
         self._path = path or field.name
 
-    def get_metavar(self, param: Any, ctx: Any) -> str:
+    def get_metavar(self, param: Any, ctx: Any = None) -> str:
         """Returns what the help shows for the value."""
         return self._shape()
 

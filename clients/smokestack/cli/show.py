@@ -80,7 +80,9 @@ def _telling(kind: Kind, rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _value(field: Any, value: Any) -> Any:
-    if field.is_repeated:
+    from smokestack.client.kinds import is_repeated
+
+    if is_repeated(field):
         return [_single(field, each) for each in value]
     return _single(field, value)
 

@@ -114,6 +114,13 @@ def full(home: str, name: str) -> str:
     return name if "/" in name else f"{home}/{name}"
 
 
+def is_repeated(field: Any) -> bool:
+    """Tells a field that holds a list, with every protobuf: the newest warns of the older way."""
+    if hasattr(field, "is_repeated"):
+        return bool(field.is_repeated)
+    return bool(field.label == field.LABEL_REPEATED)
+
+
 def enum_word(enum: Any, number: int) -> str | None:
     """Returns an enum's value without its prefix, None for what is not set.
 
