@@ -25,9 +25,9 @@ from .rooms import Room
 from .switch import Switch
 
 MESSAGE_BYTES_MAX: Final = 16 << 20
-_THREADS: Final = 16
+SERVER_THREADS: Final = 16
 _STOP_SECONDS: Final = 0.5
-_OPTIONS: Final = (
+SERVER_OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on a port is a mistake, not a second worker
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", -1),
@@ -62,9 +62,9 @@ class Listener:
         self._switch = Switch(room)
         self._health = health.HealthServicer()
         self._server = grpc.server(
-            ThreadPoolExecutor(_THREADS, thread_name_prefix=room.name),
+            ThreadPoolExecutor(SERVER_THREADS, thread_name_prefix=room.name),
             interceptors=[ErrorInterceptor()],
-            options=_OPTIONS,
+            options=SERVER_OPTIONS,
         )
         self._add_services(room)
         host, port = checked_address("listen", listen, insecure)

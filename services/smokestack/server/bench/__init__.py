@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import closed_network, growth, pipeline, processes, reset, scrape, snapshots
+from . import api, closed_network, growth, pipeline, processes, reset, scrape, snapshots
 
 BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "closed-network": closed_network.run,
@@ -17,6 +17,7 @@ BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "processes": processes.run,
     "growth": growth.run,
     "scrape": scrape.run,
+    "api": api.run,
     "reset": reset.run,
     "snapshots": snapshots.run,
 }
