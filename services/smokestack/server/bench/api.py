@@ -13,7 +13,6 @@ from statistics import median
 from typing import Any, Final
 
 import grpc
-from google.protobuf.message import Message
 
 from smokestack.engine.clock import Stopwatch
 from smokestack.v1 import array_pb2, array_pb2_grpc, hypervisor_pb2, hypervisor_pb2_grpc
@@ -43,17 +42,18 @@ def run(rounds: int = 21, calls: int = 150) -> dict[str, Any]:
                 took = _measured(rounds, calls, {"empty": _empty(empty), **reads, **writes})
     finally:
         server.stop(None).wait()
+    ratio = {
+        name: round(median(e / s for e, s in zip(took["empty"], seconds, strict=True)), 3)
+        for name, seconds in took.items()
+    }
     rows = [
         {
             "call": name,
             "calls_per_wall_second": round(calls / median(seconds)),
-            "ratio_to_empty_handler": round(
-                median(e / s for e, s in zip(took["empty"], seconds, strict=True)), 3
-            ),
+            "ratio_to_empty_handler": ratio[name],
         }
         for name, seconds in took.items()
     ]
-    ratio = {row["call"]: row["ratio_to_empty_handler"] for row in rows}
     return {
         "ratio_to_empty_handler": min(ratio.values()),
         "read_ratio_to_empty_handler": min(ratio[name] for name in reads),
@@ -91,7 +91,7 @@ def _writes(array: grpc.Channel, hypervisor: grpc.Channel) -> dict[str, Call]:
     number = count()
     volume = array_pb2.Volume(pool="arrays/a1/pools/p1", capacity_bytes=_GIB)
 
-    def create_volume() -> Message:
+    def create_volume() -> Any:
         n = next(number)
         return volumes.CreateVolume(
             array_pb2.CreateVolumeRequest(
@@ -99,7 +99,7 @@ def _writes(array: grpc.Channel, hypervisor: grpc.Channel) -> dict[str, Call]:
             )
         )
 
-    def create_vm() -> Message:
+    def create_vm() -> Any:
         n = next(number)
         return vms.CreateVm(
             hypervisor_pb2.CreateVmRequest(parent="hosts/h1", vm_id=f"b{n}", request_id=f"vm-{n}")
