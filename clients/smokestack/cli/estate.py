@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -12,7 +12,8 @@ from .connection import DEFAULT_ADDRESS, address_option, prepare
 from .kinds import TOP, Kind, kind_of_form
 
 if TYPE_CHECKING:
-    from smokestack.client.sessions import BlockingSession
+    from smokestack.client import Stack
+    from smokestack.client.operations import Session
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -29,7 +30,7 @@ def stack_option(function: _F) -> _F:
 class Estate:
     """The services of a stack by full name, and calls to them."""
 
-    def __init__(self, sessions: dict[str, BlockingSession]) -> None:
+    def __init__(self, sessions: Mapping[str, Session]) -> None:
         self._sessions = sessions
 
     @property
@@ -106,7 +107,7 @@ class Estate:
         request = api.request(verb, plural, **fields)
         return self.session(where).run(Call(api.rpc(verb, plural), request, as_it_is))
 
-    def session(self, name: str) -> BlockingSession:
+    def session(self, name: str) -> Session:
         """Returns the session with the service that a full name belongs to."""
         collection = name.partition("/")[0]
         wanted = "/".join(name.split("/")[:2]) if collection in TOP else "hypervisors/"
@@ -138,23 +139,23 @@ class Estate:
 
 
 @contextmanager
-def estate_at(addresses: tuple[str, ...]) -> Iterator[Estate]:
-    """Yields the stack that services at these addresses belong to."""
+def stack_at(addresses: tuple[str, ...]) -> Iterator[Stack]:
+    """Yields the SDK's client of the stack that services at these addresses belong to."""
     prepare()
     from smokestack.client import Patience, connect, errors
-    from smokestack.client.sessions import BlockingSession
 
-    patience = Patience(attempts=1)
-    with ExitStack() as closing:
-        try:
-            with connect(addresses, patience) as stack:
-                found = stack.addresses
-        except errors.Unavailable as error:
-            raise click.ClickException(
-                f"{error}: start a stack with `smokestack up`, or name another --address"
-            ) from None
-        sessions = {}
-        for name, address in found.items():
-            sessions[name] = BlockingSession(address, patience)
-            closing.callback(sessions[name].close)
-        yield Estate(sessions)
+    try:
+        stack = connect(addresses, Patience(attempts=1))
+    except errors.Unavailable as error:
+        raise click.ClickException(
+            f"{error}: start a stack with `smokestack up`, or name another --address"
+        ) from None
+    with stack:
+        yield stack
+
+
+@contextmanager
+def estate_at(addresses: tuple[str, ...]) -> Iterator[Estate]:
+    """Yields the stack that services at these addresses belong to."""
+    with stack_at(addresses) as stack:
+        yield Estate(stack.sessions)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import queue
-import threading
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .connection import prepare
-from .estate import estate_at, stack_option
+from .estate import stack_at, stack_option
 from .output import NS_PER_SECOND, print_json
 from .show import plain
 
@@ -39,75 +36,35 @@ def watch(
     as_json: bool,
 ) -> None:
     """Show the events of a stack: of all its services, each in its own order. Ctrl-C ends it."""
-    prepare()
-    from smokestack.v1 import simulation_pb2 as pb
-
     tokens = _tokens(resume_file)
-    with estate_at(address) as estate:
-        services = estate.services
-    requests = {
-        service: pb.WatchEventsRequest(
-            resume_token=tokens.get(service, ""),
-            kinds=kinds,
-            subject=subject,
-            follow=not no_follow,
-            only_new=only_new,
+    with stack_at(address) as stack:
+        events = stack.events
+        if only_new:
+            tokens = {name: events.of(name).token() for name in stack.addresses} | tokens
+        watch = events.watch(
+            kinds=kinds, subject=subject, resume_tokens=tokens, follow=not no_follow
         )
-        for service in services
-    }
-    for service, answer in _answers(services, requests):
-        for event in answer.events:
+        for event in watch:
             _show(event, as_json)
-        tokens[service] = answer.resume_token
-        if resume_file is not None:
-            resume_file.write_text(json.dumps(tokens), encoding="utf-8")
-
-
-def _answers(services: dict[str, str], requests: dict[str, Any]) -> Any:
-    """Yields what services send, as it comes; raises what the first one fails with."""
-    import grpc
-
-    from smokestack.v1 import simulation_pb2_grpc
-
-    arrived: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
-
-    def listen(service: str, stream: Any) -> None:
-        try:
-            for answer in stream:
-                arrived.put((service, answer))
-        except grpc.RpcError as error:
-            arrived.put((service, error))
-        arrived.put((service, None))
-
-    channels = [grpc.insecure_channel(place) for place in services.values()]
-    streams = [
-        simulation_pb2_grpc.SimulationServiceStub(channel).WatchEvents(requests[service])
-        for service, channel in zip(services, channels, strict=True)
-    ]
-    try:
-        for service, stream in zip(services, streams, strict=True):
-            threading.Thread(target=listen, args=(service, stream), daemon=True).start()
-        open_streams = len(services)
-        while open_streams:
-            service, answer = arrived.get()
-            if isinstance(answer, grpc.RpcError):
-                raise answer
-            if answer is None:
-                open_streams -= 1
-            else:
-                yield service, answer
-    finally:
-        for stream in streams:
-            stream.cancel()
-        for channel in channels:
-            channel.close()
+            if resume_file is not None:
+                resume_file.write_text(json.dumps(tokens | watch.resume_tokens), encoding="utf-8")
 
 
 def _show(event: Any, as_json: bool) -> None:
     if as_json:
-        print_json(plain(event), one_line=True)
+        from smokestack.v1 import simulation_pb2 as pb
+
+        message = pb.Event(
+            name=event.name,
+            time_ns=event.time_ns,
+            kind=event.kind,
+            subject=event.subject,
+            cause=event.cause,
+            details=event.details,
+        )
+        print_json(plain(message), one_line=True)
         return
-    details = [f"{d.key}={getattr(d, d.WhichOneof('value') or 'text')}" for d in event.details]
+    details = [f"{key}={value}" for key, value in event.detail.items()]
     cause = f"because of {event.cause}" if event.cause else ""
     at = f"{event.time_ns / NS_PER_SECOND:.6f} s"
     words = [at, event.name, event.kind, event.subject, *details, cause]

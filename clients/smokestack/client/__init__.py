@@ -13,6 +13,7 @@ from smokestack.v1.types_pb2 import Initiator
 from . import aio, errors
 from .array import Array, ArrayHost, Controller, Export, Pool, Port, Volume
 from .blocking import connect, connect_array, connect_hypervisor, connect_multipath
+from .events import Event, Watch
 from .hypervisor import Disk, Host, Hypervisor, Job, Trace, Vm
 from .multipath import Device, Multipath, MultipathHost, Path
 from .operations import Async, Sync
@@ -29,6 +30,7 @@ __all__ = [
     "Controller",
     "Device",
     "Disk",
+    "Event",
     "Export",
     "GiB",
     "Host",
@@ -50,6 +52,7 @@ __all__ = [
     "Trace",
     "Vm",
     "Volume",
+    "Watch",
     "aio",
     "connect",
     "connect_array",

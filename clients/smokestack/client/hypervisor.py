@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Required, TypedDict, Unpack
+from typing import Any, Required, TypedDict, Unpack
 
 from smokestack.v1 import hypervisor_pb2 as pb
 
+from .clock import get_simulation
+from .events import Events
 from .kinds import Kind, fresh_request_id
-from .operations import Call, Session, Way, as_it_is, operation
+from .operations import Call, Session, Way, as_it_is, operation, planned, procedure
 from .resources import Collection, Deletable, across
 from .service import Service
 from .words import Arrival, JobState, Pattern, ThinkTime, TraceMode
@@ -77,6 +79,26 @@ class Job(Deletable[Way]):
         """Makes the job issue nothing more, for good; what is outstanding completes."""
         request = self.of_kind.request("Stop", name=self.name)
         return Call(self.of_kind.rpc("Stop"), request, self._load)
+
+    @procedure
+    def wait(self, *, timeout_seconds: float | None = None) -> Generator[Any, Any, Job[Way]]:
+        """Waits until the job has finished, and returns it as it is then; DeadlineExceeded if late.
+
+        The clock must move by itself or by somebody else.
+        """
+        service = (yield get_simulation()).name
+        events = Events[Way](self._session, service)
+        token = yield planned(Events.token, events)
+        yield planned(Job.reload, self)
+        if self.state != "FINISHED":
+            yield events.watch(
+                kinds=["JOB_FINISHED"],
+                subject=self,
+                resume_token=token,
+                timeout_seconds=timeout_seconds,
+            )
+            yield planned(Job.reload, self)
+        return self
 
 
 class Jobs(Collection[Way, Job[Way]]):

@@ -9,7 +9,7 @@ blocks, ``Volume[Async]`` is awaited.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
@@ -67,6 +67,9 @@ class Session(Protocol):
     def run(self, call: Call[Any]) -> Any:
         """Carries out a call: returns what came of it, or a coroutine that does."""
 
+    def follow(self, steps: Generator[Any, Any, Any]) -> Any:
+        """Carries out calls that depend on each other: returns the end, or a coroutine of it."""
+
     def close(self) -> Any:
         """Closes the channel."""
 
@@ -101,6 +104,28 @@ def operation(plan: Callable[Concatenate[Any, _P], Call[_T]]) -> Operation[_P, _
     @functools.wraps(plan)
     def carry_out(owner: Bound[Any], *args: _P.args, **kwargs: _P.kwargs) -> Any:
         return owner._session.run(plan(owner, *args, **kwargs))
+
+    return cast("Operation[_P, _T]", carry_out)
+
+
+def planned(method: Any, owner: Bound[Any], *args: Any, **kwargs: Any) -> Call[Any]:
+    """Returns the call that an operation plans, without carrying it out."""
+    call: Call[Any] = method.__wrapped__(owner, *args, **kwargs)
+    return call
+
+
+def procedure(
+    plan: Callable[Concatenate[Any, _P], Generator[Any, Any, _T]],
+) -> Operation[_P, _T]:
+    """Makes a method that plans several calls, one after the other, into one that does them.
+
+    It yields each call (of another session: with that in front), or a watch whose next event it
+    needs, and is sent what came of it.
+    """
+
+    @functools.wraps(plan)
+    def carry_out(owner: Bound[Any], *args: _P.args, **kwargs: _P.kwargs) -> Any:
+        return owner._session.follow(plan(owner, *args, **kwargs))
 
     return cast("Operation[_P, _T]", carry_out)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .clock import Clock
 from .connected import Connected
+from .events import Events
 from .faults import Faults
 from .operations import Way
 
@@ -17,3 +18,8 @@ class Service(Clock[Way], Connected[Way]):
     def faults(self) -> Faults[Way]:
         """The rules by which it breaks."""
         return Faults(self._session, self.name)
+
+    @property
+    def events(self) -> Events[Way]:
+        """What has happened in it."""
+        return Events(self._session, self.name)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import grpc
@@ -17,6 +18,7 @@ import grpc.aio
 
 from smokestack.v1 import (
     array_pb2_grpc,
+    estate_pb2_grpc,
     hypervisor_pb2_grpc,
     multipath_pb2_grpc,
     simulation_pb2_grpc,
@@ -27,6 +29,7 @@ from .operations import DEFAULT_TIMEOUT, Call
 
 STUBS: Mapping[str, Any] = {
     "ArrayService": array_pb2_grpc.ArrayServiceStub,
+    "EstateService": estate_pb2_grpc.EstateServiceStub,
     "HypervisorService": hypervisor_pb2_grpc.HypervisorServiceStub,
     "MultipathService": multipath_pb2_grpc.MultipathServiceStub,
     "SimulationService": simulation_pb2_grpc.SimulationServiceStub,
@@ -94,6 +97,21 @@ class _Channelled:
             raise error from None
         return wait
 
+    def _begin_again(self, call: Call[Any], left_seconds: float | None) -> Any:
+        """Begins a stream; ``left_seconds`` is what an attempt before it has left of the time."""
+        if left_seconds is not None:
+            call = replace(call, timeout_seconds=max(left_seconds, 0.0))
+        return self._begin(call)
+
+    def _next_stream_wait(
+        self, call: Call[Any], failure: grpc.RpcError, waits: Iterator[float]
+    ) -> float:
+        """Returns how long to wait before a stream goes on; one whose time is over does not."""
+        error: Error = error_from(failure, call.rpc, self.address)
+        if isinstance(error, DeadlineExceeded):
+            raise error from None
+        return self._next_wait(call, failure, waits)
+
 
 class BlockingSession(_Channelled):
     """Carries out calls one after the other; threads may share it."""
@@ -110,6 +128,50 @@ class BlockingSession(_Channelled):
             except grpc.RpcError as failure:
                 wait = self._next_wait(call, failure, waits)
             threading.Event().wait(wait)
+
+    def stream(
+        self, plan: Callable[[], Call[Any]], began: Callable[[Any], object] = bool
+    ) -> Iterator[Any]:
+        """Yields a stream's answers; one that breaks is planned anew, to go on where it was.
+
+        ``began`` is given each stream, which another thread may cancel.
+        """
+        waits, left = self._patience.waits(), None
+        while True:
+            call = plan()
+            begun = self._begin_again(call, left)
+            began(begun)
+            try:
+                for answer in begun:
+                    waits = self._patience.waits()
+                    yield answer
+                return
+            except grpc.RpcError as failure:
+                left = begun.time_remaining()
+                wait = self._next_stream_wait(call, failure, waits)
+            finally:
+                begun.cancel()
+            threading.Event().wait(wait)
+
+    def follow(self, steps: Generator[Any, Any, _T]) -> _T:
+        """Carries out calls that depend on each other; of a watch its next event is awaited."""
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self._carry_out(step))
+        except StopIteration as end:
+            result: _T = end.value
+            return result
+
+    def _carry_out(self, step: Any) -> Any:
+        if isinstance(step, Call):
+            return self.run(step)
+        if isinstance(step, tuple):
+            session, call = step
+            return session.run(call)
+        for event in step:
+            return event
+        raise Unavailable(f"{self.address} has ended the watch")
 
     def close(self) -> None:
         """Closes the channel."""
@@ -136,6 +198,45 @@ class AsyncSession(_Channelled):
             except grpc.RpcError as failure:
                 wait = self._next_wait(call, failure, waits)
             await asyncio.sleep(wait)
+
+    async def stream(self, plan: Callable[[], Call[Any]]) -> AsyncIterator[Any]:
+        """Yields a stream's answers; one that breaks is planned anew, to go on where it was."""
+        waits, left = self._patience.waits(), None
+        while True:
+            call = plan()
+            begun = self._begin_again(call, left)
+            try:
+                async for answer in begun:
+                    waits = self._patience.waits()
+                    yield answer
+                return
+            except grpc.RpcError as failure:
+                left = begun.time_remaining()
+                wait = self._next_stream_wait(call, failure, waits)
+            finally:
+                begun.cancel()
+            await asyncio.sleep(wait)
+
+    async def follow(self, steps: Generator[Any, Any, _T]) -> _T:
+        """Carries out calls that depend on each other; of a watch its next event is awaited."""
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(await self._carry_out(step))
+        except StopIteration as end:
+            result: _T = end.value
+            return result
+
+    async def _carry_out(self, step: Any) -> Any:
+        if isinstance(step, Call):
+            return await self.run(step)
+        if isinstance(step, tuple):
+            session, call = step
+            return await session.run(call)
+        async with aclosing(aiter(step)) as events:
+            async for event in events:
+                return event
+        raise Unavailable(f"{self.address} has ended the watch")
 
     async def close(self) -> None:
         """Closes the channel."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
-from smokestack.v1 import hypervisor_pb2
+from smokestack.v1 import estate_pb2, hypervisor_pb2
 
 from .array import Array
 from .clock import Clock
@@ -13,8 +13,9 @@ from .connected import Connected
 from .errors import NotFound
 from .hypervisor import Hypervisor, get_statistics
 from .multipath import Multipath
-from .operations import Call, Session, Way, operation
+from .operations import Call, Session, Way, as_it_is, operation, procedure
 from .snapshots import History
+from .stack_events import StackEvents
 
 
 class Stack(Clock[Way], History[Way], Connected[Way]):
@@ -59,10 +60,43 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
         """Where each service is served, by full name."""
         return {name: session.address for name, session in self._by_name.items()}
 
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """What carries out the calls to each service, by full name."""
+        return dict(self._by_name)
+
     @operation
     def statistics(self) -> Call[hypervisor_pb2.Statistics]:
         """Gets what all VMs together have done, and a row for each virtual disk."""
         return get_statistics()
+
+    @procedure
+    def topology(
+        self, *, vm: Any = "", volume: Any = "", host: Any = ""
+    ) -> Generator[Any, Any, estate_pb2.Topology]:
+        """Gets what stands on what, from VM to pool, each part with its state.
+
+        Of all, or of a VM, volume or host (itself, or its full name).  A service that does not
+        answer takes only its part with it: ``parts`` says which, and why.
+        """
+        names = [one if isinstance(one, str) else one.name for one in (vm, volume, host)]
+        whole = estate_pb2.Topology()
+        while True:
+            request = estate_pb2.GetTopologyRequest(
+                vm=names[0], volume=names[1], host=names[2], page_token=whole.next_page_token
+            )
+            page = yield Call("EstateService.GetTopology", request, as_it_is)
+            whole.chains.extend(page.chains)
+            del whole.parts[:]
+            whole.parts.extend(page.parts)
+            whole.next_page_token = page.next_page_token
+            if not whole.next_page_token:
+                return whole
+
+    @property
+    def events(self) -> StackEvents[Way]:
+        """What has happened in all services, and why."""
+        return StackEvents(self._session, self._by_name)
 
     def _known(self, what: str, names: Sequence[str], which: str = "") -> str:
         if not names:
