@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,9 +47,14 @@ def typed(line: str, address: str) -> str:
 
 
 def of_the_readme() -> list[str]:
-    text = tree.text(Path("README.md"))
-    section = text.split("## The first ten minutes")[1].split("```")[1]
-    return [line for line in section.splitlines() if line.startswith("smokestack ")]
+    return [line for line in block("sh").splitlines() if line.startswith("smokestack ")]
+
+
+def block(language: str) -> str:
+    section = tree.text(Path("README.md")).split("## The first ten minutes")[1].split("\n## ")[0]
+    [found] = re.findall(rf"```{language}\n(.*?)```", section, flags=re.DOTALL)
+    assert isinstance(found, str)
+    return found
 
 
 def test_what_is_printed_and_what_the_readme_says_works_as_it_stands(printed: list[str]) -> None:
@@ -61,3 +68,18 @@ def test_what_is_printed_and_what_the_readme_says_works_as_it_stands(printed: li
     for line in lines:
         command, _, shown = line.partition(SHOWS)
         assert shown.strip() in typed(command, address), line
+
+
+def test_the_readmes_test_passes_as_it_stands(tmp_path: Path) -> None:
+    (tmp_path / "test_full.py").write_text(block("python"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        encoding="utf-8",
+        env=ENVIRONMENT,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout

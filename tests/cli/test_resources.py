@@ -172,3 +172,25 @@ def test_kinds_are_completed() -> None:
     assert isinstance(main, click.Group)
     assert [c.value for c in complete.get_completions(["get"], "vo")] == ["volume"]
     assert [c.value for c in complete.get_completions(["create"], "vo")] == ["volume"]
+
+
+def test_names_are_completed_from_the_running_stack(stack: Stack) -> None:
+    from click.shell_completion import ShellComplete
+
+    complete = ShellComplete(main, {}, "smokestack", "_SMOKESTACK_COMPLETE")
+
+    def completed(*words: str) -> list[str]:
+        given = [*words[:-1], "--address", stack.endpoints[0].address]
+        return [c.value for c in complete.get_completions(given, words[-1])]
+
+    assert completed("get", "port", "a1/p") == ["a1/p0", "a1/p1"]
+    assert completed("delete", "volume", "arrays/a1/volumes/v2") == ["arrays/a1/volumes/v2"]
+    assert completed("list", "paths", "m1/h1/a1.v1") == ["m1/h1/a1.v1"]
+    assert completed("get", "nonsense", "a") == []
+
+
+def test_without_a_stack_no_name_is_completed() -> None:
+    from click.shell_completion import ShellComplete
+
+    complete = ShellComplete(main, {}, "smokestack", "_SMOKESTACK_COMPLETE")
+    assert complete.get_completions(["get", "--address", "127.0.0.1:1", "port"], "p") == []

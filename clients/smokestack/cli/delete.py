@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from .complete import complete_words as complete
 from .estate import estate_at, stack_option
-from .kinds import complete_kind, kind_and_name
+from .kinds import kind_and_name
 
 
 @click.command()
-@click.argument("words", metavar="KIND NAME", nargs=-1, required=True, shell_complete=complete_kind)
+@click.argument("words", metavar="KIND NAME", nargs=-1, required=True, shell_complete=complete)
 @stack_option
 def delete(words: tuple[str, ...], address: tuple[str, ...]) -> None:
     """Delete a resource: `delete volume v9`, `delete arrays/a1/exports/v9.h1`."""

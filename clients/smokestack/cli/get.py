@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from .complete import complete_words as complete
 from .estate import estate_at, stack_option
-from .kinds import complete_kind, kind_and_name
+from .kinds import kind_and_name
 from .show import output_option, show_one
 
 
 @click.command()
-@click.argument("words", metavar="KIND NAME", nargs=-1, required=True, shell_complete=complete_kind)
+@click.argument("words", metavar="KIND NAME", nargs=-1, required=True, shell_complete=complete)
 @stack_option
 @output_option
 def get(words: tuple[str, ...], address: tuple[str, ...], output: str) -> None:

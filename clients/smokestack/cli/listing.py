@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
+from .complete import complete_parent, complete_words
 from .estate import estate_at, stack_option
-from .kinds import complete_kind, kind_of, kind_of_form
+from .kinds import kind_of, kind_of_form
 from .show import output_option, show_all
 
 
 @click.command("list")
-@click.argument("words", metavar="KIND", nargs=1, shell_complete=complete_kind)
-@click.argument("parent", default="")
+@click.argument("words", metavar="KIND", nargs=1, shell_complete=complete_words)
+@click.argument("parent", default="", shell_complete=complete_parent)
 @stack_option
 @output_option
 def list_resources(words: str, parent: str, address: tuple[str, ...], output: str) -> None:
