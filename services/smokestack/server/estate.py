@@ -60,6 +60,14 @@ class EstateService(estate_pb2_grpc.EstateServiceServicer):
         checked_filters(request)
         return Join(request, self._parts()).topology()
 
+    def peers(self) -> list[Peer]:
+        """Returns the services that answer, those of other processes with their address."""
+        answering = {part.name: part for part in self._parts() if part.answered}
+        return [
+            Peer(part.kind, part.api, part.clock, name, part.address)
+            for name, part in answering.items()
+        ]
+
     def _parts(self) -> list[Part]:
         """Asks each peer who and when it is; whoever is heard of in between is asked too."""
         parts: list[Part] = []

@@ -48,10 +48,7 @@ class Goals:
     def pool_fill(self, goal: pb.PoolFill) -> Callable[[], bool]:
         """Returns what tells whether a pool is so full; refuses a pool that cannot be seen."""
         array_id, pool_id = POOL.parse(goal.pool, "until_pool_fill.pool")
-        if not (isfinite(goal.ratio) and 0 < goal.ratio <= 1):
-            raise InvalidArgument.at(
-                "until_pool_fill.ratio", f"{goal.ratio:g} is not above 0 and at most 1"
-            )
+        checked_ratio(goal.ratio)
         if not self._arrays:
             raise FailedPrecondition(
                 f"arrays/{array_id} is another process, whose pools are not seen from here: "
@@ -70,3 +67,9 @@ class Goals:
             return int(row["allocated_pages"]) >= target_pages(goal.ratio, capacity)
 
         return reached
+
+
+def checked_ratio(ratio: float) -> None:
+    """Refuses what is no part of a pool."""
+    if not (isfinite(ratio) and 0 < ratio <= 1):
+        raise InvalidArgument.at("until_pool_fill.ratio", f"{ratio:g} is not above 0 and at most 1")

@@ -13,6 +13,7 @@ from smokestack.engine.timekeeper import ClockSettings
 from smokestack.multipath.specs import MultipathSpec
 
 from .estate import EstateService, estate_room, local_peers, remote, with_estate
+from .goals_elsewhere import GoalsElsewhere
 from .link import DEADLINE_SECONDS, GrpcDevice
 from .listen import Endpoint, Listener, checked_address
 from .rooms import Room, array_room, hypervisor_room, multipath_room
@@ -84,6 +85,7 @@ def serve_hypervisor(
         room.simulation.clock.change(clock or ClockSettings())
         links.callback(room.simulation.close, "has ended")
         estate = EstateService([*local_peers([room]), remote("multipaths", multipath)])
+        room.simulation.goals = GoalsElsewhere(room.model.events, estate.peers)
         _serve(with_estate(room, estate), listen, metrics_listen, insecure=insecure, ready=ready)
 
 

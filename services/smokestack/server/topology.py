@@ -48,8 +48,8 @@ class Part:
         self.from_ns = 0
         self.until_ns = 0
         self.message = ""
-        self._api = api
-        self._clock = clock
+        self.api = api
+        self.clock = clock
 
     @property
     def answered(self) -> bool:
@@ -75,7 +75,7 @@ class Part:
         request.page_size = _PAGE
         while True:
             try:
-                answer = getattr(self._api, verb)(request)
+                answer = getattr(self.api, verb)(request)
             except (Refused, grpc.RpcError) as error:
                 if _code(error) == "NOT_FOUND":
                     return
@@ -91,7 +91,7 @@ class Part:
             return
         with self.reading():
             work(self)
-            now = self._clock.GetSimulation(simulation.GetSimulationRequest())
+            now = self.clock.GetSimulation(simulation.GetSimulationRequest())
             self.until_ns = now.now_ns
 
     def message_of(self) -> pb.TopologyPart:
