@@ -57,7 +57,7 @@ def test_an_idle_stack_holds_nothing_back(scenario: Scenario) -> None:
 def test_generated_stacks_get_into_every_trouble() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(max_examples=150, derandomize=True, database=None)
+    @settings(max_examples=500, derandomize=True, database=None)
     @given(scenarios())
     def run(scenario: Scenario) -> None:
         world = build_reference(scenario.stack)

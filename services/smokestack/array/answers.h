@@ -1,0 +1,98 @@
+/* What leaves the array: responses and events, in the order in which submitters hear them. */
+#ifndef SMOKESTACK_ARRAY_ANSWERS_H
+#define SMOKESTACK_ARRAY_ANSWERS_H
+
+#include "context.h"
+
+/* The order in which records reach a submitter: at one instant events before responses. */
+static inline int out_before(const completion_t *a, const completion_t *b) {
+    if (a->time != b->time) return a->time < b->time;
+    if ((a->kind == KIND_EVENT) != (b->kind == KIND_EVENT)) return a->kind == KIND_EVENT;
+    if (a->id != b->id) return a->id < b->id;
+    return a->attempt < b->attempt;
+}
+
+/* Where the next record goes: it is written in place, for a copy would wait for its parts. */
+static inline completion_t *out_place(array_t *a) { return &a->out[a->state->out_end]; }
+
+static inline void emit(array_t *a) {
+    array_state_t *s = a->state;
+    const completion_t *record = out_place(a);
+    if (s->out_end > s->out_start && out_before(record, record - 1)) s->out_disorder = 1;
+    s->out_end++;
+}
+
+/* Unequal return latencies put records slightly out of order: an insertion sort is linear then. */
+static void out_sort(array_t *a) {
+    array_state_t *s = a->state;
+    for (uint32_t i = s->out_start + 1; i < s->out_end; i++) {
+        completion_t record = a->out[i];
+        uint32_t at = i;
+        for (; at > s->out_start && out_before(&record, &a->out[at - 1]); at--)
+            a->out[at] = a->out[at - 1];
+        a->out[at] = record;
+    }
+    s->out_disorder = 0;
+}
+
+static inline void release(array_t *a, uint32_t i) {
+    a->io[i].next = a->state->io_free;
+    a->state->io_free = i;
+    a->state->io_free_count++;
+}
+
+static inline void respond(array_t *a, uint32_t i, uint8_t status, int64_t now) {
+    const io_t *io = &a->io[i];
+    int64_t time = now + a->port[a->itl[io->itl].port].return_ns;
+    uint64_t id = io->id, first_data_ns = io->first_data_ns;
+    uint64_t array_ns = (uint64_t)(now - io->arrival_ns);
+    uint32_t itl = io->itl, sense = status == STATUS_CHECK ? io->sense : 0;
+    uint16_t attempt = io->attempt;
+    *out_place(a) = (completion_t){time, id, array_ns, first_data_ns, itl, sense,
+                                   attempt, status, KIND_RESPONSE, 0};
+    emit(a);
+}
+
+static void count_check(itl_t *itl, uint32_t sense) {
+    itl->check_condition++;
+    if (sense == SENSE_LBA_OUT_OF_RANGE) itl->out_of_range++;
+    else if (sense == SENSE_LU_NOT_SUPPORTED) itl->no_unit++;
+    else if (sense == SENSE_UNRECOVERED_READ) itl->media_error++;
+    else if (sense == SENSE_INTERNAL_FAILURE) itl->target_failure++;
+    else itl->no_space++;
+}
+
+/* Number of the event that made a command fail. */
+static uint32_t cause_of(const itl_t *itl, const io_t *io) {
+    if (io->sense == SENSE_LU_NOT_SUPPORTED) return note_cause(itl->hidden);
+    return io->sense == SENSE_LBA_OUT_OF_RANGE ? 0 : note_cause(io->lba);
+}
+
+static void depart(array_t *a, uint32_t i) {
+    io_t *io = &a->io[i];
+    itl_t *itl = &a->itl[io->itl];
+    port_t *port = &a->port[itl->port];
+    port->outstanding--;
+    itl->outstanding--;
+    if (io->epoch != port->epoch) {
+        port->dropped++;
+    } else {
+        int failed = io->sense != 0;
+        if (failed) count_check(itl, io->sense);
+        else itl->good++;
+        hist_add(&a->histogram[io->itl], (uint64_t)(io->time - io->arrival_ns));
+        respond(a, i, failed ? STATUS_CHECK : STATUS_GOOD, io->time);
+        if (failed) a->out[a->state->out_end - 1].cause = cause_of(itl, io);
+    }
+    release(a, i);
+}
+
+static void refuse(array_t *a, uint32_t i) {
+    io_t *io = &a->io[i];
+    port_t *port = &a->port[a->itl[io->itl].port];
+    if (io->epoch != port->epoch) port->dropped++;
+    else respond(a, i, (uint8_t)io->sense, io->time);
+    release(a, i);
+}
+
+#endif

@@ -1,0 +1,77 @@
+/* The array as its kernel sees it: the tables with their types, and the queue of what happens
+ * when. */
+#ifndef SMOKESTACK_ARRAY_CONTEXT_H
+#define SMOKESTACK_ARRAY_CONTEXT_H
+
+#include "smokestack/records.h"
+#include "tables.h"
+
+#include "smokestack/histogram.h"
+
+static inline int io_before(const io_t *a, const io_t *b) {
+    if (a->time != b->time) return a->time < b->time;
+    if (a->kind != b->kind) return a->kind < b->kind;
+    if (a->id != b->id) return a->id < b->id;
+    return a->attempt < b->attempt;
+}
+
+#define CAL_CTX io_t *
+#define CAL_TIME(ctx, i) ((ctx)[i].time)
+#define CAL_NEXT(ctx, i) ((ctx)[i].next)
+#define CAL_LESS(ctx, i, j) io_before(&(ctx)[i], &(ctx)[j])
+#include "smokestack/calendar.h"
+
+enum { T_STATE, T_PORT, T_CONTROLLER, T_CORE, T_POOL, T_DISK, T_VOLUME, T_ITL, T_IO, T_PAGE,
+       T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_FAULT,
+       T_CHAIN, T_COUNT };
+static const table_decl_t TABLES[T_COUNT] = {
+    {"state", sizeof(array_state_t)}, {"port", sizeof(port_t)},
+    {"controller", sizeof(controller_t)}, {"core", sizeof(int64_t)},
+    {"pool", sizeof(pool_t)}, {"disk", sizeof(int64_t)},
+    {"volume", sizeof(volume_t)}, {"itl", sizeof(itl_t)},
+    {"io", sizeof(io_t)}, {"page", sizeof(page_t)},
+    {"inbox", sizeof(uint32_t)}, {"out", sizeof(completion_t)},
+    {"histogram", sizeof(hist_t)}, {"calendar", sizeof(calendar_t)},
+    {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)},
+    {"fault", sizeof(fault_t)}, {"chain", sizeof(chain_t)}};
+
+/* The bound tables, with their types; made anew for each call. */
+typedef struct {
+    array_state_t *state;
+    port_t *port;
+    controller_t *controller;
+    int64_t *core;
+    pool_t *pool;
+    int64_t *disk;
+    volume_t *volume;
+    itl_t *itl;
+    io_t *io;
+    page_t *page;
+    uint64_t page_mask;
+    uint32_t *inbox;
+    completion_t *out;
+    hist_t *histogram;
+    calendar_t *calendar;
+    cal_bucket_t *bucket;
+    note_t *note; /* a row for each pool and each fault */
+    fault_t *fault;
+    chain_t *chain;
+} array_t;
+
+static inline array_t array_of(const kernel_t *k) {
+    return (array_t){k->table[T_STATE],  k->table[T_PORT],      k->table[T_CONTROLLER],
+                     k->table[T_CORE],   k->table[T_POOL],      k->table[T_DISK],
+                     k->table[T_VOLUME], k->table[T_ITL],       k->table[T_IO],
+                     k->table[T_PAGE],   k->rows[T_PAGE] - 1u,  k->table[T_INBOX],
+                     k->table[T_OUT],    k->table[T_HISTOGRAM], k->table[T_CALENDAR],
+                     k->table[T_BUCKET], k->table[T_NOTE],      k->table[T_FAULT],
+                     k->table[T_CHAIN]};
+}
+
+static inline void schedule(array_t *a, uint32_t i, int64_t time, uint8_t kind) {
+    a->io[i].time = time;
+    a->io[i].kind = kind;
+    cal_push(a->calendar, a->bucket, a->io, i);
+}
+
+#endif

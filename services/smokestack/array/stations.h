@@ -1,0 +1,167 @@
+/* The stations of a command: port, controller, media; each commits a departure when one joins
+ * it. */
+#ifndef SMOKESTACK_ARRAY_STATIONS_H
+#define SMOKESTACK_ARRAY_STATIONS_H
+
+#include "answers.h"
+#include "hits.h"
+#include "smokestack/exponential.h"
+#include "smokestack/philox.h"
+#include "space.h"
+
+static inline int64_t port_transfer(const port_t *port, uint32_t length) {
+    return (int64_t)(((unsigned __int128)length * (uint64_t)port->ns_per_mib) >> 20);
+}
+
+static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static void turn_away(array_t *a, uint32_t i, int64_t start, uint8_t status) {
+    io_t *io = &a->io[i];
+    itl_t *itl = &a->itl[io->itl];
+    port_t *port = &a->port[itl->port];
+    if (status == STATUS_BUSY) port->busy++, itl->busy++;
+    else port->task_set_full++, itl->task_set_full++;
+    a->state->page_pending -= io->sense;
+    io->sense = status;
+    port->rx_free_ns = start + port->refusal_ns;
+    schedule(a, i, port->rx_free_ns, REFUSE);
+}
+
+static void port_arrive(array_t *a, uint32_t i) {
+    io_t *io = &a->io[i];
+    itl_t *itl = &a->itl[io->itl];
+    port_t *port = &a->port[itl->port];
+    if (!port->up) {
+        port->dropped++;
+        a->state->page_pending -= io->sense;
+        release(a, i);
+        return;
+    }
+    int64_t start = later(io->time, port->rx_free_ns);
+    io->epoch = port->epoch;
+    if (port->outstanding >= port->queue_limit) { /* the SAM rule: FACTS 4.1 */
+        turn_away(a, i, start, itl->outstanding ? STATUS_TASK_SET_FULL : STATUS_BUSY);
+        return;
+    }
+    if (port->faults && hit(a, port->faults, FAULT_TASK_SET_FULL, io)) {
+        turn_away(a, i, start, STATUS_TASK_SET_FULL);
+        return;
+    }
+    int64_t service = port->command_ns;
+    port->outstanding++;
+    itl->outstanding++;
+    port->commands++;
+    if (io->op == OP_WRITE) {
+        io->first_data_ns = (uint64_t)(start - io->arrival_ns + port->command_ns);
+        service += port_transfer(port, io->length);
+        port->rx_bytes += io->length;
+        itl->writes++;
+        itl->write_bytes += io->length;
+    } else {
+        itl->reads++;
+        itl->read_bytes += io->length;
+    }
+    port->rx_free_ns = start + service;
+    schedule(a, i, port->rx_free_ns, CTRL);
+}
+
+static inline int64_t core_commit(array_t *a, controller_t *c, int64_t now, int64_t service) {
+    int64_t *core = &a->core[c->core_base], least = core[0];
+    uint32_t chosen = 0;
+    for (uint32_t k = 1; k < c->core_count; k++) { /* no branch: which is least is chance */
+        int sooner = core[k] < least;
+        least = sooner ? core[k] : least;
+        chosen = sooner ? k : chosen;
+    }
+    core[chosen] = later(now, least) + service;
+    c->busy_ns += (uint64_t)service;
+    return core[chosen];
+}
+
+static inline void media_draw(const array_t *a, const io_t *io, uint64_t w[4]) {
+    philox4x64_10(a->state->seed, STREAM_MEDIA, io->id, io->attempt, 0, 0, w);
+}
+
+static void controller_read(array_t *a, uint32_t i, controller_t *c, int64_t done) {
+    io_t *io = &a->io[i];
+    uint32_t v = a->itl[io->itl].volume;
+    pool_t *pool = &a->pool[a->volume[v].pool];
+    uint64_t physical = read_page(a, io, v, pool);
+    if (physical == PAGE_NONE) { /* zeros, made by the controller */
+        schedule(a, i, done, TX);
+        return;
+    }
+    uint64_t w[4];
+    media_draw(a, io, w);
+    if (c->hit_always || w[0] < c->hit_threshold) {
+        c->hits++;
+        schedule(a, i, done, TX);
+    } else {
+        c->misses++;
+        io->lba = pool->disk_base + physical % pool->disk_count;
+        io->first_data_ns = w[1]; /* the same draw says how long its medium takes */
+        schedule(a, i, done, MEDIA);
+    }
+}
+
+static void controller_write(array_t *a, uint32_t i, controller_t *c, int64_t done) {
+    io_t *io = &a->io[i];
+    uint32_t v = a->itl[io->itl].volume;
+    pool_t *pool = &a->pool[a->volume[v].pool];
+    uint64_t physical = write_pages(a, io, v, pool);
+    if (physical == PAGE_NONE || c->write_back) {
+        schedule(a, i, done, DEPART);
+    } else {
+        io->lba = pool->disk_base + physical % pool->disk_count;
+        schedule(a, i, done, MEDIA);
+    }
+}
+
+static void controller_take(array_t *a, uint32_t i) {
+    io_t *io = &a->io[i];
+    const itl_t *itl = &a->itl[io->itl];
+    controller_t *c = &a->controller[a->port[itl->port].controller];
+    int writes = io->op == OP_WRITE;
+    int64_t service = writes ? c->write_ns : c->read_ns;
+    if (c->faults) service = slowed(a, c->faults, FAULT_CONTROLLER_SLOW, io, service);
+    int64_t done = core_commit(a, c, io->time, service);
+    uint32_t faults = a->volume[itl->volume].faults;
+    a->state->page_pending -= io->sense;
+    io->sense = io_sense(a, io);
+    if (faults && !io->sense) spoil(a, faults, FAULT_COMMAND_FAILED, io, SENSE_INTERNAL_FAILURE);
+    if (io->sense) schedule(a, i, done, DEPART);
+    else if (writes) controller_write(a, i, c, done);
+    else controller_read(a, i, c, done);
+}
+
+static void media_take(array_t *a, uint32_t i) {
+    io_t *io = &a->io[i];
+    pool_t *pool = &a->pool[a->volume[a->itl[io->itl].volume].pool];
+    int64_t *disk = &a->disk[io->lba], service = pool->media_ns;
+    if (pool->exponential) {
+        uint64_t w[4] = {0, io->first_data_ns};
+        if (io->op == OP_WRITE) media_draw(a, io, w);
+        service = exponential_ns(pool->media_ns, w[1]);
+    }
+    if (io->op != OP_WRITE) io->first_data_ns = 0;
+    if (pool->faults) {
+        service = slowed(a, pool->faults, FAULT_MEDIA_SLOW, io, service);
+        if (io->op == OP_READ)
+            spoil(a, pool->faults, FAULT_MEDIA_ERROR, io, SENSE_UNRECOVERED_READ);
+    }
+    *disk = later(io->time, *disk) + service;
+    pool->media_busy_ns += (uint64_t)service;
+    schedule(a, i, *disk, io->op == OP_WRITE || io->sense ? DEPART : TX);
+}
+
+static void port_transmit(array_t *a, uint32_t i) {
+    io_t *io = &a->io[i];
+    port_t *port = &a->port[a->itl[io->itl].port];
+    int64_t start = later(io->time, port->tx_free_ns);
+    port->tx_free_ns = start + port_transfer(port, io->length);
+    port->tx_bytes += io->length;
+    io->first_data_ns = (uint64_t)(start - io->arrival_ns);
+    schedule(a, i, port->tx_free_ns, DEPART);
+}
+
+#endif

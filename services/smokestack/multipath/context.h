@@ -1,0 +1,62 @@
+/* Multipath as its kernel sees it: the tables with their types, and the queue of what happens
+ * when. */
+#ifndef SMOKESTACK_MULTIPATH_CONTEXT_H
+#define SMOKESTACK_MULTIPATH_CONTEXT_H
+
+#include "smokestack/records.h"
+#include "tables.h"
+
+#include "smokestack/histogram.h"
+
+#define CAL_CTX slot_t *
+#define CAL_TIME(ctx, i) ((ctx)[i].time)
+#define CAL_NEXT(ctx, i) ((ctx)[i].next)
+#define CAL_LESS(ctx, i, j)                                                                    \
+    ((ctx)[i].time != (ctx)[j].time ? (ctx)[i].time < (ctx)[j].time : (ctx)[i].id < (ctx)[j].id)
+#include "smokestack/calendar.h"
+
+enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISPATCH, T_COUNTS,
+       T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_COUNT };
+static const table_decl_t TABLES[T_COUNT] = {
+    {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
+    {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
+    {"slot", sizeof(slot_t)}, {"hand", sizeof(completion_t)},
+    {"born", sizeof(completion_t)}, {"out", sizeof(completion_t)},
+    {"dispatch", sizeof(submission_t)}, {"counts", sizeof(uint32_t)},
+    {"kernel_histogram", sizeof(hist_t)}, {"path_histogram", sizeof(hist_t)},
+    {"calendar", sizeof(calendar_t)}, {"bucket", sizeof(cal_bucket_t)},
+    {"note", sizeof(note_t)}};
+
+typedef struct {
+    mp_state_t *state;
+    device_t *device;
+    path_t *path;
+    order_t *order;
+    slot_t *slot;
+    completion_t *hand;
+    completion_t *born;
+    completion_t *out;
+    submission_t *dispatch; /* dispatch_rows for each array */
+    uint32_t *counts;       /* dispatches of this window, by array */
+    hist_t *kernel_histogram;
+    hist_t *path_histogram;
+    calendar_t *calendar;
+    cal_bucket_t *bucket;
+    note_t *note; /* two rows for each completion in hand */
+    uint32_t slot_rows;
+    int64_t dispatched_ns; /* of this window's first dispatch */
+} mp_t;
+
+static inline mp_t mp_of(const kernel_t *k) {
+    return (mp_t){k->table[T_STATE],    k->table[T_DEVICE],
+                  k->table[T_PATH],     k->table[T_ORDER],
+                  k->table[T_SLOT],     k->table[T_HAND],
+                  k->table[T_BORN],     k->table[T_OUT],
+                  k->table[T_DISPATCH], k->table[T_COUNTS],
+                  k->table[T_KERNEL_HISTOGRAM], k->table[T_PATH_HISTOGRAM],
+                  k->table[T_CALENDAR], k->table[T_BUCKET],
+                  k->table[T_NOTE],     k->rows[T_SLOT],
+                  NEVER_NS};
+}
+
+#endif

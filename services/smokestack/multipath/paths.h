@@ -1,0 +1,106 @@
+/* Paths lost and found, and arrays whose process is gone. */
+#ifndef SMOKESTACK_MULTIPATH_PATHS_H
+#define SMOKESTACK_MULTIPATH_PATHS_H
+
+#include "queues.h"
+
+/* Every unanswered command on the path goes back to the head of its queue, in order of id. */
+static void requeue_path(mp_t *m, uint32_t p) {
+    path_t *path = &m->path[p];
+    device_t *d = &m->device[path->device];
+    uint32_t list = NIL;
+    for (uint32_t i = 0; i < m->slot_rows; i++) {
+        slot_t *s = &m->slot[i];
+        if (s->phase != PHASE_IN_FLIGHT || s->path != p) continue;
+        s->attempt++;
+        d->active--;
+        path->in_flight--;
+        path->in_flight_bytes -= s->length;
+        path->errors++;
+        uint32_t *at = &list; /* descending, so that rejoining one by one leaves it ascending */
+        while (*at != NIL && m->slot[*at].id > s->id) at = &m->slot[*at].next;
+        s->next = *at;
+        *at = i;
+    }
+    while (list != NIL) {
+        uint32_t next = m->slot[list].next;
+        d->retries++;
+        queue_rejoin(m, d, list);
+        list = next;
+    }
+}
+
+static int reachable(const mp_t *m, const device_t *d) {
+    const order_t *order = &m->order[d->order_base];
+    for (uint32_t i = 0; i < d->path_count; i++)
+        if (m->path[order[i].sorted].state == PATH_ACTIVE) return 1;
+    return 0;
+}
+
+static void path_lost(mp_t *m, uint32_t p, note_t note) {
+    path_t *path = &m->path[p];
+    device_t *d = &m->device[path->device];
+    if (path->state == PATH_DEAD) return;
+    if (path->state == PATH_ACTIVE) path->failovers++;
+    path->state = PATH_DEAD;
+    note.subject = p;
+    uint64_t number = note_take(m->note, &m->state->note_count, &m->state->event_count, note);
+    if (!d->cut_off && d->path_count && !reachable(m, d))
+        d->cut_off = NOTE(m->state, m->note, .time = note.time, .kind = NOTE_CUT_OFF,
+                          .subject = path->device, .cause = number);
+}
+
+static void path_found(mp_t *m, uint32_t p, const completion_t *c) {
+    path_t *path = &m->path[p];
+    device_t *d = &m->device[path->device];
+    if (path->state != PATH_DEAD) return;
+    path->state = path->disabled ? PATH_DISABLED : PATH_ACTIVE;
+    uint64_t number = NOTE(m->state, m->note, .time = c->time, .kind = NOTE_PATH_UP, .subject = p,
+                           .cause = c->array_ns);
+    if (d->cut_off && reachable(m, d)) {
+        d->cut_off = 0;
+        NOTE(m->state, m->note, .time = c->time, .kind = NOTE_RESTORED, .subject = path->device,
+             .cause = number);
+    }
+}
+
+/* When the next event in hand takes a path down: what answers on it after that comes too late. */
+static int64_t next_down(const mp_t *m, uint32_t p, uint32_t from) {
+    for (uint32_t n = from; n < m->state->hand_count; n++) {
+        const completion_t *c = &m->hand[n];
+        if (c->kind == KIND_EVENT && c->nexus == p && c->sense == EVENT_PATH_DOWN) return c->time;
+    }
+    return 0;
+}
+
+static void path_event(mp_t *m, const completion_t *c, uint32_t rest) {
+    uint32_t p = c->nexus; /* accept has put the path's row in the ITL's place */
+    if (p == NIL || m->path[p].lost) return; /* of an ITL that no rescan has found, or too late */
+    if (c->sense == EVENT_PATH_DOWN) {
+        m->path[p].down_ns = next_down(m, p, rest);
+        path_lost(m, p, (note_t){.time = c->time, .kind = NOTE_PATH_DOWN, .cause = c->array_ns});
+        requeue_path(m, p);
+    } else {
+        path_found(m, p, c);
+    }
+    pump(m, m->path[p].device, c->time);
+}
+
+/* An array is gone at a border: its paths die together, then what hung on them is failed. */
+static void lose_array(mp_t *m, uint32_t array, int64_t now, uint64_t cause) {
+    for (uint32_t device = 0; device < m->state->device_count; device++) {
+        device_t *d = &m->device[device];
+        const order_t *order = &m->order[d->order_base];
+        for (uint32_t i = 0; i < d->path_count; i++) {
+            if (m->path[order[i].sorted].array != array) continue;
+            path_lost(m, order[i].sorted,
+                      (note_t){.time = now, .kind = NOTE_PATH_LOST, .cause = cause});
+            m->path[order[i].sorted].lost = 1;
+        }
+        for (uint32_t i = 0; i < d->path_count; i++)
+            if (m->path[order[i].sorted].array == array) requeue_path(m, order[i].sorted);
+        pump(m, device, now);
+    }
+}
+
+#endif
