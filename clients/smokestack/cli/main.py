@@ -20,6 +20,7 @@ from .completion import completion
 from .create import create, update
 from .delete import delete
 from .demo import demo
+from .experiment import experiment
 from .failures import INTERRUPTED, explain
 from .fault import fault
 from .get import get
@@ -124,6 +125,7 @@ for _command in (
     run,
     trace,
     scenario,
+    experiment,
     bench,
     hypervisor,
     multipath,

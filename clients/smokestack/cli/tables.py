@@ -96,6 +96,8 @@ def as_text(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def _cell(key: str, value: Any) -> tuple[str, str]:
+    if value is None:
+        return _cell(key, 0)[0], "–"
     if key.endswith("_ns"):
         return key.removesuffix("_ns").replace("_", " "), latency_text(value)
     if key == "bytes" or key.endswith("_bytes"):
