@@ -105,18 +105,20 @@ static uint32_t exchange(array_t *a, int64_t until, const submission_t *batch, u
     return ready;
 }
 
-enum { NEEDS_NOTHING = 0, NEEDS_COMMANDS = 1, NEEDS_PAGES = 2, NEEDS_OUT = 3, BAD_NEXUS = -1 };
+enum { NEEDS_NOTHING = 0, NEEDS_COMMANDS = 1, NEEDS_PAGES = 2, NEEDS_OUT = 3, NEEDS_DELTAS = 4,
+       BAD_NEXUS = -1 };
 
 /* What a batch needs before any of it is taken, so that a window never stops half-way. */
 static int needs(const kernel_t *k, const array_t *a, const submission_t *batch, uint32_t count) {
     const array_state_t *s = a->state;
-    uint64_t pages = s->page_count + s->page_pending;
+    uint64_t pages = s->page_pending;
     for (uint32_t n = 0; n < count; n++) {
         if (batch[n].nexus >= s->itl_count) return BAD_NEXUS;
         pages += page_bound(&batch[n]);
     }
     if (count > s->io_free_count) return NEEDS_COMMANDS;
-    if (pages * 2 > a->page_mask) return NEEDS_PAGES;
+    if ((s->page_count + pages) * 2 > a->page_mask) return NEEDS_PAGES;
+    if (s->delta_kept && s->delta_count + pages > k->rows[T_DELTA]) return NEEDS_DELTAS;
     uint64_t leaving = (uint64_t)(s->out_end - s->out_start) + k->rows[T_IO] - s->io_free_count;
     return leaving + count > k->rows[T_OUT] ? NEEDS_OUT : NEEDS_NOTHING;
 }
@@ -231,6 +233,24 @@ static PyObject *py_fill(PyObject *self, PyObject *const *args, Py_ssize_t nargs
     return PyLong_FromLongLong(count);
 }
 
+/* Repeats changes of the page map that were noted; the table has room for them. */
+static PyObject *py_repeat_pages(PyObject *self, PyObject *arg) {
+    kernel_t *k = (kernel_t *)self;
+    Py_buffer notes;
+    if (arg_records(arg, &notes, sizeof(page_t), 0) < 0) return NULL;
+    array_t a = array_of(k);
+    uint64_t count = (uint64_t)(notes.len / (Py_ssize_t)sizeof(page_t));
+    int fits = (a.state->page_count + count) * 2 <= a.page_mask;
+    for (uint64_t n = 0; n < count; n++) {
+        uint64_t volume = ((const page_t *)notes.buf)[n].key >> PAGE_NUMBER_BITS;
+        fits &= volume != 0 && volume <= k->rows[T_VOLUME];
+    }
+    if (fits) pages_repeat(&a, notes.buf, count);
+    PyBuffer_Release(&notes);
+    if (!fits) return PyErr_Format(PyExc_ValueError, "no such volume, or no room for its pages");
+    Py_RETURN_NONE;
+}
+
 /* Sends an event of one ITL, which leaves the array at a time. */
 static PyObject *py_send_event(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     if (nargs != 5)
@@ -261,6 +281,7 @@ static PyMethodDef METHODS[] = {
     {"copy_pages", (PyCFunction)(void (*)(void))py_copy_pages, METH_FASTCALL,
      "copy_pages(table, without_volume) -> pages"},
     {"fill", (PyCFunction)(void (*)(void))py_fill, METH_FASTCALL, "fill(volume, pages) -> pages"},
+    {"repeat_pages", py_repeat_pages, METH_O, "repeat_pages(notes)"},
     {"send_event", (PyCFunction)(void (*)(void))py_send_event, METH_FASTCALL,
      "send_event(time_ns, id, cause, itl, code)"},
     {NULL, NULL, 0, NULL}};

@@ -40,6 +40,7 @@ _CLASSES: Final = (
 )
 _COPYING: Final = Copying(
     sparse=frozenset({"histogram", "page"}),
+    scratch=frozenset({"delta"}),
     heads={"inbox": "inbox_count", "out": "out_end", "note": "note_count"},
 )
 # The model's own attributes: dictionaries and lists of values that never change.
@@ -81,7 +82,9 @@ class ArrayPart:
             luns.take(export)
 
         def put() -> None:
+            kept = bool(model.state.row["delta_kept"])
             put_tables()
+            model.state.keep_deltas(kept)
             for name in _HELD:
                 setattr(model, name, held[name])
             for name in _LINKS:

@@ -22,6 +22,13 @@ static inline uint32_t io_sense(const array_t *a, const io_t *io) {
     return SENSE_NONE;
 }
 
+/* Notes that a page has a new physical number, or PAGE_NONE: none any more; `needs` has made room.
+ * Every change that I/O makes to the page map is noted here, so that repeating the notes in order
+ * makes the same map.  What management calls change is not noted, for the calls are repeated. */
+static inline void page_note(array_t *a, uint64_t key, uint64_t physical) {
+    if (a->state->delta_kept) a->delta[a->state->delta_count++] = (page_t){key, physical};
+}
+
 /* Refuses a write that the pool has no space for; the first one is an event. */
 static void refuse_space(array_t *a, io_t *io, uint32_t v, pool_t *pool, uint64_t missing) {
     pool->failures++;
@@ -50,12 +57,30 @@ static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool) {
     }
     for (uint64_t p = first; p <= last; p++) {
         page_t *page = page_find(a->page, a->page_mask, page_key(v, p));
-        if (page->key == 0) *page = (page_t){page_key(v, p), pool->next_page++};
+        if (page->key != 0) continue;
+        *page = (page_t){page_key(v, p), pool->next_page++};
+        page_note(a, page->key, page->physical);
     }
     pool->allocated_pages += missing;
     a->volume[v].allocated_pages += missing;
     a->state->page_count += missing;
     return page_find(a->page, a->page_mask, page_key(v, first))->physical;
+}
+
+/* Repeats what was noted; the table has room.  Sums follow from what is mapped. */
+static void pages_repeat(array_t *a, const page_t *notes, uint64_t count) {
+    for (uint64_t n = 0; n < count; n++) {
+        uint32_t v = (uint32_t)((notes[n].key >> PAGE_NUMBER_BITS) - 1);
+        pool_t *pool = &a->pool[a->volume[v].pool];
+        page_t *page = page_find(a->page, a->page_mask, notes[n].key);
+        if (page->key == 0) {
+            pool->allocated_pages++;
+            a->volume[v].allocated_pages++;
+            a->state->page_count++;
+        }
+        *page = notes[n];
+        if (pool->next_page <= notes[n].physical) pool->next_page = notes[n].physical + 1;
+    }
 }
 
 /* The physical number of the first mapped page that a read touches, or PAGE_NONE. */

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from smokestack.engine.blockdevice import IoBatch, Reply
 from smokestack.engine.histogram import HISTOGRAM
 from smokestack.engine.records import COMPLETION
-from smokestack.engine.tables import Tables, zeros
+from smokestack.engine.tables import Tables, dtypes, zeros
 
 from . import _kernel
 
 NO_VOLUME: Final = 0xFFFFFFFF  # what copy_pages leaves out when it leaves out nothing
-_NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT = 1, 2, 3
+_NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS = 1, 2, 3, 4
 _ORDER: Final = (
     "state",
     "port",
@@ -35,6 +35,7 @@ _ORDER: Final = (
     "note",
     "fault",
     "chain",
+    "delta",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
@@ -44,9 +45,11 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "histogram": HISTOGRAM,
     "calendar": np.dtype("V64"),
     "bucket": np.dtype("<u8"),
+    "delta": dtypes(_kernel.layout())["page"],
 }
 _IO_ROWS = 1024
 _PAGE_ROWS = 1 << 16
+_DELTA_ROWS = 1 << 12
 
 
 class ArrayState(Tables):
@@ -97,6 +100,8 @@ class ArrayState(Tables):
             self.copy_pages(2 * len(self["page"]), NO_VOLUME)
         elif need == _NEEDS_OUT:
             self.reserve("out", 2 * len(self["out"]))
+        elif need == _NEEDS_DELTAS:
+            self.reserve("delta", max(_DELTA_ROWS, 2 * len(self["delta"])))
 
     def reserve_pages(self, count: int) -> None:
         """Makes room in the page map for so many more pages."""
@@ -112,6 +117,21 @@ class ArrayState(Tables):
         old = self["page"]
         self.replace("page", zeros(rows, old.dtype))
         self.kernel.copy_pages(old, without_volume)
+
+    def keep_deltas(self, keep: bool) -> None:
+        """Begins to note the changes that I/O makes to the page map, or ends it."""
+        self.row["delta_count"], self.row["delta_kept"] = 0, keep
+
+    def take_deltas(self) -> NDArray[Any]:
+        """Returns the changes of the page map noted since the last call, in order."""
+        noted: NDArray[Any] = self["delta"][: int(self.row["delta_count"])].copy()
+        self.row["delta_count"] = 0
+        return noted
+
+    def repeat_deltas(self, noted: NDArray[Any]) -> None:
+        """Makes changes of the page map again; ValueError: they are of another array."""
+        self.reserve_pages(len(noted))
+        self.kernel.repeat_pages(noted)
 
     def restart(self, now_ns: int) -> None:
         """Forgets every command in flight; pages and counters stay."""

@@ -15,6 +15,8 @@
     F(uint64_t, page_count)   /* mapped pages of all volumes */                                \
     F(uint64_t, page_pending) /* most pages that accepted writes may still map */              \
     F(uint64_t, event_count)  /* number of the newest event */                                 \
+    F(uint64_t, delta_count)  /* changes of the page map since they were last taken */         \
+    F(uint64_t, delta_kept)   /* whether anybody takes them; else none is noted */             \
     F(uint32_t, io_free)      /* head of the free list through io.next */                      \
     F(uint32_t, io_free_count)                                                                 \
     F(uint32_t, inbox_count) /* arrivals in order, not yet processed */                        \
