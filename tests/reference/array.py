@@ -15,6 +15,7 @@ from tests.reference.agenda import ARRAY, MULTIPATH, Agenda
 from tests.reference.config import (
     ArrayChange,
     ArrayConfig,
+    AttentionEstablished,
     ExportCreated,
     ExportDeleted,
     PoolCapacity,
@@ -113,10 +114,24 @@ class Array:
             pool = self.pools[change.pool_id]
             pages = change.capacity_bytes // pool.spec.page_bytes
             self._agenda.add(key, setattr, pool, "capacity_pages", pages, of=self)
+        elif isinstance(change, AttentionEstablished):
+            self._establish(change, key)
         else:
             volume = self.volumes[change.volume_id]
             capacity = change.capacity_bytes
             self._agenda.add(key, setattr, volume, "capacity_bytes", capacity, of=self)
+
+    def _establish(self, change: AttentionEstablished, key: tuple[int, int, int, int, int]) -> None:
+        """Lets those who can be reached as this is said have something to tell, when it acts."""
+        for itl in self.itls:
+            named = {
+                change.volume_id: itl.export.volume_id,
+                change.host_id: itl.export.host_id,
+                change.port_id: itl.port.spec.port_id,
+                change.initiator: itl.initiator,
+            }
+            if itl.shown and all(asked in ("", have) for asked, have in named.items()):
+                self._agenda.add(key, itl.establish, change.attention, of=self)
 
     def _allow(self, port: Port, allowed: bool, told: list[Itl]) -> None:
         port.allowed = allowed
@@ -208,10 +223,16 @@ class Array:
         first_byte = command.lba * BLOCK_BYTES
         if not command.itl.valid:
             self._fail(command, Sense.LU_NOT_SUPPORTED, done)
+        elif command.itl.attentions:
+            first = min(command.itl.attentions)
+            command.itl.attentions.remove(first)
+            self._fail(command, first.sense, done)
         elif not command.length or first_byte + command.length > volume.capacity_bytes:
             self._fail(command, Sense.LBA_OUT_OF_RANGE, done)
         elif self._hit("COMMAND_FAILED", f"volumes/{command.itl.export.volume_id}", command):
             self._fail(command, Sense.INTERNAL_FAILURE, done)
+        elif self._hit("NOT_READY", f"volumes/{command.itl.export.volume_id}", command):
+            self._fail(command, Sense.TRANSITION, done)
         else:
             page_bytes = volume.pool.spec.page_bytes
             last_byte = first_byte + command.length - 1

@@ -17,6 +17,7 @@ from smokestack.multipath.model import MultipathModel
 from tests.reference.config import (
     ArrayConfig,
     ArrayLost,
+    AttentionEstablished,
     Change,
     DeviceUpdated,
     ExportCreated,
@@ -167,6 +168,14 @@ class Models:
                 array.create_export(change.export)
             case ExportDeleted():
                 array.delete_export(change.volume_id, change.host_id)
+            case AttentionEstablished():
+                array.establish_attention(
+                    change.attention,
+                    volume_id=change.volume_id,
+                    port_id=change.port_id,
+                    host_id=change.host_id,
+                    initiator=change.initiator,
+                )
 
 
 def build_array(config: ArrayConfig) -> ArrayModel:

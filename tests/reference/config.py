@@ -17,6 +17,7 @@ from smokestack.array.specs import (
 )
 from smokestack.engine.fault_rules import FaultRule
 from smokestack.engine.jobplan import JobPlan
+from smokestack.engine.records import Attention
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec
 
@@ -91,6 +92,19 @@ class ExportDeleted:
     array_id: str
     volume_id: str
     host_id: str
+
+
+@dataclass(frozen=True)
+class AttentionEstablished:
+    """Nexuses of what is named, or all, have something to tell."""
+
+    at_ns: int
+    array_id: str
+    attention: Attention
+    volume_id: str = ""
+    port_id: str = ""
+    host_id: str = ""
+    initiator: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,7 +183,13 @@ class FaultCleared:
 
 
 ArrayChange = (
-    PortEnabled | PortQueueLimit | PoolCapacity | VolumeCapacity | ExportCreated | ExportDeleted
+    PortEnabled
+    | PortQueueLimit
+    | PoolCapacity
+    | VolumeCapacity
+    | ExportCreated
+    | ExportDeleted
+    | AttentionEstablished
 )
 
 HostChange = ArrayLost | Rescanned | DeviceUpdated | PathEnabled | JobStarted | JobStopped

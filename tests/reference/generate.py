@@ -70,7 +70,8 @@ def scenarios(draw: st.DrawFn, with_changes: bool = True) -> Scenario:
         disks=disks,
         jobs=plans[:first],
         multipath=MultipathSpec(
-            qfull_retry_delay_ns=draw(st.sampled_from([100_000, 20_000, 5_000, 0]))
+            qfull_retry_delay_ns=draw(st.sampled_from([100_000, 20_000, 5_000, 0])),
+            not_ready_retry_delay_ns=draw(st.sampled_from([100_000, 25_000, 0])),
         ),
         changes=draw(changes(planned, until)) if with_changes else (),
         seed=draw(st.integers(0, 5)),

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from smokestack.array.specs import ArrayHostSpec, ExportSpec
 from smokestack.engine.jobplan import JobPlan
+from smokestack.engine.records import Attention
 from tests.reference.config import (
     ArrayConfig,
     ArrayLost,
+    AttentionEstablished,
     Change,
     DeviceUpdated,
     ExportCreated,
@@ -28,6 +30,8 @@ from tests.reference.config import (
     Rescanned,
     VolumeCapacity,
 )
+
+KINDS = ("port", "port", "space", "export", "path", "device", "job", "attention", "attention")
 
 
 @dataclass
@@ -78,7 +82,7 @@ def changes(draw: st.DrawFn, plans: Plans, until_ns: int) -> tuple[Change, ...]:
 
 @st.composite
 def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
-    kind = draw(st.sampled_from(["port", "port", "space", "export", "path", "device", "job"]))
+    kind = draw(st.sampled_from(KINDS))
     if kind == "job":
         if not plans.running:
             return []
@@ -91,6 +95,8 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
         return []
     if kind == "port":
         return draw(_port_change(plans, time, array))
+    if kind == "attention":
+        return draw(_attention_change(time, array))
     if kind == "space":
         return draw(_space_change(plans, time, array))
     return draw(_export_change(plans, time, array))
@@ -121,6 +127,24 @@ def _space_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig) 
     plans.bytes[key] = plans.bytes.get(key, 0) + 512 * draw(st.integers(1, 200))
     capacity = volume.capacity_bytes + plans.bytes[key]
     return [VolumeCapacity(time, array.array_id, volume.volume_id, capacity)]
+
+
+@st.composite
+def _attention_change(draw: st.DrawFn, time: int, array: ArrayConfig) -> list[Change]:
+    """One to three things to be told, at once, each by any of what is named or by all."""
+    names = {
+        "volume_id": [volume.volume_id for volume in array.volumes],
+        "port_id": [port.port_id for port in array.ports],
+        "host_id": [host.host_id for host in array.hosts],
+        "initiator": [i.name for host in array.hosts for i in host.initiators],
+    }
+    told = draw(st.lists(st.sampled_from(Attention), min_size=1, max_size=3))
+    made: list[Change] = []
+    for attention in told:
+        by = draw(st.sampled_from(["", *names]))
+        where = {by: draw(st.sampled_from(names[by]))} if by else {}
+        made.append(AttentionEstablished(time, array.array_id, attention, **where))
+    return made
 
 
 @st.composite

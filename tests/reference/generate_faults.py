@@ -10,7 +10,14 @@ from smokestack.engine.fault_rules import FaultRule
 from tests.reference.config import FaultChange, FaultCleared, FaultInjected, StackConfig
 from tests.reference.generate import Scenario, scenarios
 
-PER_IO = ("TASK_SET_FULL", "CONTROLLER_SLOW", "COMMAND_FAILED", "MEDIA_SLOW", "MEDIA_ERROR")
+PER_IO = (
+    "TASK_SET_FULL",
+    "CONTROLLER_SLOW",
+    "COMMAND_FAILED",
+    "MEDIA_SLOW",
+    "MEDIA_ERROR",
+    "NOT_READY",
+)
 KINDS = (*PER_IO, "PORT_DOWN", "PORT_DOWN", "PATH_DISABLED", "VM_PAUSED", "VM_PAUSED")
 
 
@@ -79,6 +86,7 @@ def _target(draw: st.DrawFn, stack: StackConfig, kind: str) -> tuple[str, str]:
         "TASK_SET_FULL": [f"{name}/ports/*"],
         "CONTROLLER_SLOW": [f"{name}/controllers/*"],
         "COMMAND_FAILED": [f"{name}/volumes/{volume.volume_id}" for volume in array.volumes],
+        "NOT_READY": [f"{name}/volumes/*"],
         "MEDIA_SLOW": [f"{name}/pools/*"],
         "MEDIA_ERROR": [f"{name}/pools/*"],
     }[kind]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from smokestack.engine.records import EventCode, HostStatus, Kind, Status
+from smokestack.engine.records import EventCode, HostStatus, Kind, Sense, Status
 from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec
 from tests.reference import selectors
 from tests.reference.agenda import HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
@@ -23,6 +23,8 @@ from tests.reference.digest import Completion
 from tests.reference.faults import Rules
 from tests.reference.stations import Command, Itl
 
+NOT_READY = (Sense.TRANSITION, Sense.STANDBY, Sense.UNAVAILABLE)
+UNIT_ATTENTION = 6  # the sense key
 RETRY = 2  # after events (0) and responses (1) of the same time
 
 
@@ -223,6 +225,13 @@ class Multipath:
         if record.status in (Status.TASK_SET_FULL, Status.BUSY):
             io.attempt += 1
             then = self._agenda.now + self._spec.qfull_retry_delay_ns
+            self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
+        elif record.sense >> 16 == UNIT_ATTENTION:
+            io.attempt += 1
+            device.queue.appendleft(io)
+        elif record.sense in NOT_READY:
+            io.attempt += 1
+            then = self._agenda.now + self._spec.not_ready_retry_delay_ns
             self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
         else:
             del self._ios[io.ident]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from smokestack.array.specs import ControllerSpec, ExportSpec, PoolSpec, PortSpec
-from smokestack.engine.records import Sense, Status
+from smokestack.engine.records import Attention, Sense, Status
 
 
 class Port:
@@ -82,6 +82,13 @@ class Itl:
     valid: bool = True
     since: int = -1  # when it came to be
     outstanding: int = 0
+    attentions: set[Attention] = field(default_factory=set)  # those that it has to tell
+
+    def establish(self, attention: Attention) -> None:
+        """Has something to tell; after a power on nothing older matters."""
+        if attention is Attention.POWER_ON:
+            self.attentions.clear()
+        self.attentions.add(attention)
 
 
 @dataclass(eq=False, slots=True)

@@ -120,16 +120,25 @@ def multipath() -> None:
     show_default=True,
     help="Wait of a command that met TASK SET FULL.",
 )
+@click.option(
+    "--not-ready-retry-delay",
+    "not_ready_retry_delay_ns",
+    type=duration,
+    metavar="DURATION",
+    default="100ms",
+    show_default=True,
+    help="Wait of a command that met a logical unit in transition, standby or unavailable.",
+)
 @_served(MULTIPATH_ADDRESS)
 def serve_multipath(
     *,
     name: str,
     arrays: tuple[tuple[str, str], ...],
-    qfull_retry_delay_ns: int,
     listen: str,
     metrics_listen: str | None,
     insecure: bool,
     as_json: bool,
+    **delays_ns: int,
 ) -> None:
     """Serve a multipath layer until Ctrl-C."""
     prepare()
@@ -137,7 +146,9 @@ def serve_multipath(
     from smokestack.server.stack import multipath_spec
     from smokestack.v1 import multipath_pb2, scenario_pb2
 
-    settings = multipath_pb2.Multipath(name=name, qfull_retry_delay_ns=qfull_retry_delay_ns)
+    settings = multipath_pb2.Multipath(name=name)
+    for setting, delay_ns in delays_ns.items():
+        setattr(settings, setting, delay_ns)
     serve(
         dict(arrays),
         listen,

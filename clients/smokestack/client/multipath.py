@@ -135,6 +135,7 @@ class Multipath(Resource[Way], Service[Way]):
 
     of_kind = Kind(pb, _SERVICE, "Multipath", "multipaths")
     qfull_retry_delay_ns: int
+    not_ready_retry_delay_ns: int
     arrays: tuple[str, ...]  # full names
 
     @property

@@ -2,7 +2,7 @@
 #ifndef SMOKESTACK_ARRAY_ANSWERS_H
 #define SMOKESTACK_ARRAY_ANSWERS_H
 
-#include "context.h"
+#include "attentions.h"
 
 /* The order in which records reach a submitter: at one instant events before responses. */
 static inline int out_before(const completion_t *a, const completion_t *b) {
@@ -53,13 +53,15 @@ static inline void respond(array_t *a, uint32_t i, uint8_t status, int64_t now) 
     emit(a);
 }
 
-static void count_check(itl_t *itl, uint32_t sense) {
+static void count_check(array_t *a, itl_t *itl, const io_t *io) {
+    uint32_t sense = io->sense;
     itl->check_condition++;
     if (sense == SENSE_LBA_OUT_OF_RANGE) itl->out_of_range++;
     else if (sense == SENSE_LU_NOT_SUPPORTED) itl->no_unit++;
     else if (sense == SENSE_UNRECOVERED_READ) itl->media_error++;
     else if (sense == SENSE_INTERNAL_FAILURE) itl->target_failure++;
-    else itl->no_space++;
+    else if (sense == SENSE_SPACE_ALLOCATION_FAILED) itl->no_space++;
+    else attention_count(a, io);
 }
 
 /* Number of the event that made a command fail. */
@@ -78,7 +80,7 @@ static void depart(array_t *a, uint32_t i) {
         port->dropped++;
     } else {
         int failed = io->sense != 0;
-        if (failed) count_check(itl, io->sense);
+        if (failed) count_check(a, itl, io);
         else itl->good++;
         hist_add(&a->histogram[io->itl], (uint64_t)(io->time - io->arrival_ns));
         respond(a, i, failed ? STATUS_CHECK : STATUS_GOOD, io->time);

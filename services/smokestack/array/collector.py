@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from smokestack.engine.border import BorderLock
 from smokestack.engine.exposition import Family, Level, Samples, octaves, virtual_time
+from smokestack.engine.records import Attention, Sense
 
 from .model import ArrayModel
 from .specs import PoolSpec, PortSpec, VolumeSpec
+from .state import ATTENTION_ROWS
 
 _STATE: Final = Family(
     "smokestack_port_oper_state", "gauge", "State of the port's link: 1 for the one that it is in."
@@ -92,7 +94,13 @@ _SENSE_COLUMNS: Final = {
     "5/25/00": "no_unit",
     "7/27/07": "no_space",
 }
-_SENSE_KEYS: Final = tuple(sorted({kcq.partition("/")[0] for kcq in _SENSE_COLUMNS}))
+# What is told rarely has series once a nexus was told it, by its place among a nexus's rows of the
+# attention table: its unit attentions, and from the last places NOT READY.
+_RARE: Final = {int(attention): attention.sense.text for attention in Attention} | {
+    ATTENTION_ROWS - 3: Sense.TRANSITION.text,
+    ATTENTION_ROWS - 2: Sense.STANDBY.text,
+    ATTENTION_ROWS - 1: Sense.UNAVAILABLE.text,
+}
 _STATUS: Final = Family(
     "smokestack_scsi_status_total",
     "counter",
@@ -179,7 +187,7 @@ class ArrayCollector:
     def _copy(self) -> _Copy:
         model = self._model
         row = model.row_of
-        tables = ("port", "controller", "pool", "volume", "itl")
+        tables = ("port", "controller", "pool", "volume", "itl", "attention")
         return _Copy(
             now_ns=model.now_ns,
             ports=[(spec, row("ports", name)) for name, spec in sorted(model.ports.items())],
@@ -215,14 +223,15 @@ class ArrayCollector:
         latency = np.zeros((len(keys), copy.latency.shape[1]), np.int64)
         np.add.at(latency, owner, copy.latency[at])
         status = np.stack([table[name] for name in _STATUS_COLUMNS], axis=1)
-        sense = np.stack([table[name] for name in _SENSE_COLUMNS.values()], axis=1)
-        of_key = [[kcq.startswith(f"{key}/") for key in _SENSE_KEYS] for kcq in _SENSE_COLUMNS]
+        senses, sense = _senses(copy, at, owner, table)
+        sense_keys = tuple(sorted({kcq.partition("/")[0] for kcq in senses}))
+        of_key = [[kcq.startswith(f"{key}/") for key in sense_keys] for kcq in senses]
         checks = sense @ np.array(of_key, dtype=sense.dtype)
         return [
             *(rows.counts(family, table[name]) for name, family in _ITL.items()),
             rows.split(_STATUS, "status", _STATUS_COLUMNS, status),
-            rows.split(_CHECKS, "sense_key", _SENSE_KEYS, checks),
-            rows.split(_SENSE, "kcq", tuple(_SENSE_COLUMNS), sense),
+            rows.split(_CHECKS, "sense_key", sense_keys, checks),
+            rows.split(_SENSE, "kcq", senses, sense),
             rows.latencies(_LATENCY, latency),
         ]
 
@@ -280,6 +289,21 @@ class ArrayCollector:
 
     def _lun(self, volume_id: str) -> str:
         return f"{self._array}.{volume_id}"
+
+
+def _senses(
+    copy: _Copy, at: list[int], owner: list[int], table: dict[str, NDArray[np.int64]]
+) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Returns the sense data that are counted, and the counts, a row for each nexus."""
+    told = copy.table["attention"]["told"].reshape(-1, ATTENTION_ROWS)[at].astype(np.int64)
+    rare = [place for place in _RARE if told[:, place].any()]
+    counts = {kcq: table[name] for kcq, name in _SENSE_COLUMNS.items()}
+    for place in rare:
+        column = np.zeros(len(table["reads"]), np.int64)
+        np.add.at(column, owner, told[:, place])
+        counts[_RARE[place]] = column
+    senses = tuple(sorted(counts))
+    return senses, np.stack([counts[kcq] for kcq in senses], axis=1)
 
 
 def _added(table: NDArray[Any], owner: list[int], rows: int) -> dict[str, NDArray[np.int64]]:

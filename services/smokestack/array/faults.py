@@ -43,6 +43,12 @@ KINDS: Final = (
         "A command to the volume fails with internal target failure (4/44/00), without effect.",
     ),
     FaultKind(
+        "NOT_READY",
+        "arrays/a1/volumes/v1",
+        "A command to the volume fails with asymmetric access state transition (2/04/0A), "
+        "without effect; multipath sends it again later.",
+    ),
+    FaultKind(
         "MEDIA_SLOW",
         "arrays/a1/pools/p1",
         "The pool's media take factor_per_mille / 1000 times as long for an access.",
@@ -61,6 +67,7 @@ _CODES: Final = {
     "COMMAND_FAILED": 3,
     "MEDIA_SLOW": 4,
     "MEDIA_ERROR": 5,
+    "NOT_READY": 6,
 }
 _TABLES: Final = {
     "ports": "port",

@@ -17,11 +17,13 @@ from smokestack.engine.errors import AlreadyExists, FailedPrecondition, NotFound
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.events import Event
 from smokestack.engine.notes import KernelLog, Note
+from smokestack.engine.records import Attention
 
+from . import attentions
 from .faults import PORT_DOWN, ArrayFaults
 from .luns import Luns
 from .specs import ArrayHostSpec, ControllerSpec, ExportSpec, PoolSpec, PortSpec, VolumeSpec
-from .state import ArrayState
+from .state import ATTENTION_ROWS, ArrayState
 from .usage import PoolUsage, PortUsage, VolumeUsage
 
 _POOL_EXHAUSTED: Final = 1  # what the kernel notes; tables.h has the same numbers
@@ -95,11 +97,39 @@ class ArrayInventory:
                     continue
                 index = self.state.append("itl")
                 self.state.append("histogram")
+                self.state.append("attention", ATTENTION_ROWS)
                 row = self.state["itl"][index]
                 row["volume"] = self._rows["volumes", export.volume_id]
                 row["port"], row["valid"] = self._rows["ports", port_id], 1
                 self.state.row["itl_count"] = index + 1
                 self.itls.append((export.volume_id, export.host_id, initiator.name, port_id))
+
+    def establish_attention(
+        self,
+        attention: Attention,
+        cause: int = 0,
+        *,
+        volume_id: str = "",
+        port_id: str = "",
+        host_id: str = "",
+        initiator: str = "",
+    ) -> int:
+        """Makes nexuses tell an attention to their next command; see ``attentions.establish``."""
+        if volume_id:
+            self._present("volumes", self.volumes, volume_id)
+        if port_id:
+            self._present("ports", self.ports, port_id)
+        if host_id:
+            self._present("hosts", self.hosts, host_id)
+        return attentions.establish(
+            self,
+            attention,
+            cause,
+            volume_id=volume_id,
+            port_id=port_id,
+            host_id=host_id,
+            initiator=initiator,
+        )
 
     # --- usage ------------------------------------------------------------------------------
 

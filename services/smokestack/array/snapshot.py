@@ -39,7 +39,7 @@ _CLASSES: Final = (
     VolumeSpec,
 )
 _COPYING: Final = Copying(
-    sparse=frozenset({"histogram", "page"}),
+    sparse=frozenset({"histogram", "page", "attention"}),
     scratch=frozenset({"delta"}),
     heads={"inbox": "inbox_count", "out": "out_end", "note": "note_count"},
 )

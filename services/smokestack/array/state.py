@@ -14,6 +14,7 @@ from smokestack.engine.tables import Tables, dtypes, zeros
 
 from . import _kernel
 
+ATTENTION_ROWS: Final = 16  # of each ITL, as in tables.h
 NO_VOLUME: Final = 0xFFFFFFFF  # what copy_pages leaves out when it leaves out nothing
 _NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS = 1, 2, 3, 4
 _ORDER: Final = (
@@ -36,6 +37,7 @@ _ORDER: Final = (
     "fault",
     "chain",
     "delta",
+    "attention",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),

@@ -86,7 +86,8 @@
 #define ITL_FIELDS(F)                                                                          \
     F(uint32_t, volume)                                                                        \
     F(uint32_t, port)                                                                          \
-    F(uint32_t, valid)                                                                         \
+    F(uint16_t, valid)                                                                         \
+    F(uint16_t, attentions) /* those that wait to be told, a bit each */                       \
     F(uint32_t, outstanding)                                                                   \
     F(uint64_t, reads)                                                                         \
     F(uint64_t, writes)                                                                        \
@@ -119,6 +120,11 @@
     F(uint8_t, op)                                                                             \
     F(uint8_t, kind)
 
+/* A code of unit attention at one ITL, ATTENTION_ROWS of them for each. */
+#define ATTENTION_FIELDS(F)                                                                    \
+    F(uint64_t, cause) /* number of the event that established it last */                      \
+    F(uint64_t, told)  /* commands that were answered with it */
+
 /* One mapped page in an open-addressing table; key 0 is an empty place. */
 #define PAGE_FIELDS(F)                                                                         \
     F(uint64_t, key) /* (volume + 1) << 40 | page */                                           \
@@ -131,6 +137,7 @@ DECLARE_STRUCT(pool_t, POOL_FIELDS)
 DECLARE_STRUCT(volume_t, VOLUME_FIELDS)
 DECLARE_STRUCT(itl_t, ITL_FIELDS)
 DECLARE_STRUCT(io_t, IO_FIELDS)
+DECLARE_STRUCT(attention_t, ATTENTION_FIELDS)
 DECLARE_STRUCT(page_t, PAGE_FIELDS)
 
 /* What the kernel notes; array/inventory.py has the same numbers. */
@@ -138,7 +145,9 @@ enum { NOTE_POOL_EXHAUSTED = 1, NOTE_FAULT_EXHAUSTED = 2 };
 
 /* Faults that hit single commands; array/faults.py has the same numbers. */
 enum { FAULT_TASK_SET_FULL = 1, FAULT_CONTROLLER_SLOW = 2, FAULT_COMMAND_FAILED = 3,
-       FAULT_MEDIA_SLOW = 4, FAULT_MEDIA_ERROR = 5 };
+       FAULT_MEDIA_SLOW = 4, FAULT_MEDIA_ERROR = 5, FAULT_NOT_READY = 6 };
+
+#define ATTENTION_ROWS 16 /* of each ITL: the codes of attentions.h, with room for more */
 
 _Static_assert(sizeof(io_t) == 64, "a command is one cache line");
 _Static_assert(sizeof(controller_t) == 64, "so is a controller");

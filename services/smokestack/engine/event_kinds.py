@@ -71,6 +71,19 @@ class EventKind(StrEnum):
     PATH_ENABLED = "PATH_ENABLED", "A path was put back into use."
     DEVICE_ALL_PATHS_DOWN = "DEVICE_ALL_PATHS_DOWN", "A device's last usable path was lost."
     DEVICE_PATHS_RESTORED = "DEVICE_PATHS_RESTORED", "A device without usable paths has one again."
+    UNIT_ATTENTION = (
+        "UNIT_ATTENTION",
+        "An array told a device's host something before it served it; the command was sent again.",
+    )
+    RESCAN_WANTED = (
+        "RESCAN_WANTED",
+        "An array told a host that a device, or what it shows, is not as it was: a rescan finds "
+        "how it is.",
+    )
+    SOFT_THRESHOLD_HEARD = (
+        "SOFT_THRESHOLD_HEARD",
+        "An array told a device's host that the thin pool behind it has reached a soft threshold.",
+    )
 
     # Hypervisor
     VM_CREATED = "VM_CREATED", "A VM was added."

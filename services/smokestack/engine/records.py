@@ -107,8 +107,61 @@ class Sense(IntEnum):
     """Sense data as key << 16 | ASC << 8 | ASCQ (FACTS 4.3)."""
 
     NONE = 0
+    TRANSITION = 0x02040A  # asymmetric access state transition
+    STANDBY = 0x02040B
+    UNAVAILABLE = 0x02040C
     UNRECOVERED_READ = 0x031100
     INTERNAL_FAILURE = 0x044400
     SPACE_ALLOCATION_FAILED = 0x072707
     LBA_OUT_OF_RANGE = 0x052100
     LU_NOT_SUPPORTED = 0x052500
+    POWER_ON = 0x062900  # or reset
+    LUN_RESET = 0x062903
+    NEXUS_LOSS = 0x062907
+    MODE_CHANGED = 0x062A01
+    RESERVATIONS_PREEMPTED = 0x062A03
+    RESERVATIONS_RELEASED = 0x062A04
+    ACCESS_CHANGED = 0x062A06  # asymmetric access state
+    TRANSITION_FAILED = 0x062A07  # implicit asymmetric access state transition
+    CAPACITY_CHANGED = 0x062A09
+    SOFT_THRESHOLD = 0x063807  # thin provisioning
+    INQUIRY_CHANGED = 0x063F03
+    IDENTIFIER_CHANGED = 0x063F05
+    LUNS_CHANGED = 0x063F0E
+
+    @property
+    def text(self) -> str:
+        """Key, ASC and ASCQ as people write them, e.g. "6/3F/0E"."""
+        return sense_text(self)
+
+
+def sense_text(sense: int) -> str:
+    """Returns sense data as key/ASC/ASCQ, e.g. "6/3F/0E"."""
+    return f"{sense >> 16:X}/{sense >> 8 & 0xFF:02X}/{sense & 0xFF:02X}"
+
+
+class Attention(IntEnum):
+    """Unit attentions, in the order in which a nexus that has several tells them.
+
+    Power on comes first and forgets the others, as SAM-5 5.14 lets it; the order of the rest is our
+    choice.  The C twin stands in ``include/smokestack/attentions.h``.
+    """
+
+    POWER_ON = 0
+    LUN_RESET = 1
+    NEXUS_LOSS = 2
+    LUNS_CHANGED = 3
+    INQUIRY_CHANGED = 4
+    IDENTIFIER_CHANGED = 5
+    MODE_CHANGED = 6
+    RESERVATIONS_PREEMPTED = 7
+    RESERVATIONS_RELEASED = 8
+    ACCESS_CHANGED = 9
+    TRANSITION_FAILED = 10
+    CAPACITY_CHANGED = 11
+    SOFT_THRESHOLD = 12
+
+    @property
+    def sense(self) -> Sense:
+        """The sense data that tells it."""
+        return Sense[self.name]

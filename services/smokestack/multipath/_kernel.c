@@ -98,7 +98,7 @@ static void accept(
         else {
             slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
             slot->phase = PHASE_ANSWERED;
-            slot->time = refused(c) ? NEVER_NS : c->time; /* from when its owner may use it again */
+            slot->time = retried(c) ? NEVER_NS : c->time; /* from when its owner may use it again */
         }
     }
 }
@@ -108,7 +108,7 @@ static inline int64_t stirs(const mp_t *m, const completion_t *c) {
     if (c->kind == KIND_EVENT) return c->time;
     const device_t *d = &m->device[m->slot[c->id >> SLOT_SHIFT].device];
     if (d->queued) return c->time;
-    return refused(c) ? c->time + m->state->retry_delay_ns : NEVER_NS;
+    return retried(c) ? c->time + retry_delay(m, c) : NEVER_NS;
 }
 
 /* Gives the submitter what reaches it before until + L, and says when anything else can. */
@@ -124,7 +124,7 @@ static uint32_t finish(mp_t *m, int64_t *next) {
         const completion_t *c = &m->hand[n];
         int64_t at = stirs(m, c);
         if (at < stir) stir = at;
-        if (n < s->hand_fresh || c->kind == KIND_EVENT || refused(c)) continue;
+        if (n < s->hand_fresh || c->kind == KIND_EVENT || retried(c)) continue;
         while (born < s->born_count && before(&m->born[born], c)) m->out[ready++] = m->born[born++];
         m->out[ready] = *c;
         m->out[ready++].nexus = m->slot[c->id >> SLOT_SHIFT].device;

@@ -2,12 +2,7 @@
 #ifndef SMOKESTACK_MULTIPATH_ANSWERS_H
 #define SMOKESTACK_MULTIPATH_ANSWERS_H
 
-#include "queues.h"
-
-static inline int refused(const completion_t *c) {
-    return c->kind == KIND_RESPONSE &&
-           (c->status == STATUS_TASK_SET_FULL || c->status == STATUS_BUSY);
-}
+#include "attentions.h"
 
 static void settle(mp_t *m, const completion_t *c, slot_t *s, path_t *path, device_t *d) {
     uint64_t device_ns = (uint64_t)(c->time - s->dispatch_ns);
@@ -48,8 +43,9 @@ static void complete(mp_t *m, const completion_t *c) {
     d->active--;
     path->in_flight--;
     path->in_flight_bytes -= s->length;
-    if (refused(c)) retry_later(m, c, i, path, d);
-    else settle(m, c, s, path, d);
+    if (!retried(c)) settle(m, c, s, path, d);
+    else if (is_refusal(c)) retry_later(m, c, i, path, d);
+    else try_again(m, c, i, d);
     pump(m, s->device, c->time);
 }
 

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from smokestack.engine.checks import identifier, in_range
 from smokestack.engine.errors import InvalidArgument
 
 from .inventory import Device
-from .specs import MultipathHostSpec, Selector
+from .specs import MultipathHostSpec, MultipathSpec, Selector
+
+_DELAY_NS_MAX: Final = 60 * 10**9
+
+
+def check_multipath(spec: MultipathSpec) -> None:
+    """Refuses settings of the whole layer that are out of range."""
+    identifier("multipath.name", spec.name)
+    in_range("multipath.qfull_retry_delay_ns", spec.qfull_retry_delay_ns, 0, _DELAY_NS_MAX)
+    in_range("multipath.not_ready_retry_delay_ns", spec.not_ready_retry_delay_ns, 0, _DELAY_NS_MAX)
 
 
 def check_host(spec: MultipathHostSpec) -> None:

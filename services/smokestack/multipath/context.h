@@ -16,7 +16,7 @@
 #include "smokestack/calendar.h"
 
 enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISPATCH, T_COUNTS,
-       T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_COUNT };
+       T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_HEARD, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
     {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
@@ -25,7 +25,7 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"dispatch", sizeof(submission_t)}, {"counts", sizeof(uint32_t)},
     {"kernel_histogram", sizeof(hist_t)}, {"path_histogram", sizeof(hist_t)},
     {"calendar", sizeof(calendar_t)}, {"bucket", sizeof(cal_bucket_t)},
-    {"note", sizeof(note_t)}};
+    {"note", sizeof(note_t)}, {"heard", sizeof(uint64_t)}};
 
 typedef struct {
     mp_state_t *state;
@@ -43,6 +43,7 @@ typedef struct {
     calendar_t *calendar;
     cal_bucket_t *bucket;
     note_t *note; /* two rows for each completion in hand */
+    uint64_t *heard; /* answers of each device that were no answers, by what they said */
     uint32_t slot_rows;
     int64_t dispatched_ns; /* of this window's first dispatch */
 } mp_t;
@@ -55,7 +56,8 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_DISPATCH], k->table[T_COUNTS],
                   k->table[T_KERNEL_HISTOGRAM], k->table[T_PATH_HISTOGRAM],
                   k->table[T_CALENDAR], k->table[T_BUCKET],
-                  k->table[T_NOTE],     k->rows[T_SLOT],
+                  k->table[T_NOTE],     k->table[T_HEARD],
+                  k->rows[T_SLOT],
                   NEVER_NS};
 }
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import Final
 
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.events import Detail, Event, event_name
-from smokestack.engine.notes import KernelLog
+from smokestack.engine.notes import KernelLog, Note
+from smokestack.engine.records import Sense, sense_text
 
 from .inventory import Device, Path, copied
 from .specs import PathState
@@ -25,6 +27,7 @@ class NoteKind(IntEnum):
     PATH_LOST = 3  # because of an event of ours
     CUT_OFF = 4
     RESTORED = 5
+    ATTENTION = 6
 
 
 _OF_PATHS = {
@@ -35,6 +38,13 @@ _OF_PATHS = {
 _OF_DEVICES = {
     NoteKind.CUT_OFF: EventKind.DEVICE_ALL_PATHS_DOWN,
     NoteKind.RESTORED: EventKind.DEVICE_PATHS_RESTORED,
+}
+_OF_ATTENTIONS: Final[Mapping[int, EventKind]] = {
+    Sense.LUNS_CHANGED: EventKind.RESCAN_WANTED,
+    Sense.INQUIRY_CHANGED: EventKind.RESCAN_WANTED,
+    Sense.IDENTIFIER_CHANGED: EventKind.RESCAN_WANTED,
+    Sense.CAPACITY_CHANGED: EventKind.RESCAN_WANTED,
+    Sense.SOFT_THRESHOLD: EventKind.SOFT_THRESHOLD_HEARD,
 }
 
 
@@ -64,7 +74,9 @@ class MultipathEvents(KernelLog):
         """Adds what the kernel has noted; ``arrays`` gives each array's full name."""
         for note in self.take_notes():
             kind = NoteKind(note.kind)
-            if kind in _OF_DEVICES:
+            if kind is NoteKind.ATTENTION:
+                self._tell_attention(note, arrays)
+            elif kind in _OF_DEVICES:
                 name = self._name(self._devices[note.subject])
                 cause = event_name(self.service, note.cause)
                 self.add(note.time_ns, _OF_DEVICES[kind], name, cause)
@@ -75,6 +87,15 @@ class MultipathEvents(KernelLog):
                 cause = event_name(source, note.cause)
                 name = self._name(device, path)
                 self.add(note.time_ns, _OF_PATHS[kind], name, cause, _ends(path))
+
+    def _tell_attention(self, note: Note, arrays: Mapping[str, str]) -> None:
+        """Tells what an array wanted known, and by which path it was heard first."""
+        path = self._paths[note.subject]
+        device = self._devices[int(self._state["path"]["device"][path.row])]
+        kind = _OF_ATTENTIONS.get(note.detail, EventKind.UNIT_ATTENTION)
+        detail: Detail = {"sense": sense_text(note.detail), **_ends(path)}
+        cause = event_name(arrays[path.array_id], note.cause)
+        self.add(note.time_ns, kind, self._name(device), cause, detail)
 
     def named(self) -> Named:
         """Returns what rows stand for, for a snapshot: all devices, and paths that are gone."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from smokestack.engine.blockdevice import Nexus
 
 from .specs import MultipathHostSpec, PathState
-from .state import NIL, MultipathState
+from .state import HEARD_ROWS, NIL, MultipathState
 
 
 @dataclass
@@ -66,6 +66,7 @@ def add_device(
     """Appends a device's row with its host's defaults."""
     row = state.append("device")
     state.append("kernel_histogram")
+    state.append("heard", HEARD_ROWS)
     state.row["device_count"] = row + 1
     device = state["device"][row]
     device["queue_head"] = device["queue_tail"] = device["current"] = NIL

@@ -27,7 +27,7 @@ from smokestack.engine.records import NEVER_NS
 from smokestack.engine.snapshot import Piece, Pieces
 
 from . import snapshot
-from .checks import check_host, check_update
+from .checks import check_host, check_multipath, check_update
 from .events import MultipathEvents
 from .faults import DisabledBy, MultipathFaults, disable
 from .inventory import Device, RescanResult, add_device, group, set_preferred, update_paths
@@ -55,13 +55,13 @@ class MultipathModel:
 
     def __init__(self, spec: MultipathSpec | None = None) -> None:
         spec = spec or MultipathSpec()
-        identifier("multipath.name", spec.name)
-        in_range("multipath.qfull_retry_delay_ns", spec.qfull_retry_delay_ns, 0, 60 * 10**9)
+        check_multipath(spec)
         self.spec = spec
         self.name = f"multipaths/{spec.name}"
         self.state = MultipathState()
         self.events = MultipathEvents(self.name, self.state)
         self.state.row["retry_delay_ns"] = spec.qfull_retry_delay_ns
+        self.state.row["not_ready_delay_ns"] = spec.not_ready_retry_delay_ns
         self.state.row["lookahead_ns"] = _DEFAULT_LOOKAHEAD_NS
         self.driver: str | None = None
         self.seed = 0

@@ -210,7 +210,7 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
     def _multipath(self) -> pb.Multipath:
         return pb.Multipath(
             name=self._model.name,
-            qfull_retry_delay_ns=self._model.spec.qfull_retry_delay_ns,
+            **self._model.spec.settings(),
             arrays=[f"arrays/{array_id}" for array_id in sorted(self._model.arrays)],
         )
 

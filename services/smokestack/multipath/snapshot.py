@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .model import MultipathModel
 
 _COPYING: Final = Copying(
-    sparse=frozenset({"kernel_histogram", "path_histogram"}),
+    sparse=frozenset({"kernel_histogram", "path_histogram", "heard"}),
     heads={"hand": "hand_count", "born": "born_count", "note": "note_count"},
     scratch=frozenset({"dispatch", "counts", "out"}),
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import Final
 
 
 class Selector(IntEnum):
@@ -35,7 +36,16 @@ class MultipathHostSpec:
 
 @dataclass(frozen=True)
 class MultipathSpec:
-    """Settings of the whole multipath service."""
+    """Settings of the whole multipath service: its name, and integers."""
 
     name: str = "m1"
     qfull_retry_delay_ns: int = 1_000_000  # how long a refused command waits to rejoin its queue
+    # The same after 2/04/0A, 0B or 0C; our choice, for transitions take seconds (FACTS 4.7).
+    not_ready_retry_delay_ns: int = 100_000_000
+
+    def settings(self) -> dict[str, int]:
+        """Returns the integers by name, which are also the names of the API's fields."""
+        return {name: getattr(self, name) for name in SETTINGS}
+
+
+SETTINGS: Final = tuple(field.name for field in fields(MultipathSpec) if field.name != "name")

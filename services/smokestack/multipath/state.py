@@ -13,6 +13,7 @@ from smokestack.engine.tables import Tables, zeros
 
 from . import _kernel
 
+HEARD_ROWS: Final = 32  # of each device, as in attentions.h
 NIL: Final = 0xFFFFFFFF
 _ORDER: Final = (
     "state",
@@ -30,6 +31,7 @@ _ORDER: Final = (
     "calendar",
     "bucket",
     "note",
+    "heard",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,
@@ -41,6 +43,7 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "path_histogram": HISTOGRAM,
     "calendar": np.dtype("V64"),
     "bucket": np.dtype("<u8"),
+    "heard": np.dtype("<u8"),
 }
 _SLOT_ROWS = 1024
 

@@ -9,6 +9,7 @@
     F(int64_t, until_ns)                                                                       \
     F(int64_t, lookahead_ns) /* the tree's L */                                                \
     F(int64_t, retry_delay_ns)                                                                 \
+    F(int64_t, not_ready_delay_ns) /* before a command goes back to who was not ready */       \
     F(int64_t, arrays_next_ns) /* the least time that the arrays promised last */              \
     F(int64_t, target_ns)      /* until when the running exchange goes */                      \
     F(int64_t, change_ns) /* when the next change that is known acts: nothing runs beyond */   \
@@ -48,6 +49,7 @@
     F(uint64_t, busy)                                                                          \
     F(uint64_t, retries)                                                                       \
     F(uint64_t, no_connect)                                                                    \
+    F(uint64_t, heard) /* of the last unit attention told of: sense and cause, 32 bits each */ \
     F(uint64_t, cut_off) /* number of the event that left no usable path; 0 while there is one */
 
 #define PATH_FIELDS(F)                                                                         \
@@ -99,7 +101,7 @@ _Static_assert(sizeof(slot_t) == 64, "a command is one cache line");
 
 /* What the kernel notes; multipath/events.py has the same numbers. */
 enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,
-       NOTE_RESTORED = 5 };
+       NOTE_RESTORED = 5, NOTE_ATTENTION = 6 };
 
 enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING,
        PHASE_MARK = 0x80 /* beside another, while a batch is checked */ };

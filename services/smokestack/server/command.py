@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 
 from smokestack.engine.errors import Refused
-from smokestack.multipath.specs import MultipathSpec
+from smokestack.multipath.specs import SETTINGS, MultipathSpec
 
 from .link import DEADLINE_SECONDS
 from .listen import Endpoint
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 dict(options.array),
                 options.listen,
                 options.metrics_listen,
-                spec=MultipathSpec(options.name, options.qfull_retry_delay_ns),
+                spec=MultipathSpec(options.name, **{n: getattr(options, n) for n in SETTINGS}),
                 deadline_seconds=options.deadline_seconds,
                 **common,
             )
@@ -79,9 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     multipath.add_argument(
         "--array", type=_named, action="append", default=[], metavar="ID=ADDRESS"
     )
-    multipath.add_argument(
-        "--qfull-retry-delay-ns", type=int, default=MultipathSpec.qfull_retry_delay_ns
-    )
+    for name, default in MultipathSpec().settings().items():
+        multipath.add_argument(f"--{name.replace('_', '-')}", type=int, default=default)
     multipath.add_argument("--deadline-seconds", type=float, default=DEADLINE_SECONDS)
     hypervisor.add_argument("--name", default="hv1")
     hypervisor.add_argument("--multipath", required=True, metavar="HOST:PORT")

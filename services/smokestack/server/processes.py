@@ -95,7 +95,8 @@ class Processes:
             spec = multipath_spec(scenario)
             self.multipath = self._start(
                 "multipath",
-                *("--name", spec.name, "--qfull-retry-delay-ns", str(spec.qfull_retry_delay_ns)),
+                *("--name", spec.name),
+                *(f"--{name.replace('_', '-')}={n}" for name, n in spec.settings().items()),
                 *(
                     f"--array={array_id}={child.endpoint.address}"
                     for array_id, child in self.arrays.items()

@@ -87,7 +87,7 @@ def multipath_room(
     """Returns a multipath layer without hosts; its arrays are connected to its model."""
     border = border or BorderLock()
     model = MultipathModel(spec)
-    recording = Recording(model, {"qfull_retry_delay_ns": model.spec.qfull_retry_delay_ns})
+    recording = Recording(model, model.spec.settings())
     api = MultipathService(model, border, recording.record)
     simulation = SimulationService(model, border, recording=recording)
     device = BlockDeviceService(model, border, lambda: int(model.state.row["device_count"]))

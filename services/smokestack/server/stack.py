@@ -17,7 +17,7 @@ from smokestack.engine.snapshot import Pieces
 from smokestack.engine.timekeeper import ClockMode, ClockSettings
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
-from smokestack.multipath.specs import MultipathSpec
+from smokestack.multipath.specs import SETTINGS, MultipathSpec
 from smokestack.v1 import scenario_pb2 as pb
 from smokestack.v1 import simulation_pb2, snapshots_pb2
 
@@ -259,8 +259,9 @@ def multipath_spec(scenario: pb.Scenario) -> MultipathSpec:
     given: dict[str, Any] = {}
     if scenario.multipath.name:
         given["name"] = scenario.multipath.name
-    if scenario.multipath.HasField("qfull_retry_delay_ns"):
-        given["qfull_retry_delay_ns"] = scenario.multipath.qfull_retry_delay_ns
+    for setting in SETTINGS:
+        if scenario.multipath.HasField(setting):
+            given[setting] = getattr(scenario.multipath, setting)
     return MultipathSpec(**given)
 
 

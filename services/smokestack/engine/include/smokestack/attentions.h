@@ -1,0 +1,54 @@
+/* Unit attentions: what a logical unit has to tell an initiator before anything else (SAM-5 5.14).
+ *
+ * The codes' order is the order in which a nexus with several of them tells them: the most far
+ * reaching first.  The Python twin is records.Attention.
+ */
+#ifndef SMOKESTACK_ATTENTIONS_H
+#define SMOKESTACK_ATTENTIONS_H
+
+#include "smokestack/records.h"
+
+enum {
+    ATTENTION_POWER_ON,
+    ATTENTION_LUN_RESET,
+    ATTENTION_NEXUS_LOSS,
+    ATTENTION_LUNS_CHANGED,
+    ATTENTION_INQUIRY_CHANGED,
+    ATTENTION_IDENTIFIER_CHANGED,
+    ATTENTION_MODE_CHANGED,
+    ATTENTION_RESERVATIONS_PREEMPTED,
+    ATTENTION_RESERVATIONS_RELEASED,
+    ATTENTION_ACCESS_CHANGED,
+    ATTENTION_TRANSITION_FAILED,
+    ATTENTION_CAPACITY_CHANGED,
+    ATTENTION_SOFT_THRESHOLD,
+    ATTENTION_COUNT
+};
+
+static const uint32_t ATTENTION_SENSE[ATTENTION_COUNT] = {
+    [ATTENTION_POWER_ON] = SENSE_POWER_ON,
+    [ATTENTION_NEXUS_LOSS] = SENSE_NEXUS_LOSS,
+    [ATTENTION_LUN_RESET] = SENSE_LUN_RESET,
+    [ATTENTION_LUNS_CHANGED] = SENSE_LUNS_CHANGED,
+    [ATTENTION_INQUIRY_CHANGED] = SENSE_INQUIRY_CHANGED,
+    [ATTENTION_IDENTIFIER_CHANGED] = SENSE_IDENTIFIER_CHANGED,
+    [ATTENTION_MODE_CHANGED] = SENSE_MODE_CHANGED,
+    [ATTENTION_RESERVATIONS_PREEMPTED] = SENSE_RESERVATIONS_PREEMPTED,
+    [ATTENTION_RESERVATIONS_RELEASED] = SENSE_RESERVATIONS_RELEASED,
+    [ATTENTION_ACCESS_CHANGED] = SENSE_ACCESS_CHANGED,
+    [ATTENTION_TRANSITION_FAILED] = SENSE_TRANSITION_FAILED,
+    [ATTENTION_CAPACITY_CHANGED] = SENSE_CAPACITY_CHANGED,
+    [ATTENTION_SOFT_THRESHOLD] = SENSE_SOFT_THRESHOLD};
+
+#define SENSE_KEY_UNIT_ATTENTION 0x6u
+
+static inline uint32_t sense_key(uint32_t sense) { return sense >> 16; }
+
+/* The code of a unit attention's sense; ATTENTION_COUNT: of one that is not known here. */
+static inline uint32_t attention_of(uint32_t sense) {
+    uint32_t code = 0;
+    while (code < ATTENTION_COUNT && ATTENTION_SENSE[code] != sense) code++;
+    return code;
+}
+
+#endif
