@@ -184,7 +184,7 @@ def test_each_service_lists_the_kinds_that_it_models() -> None:
     [(name, example)] = listed["multipaths/m1"]
     assert (name, example.split("/")[:2]) == ("PATH_DISABLED", ["multipaths", "m1"])
     assert ("MEDIA_ERROR", "arrays/a2/pools/p1") in listed["arrays/a2"]
-    assert len(listed["arrays/a1"]) == 6
+    assert len(listed["arrays/a1"]) == 7
 
 
 @pytest.mark.parametrize(
