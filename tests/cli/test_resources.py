@@ -194,3 +194,26 @@ def test_without_a_stack_no_name_is_completed() -> None:
 
     complete = ShellComplete(main, {}, "smokestack", "_SMOKESTACK_COMPLETE")
     assert complete.get_completions(["get", "--address", "127.0.0.1:1", "port"], "p") == []
+
+
+def test_labels_are_given_as_keys_with_values(run: Run, refused: Run, tmp_path: Path) -> None:
+    run(
+        "update",
+        "volume",
+        "arrays/a1/volumes/v1",
+        "--labels",
+        "app=db",
+        "--labels",
+        "example.org/url=a=b,c",
+    )
+    assert "app=db example.org/url=a=b,c" in run("get", "volume", "arrays/a1/volumes/v1")
+    assert json.loads(run("get", "volume", "arrays/a1/volumes/v1", "-o", "json"))["labels"] == {
+        "app": "db",
+        "example.org/url": "a=b,c",
+    }
+    (tmp_path / "labels.yaml").write_text("labels: {app: web}")
+    run("update", "volume", "arrays/a1/volumes/v1", "-f", str(tmp_path / "labels.yaml"))
+    assert "app=web" in run("get", "volume", "arrays/a1/volumes/v1")
+    assert "labels: 'app' is not KEY=VALUE" in refused(
+        "update", "volume", "arrays/a1/volumes/v1", "--labels", "app"
+    )

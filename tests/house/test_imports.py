@@ -16,12 +16,14 @@ from tests.house import tree
 # Room → the rooms of ours that it may import. A room that is not here has no rule yet: add one.
 MAY_IMPORT = {
     "v1": set(),
+    "csi": set(),
     "engine": set(),
     "workload": {"engine"},
     "hypervisor": {"engine"},
     "multipath": {"engine"},
     "array": {"engine"},
-    "server": {"engine", "workload", "hypervisor", "multipath", "array", "v1"},
+    "dialects": {"engine", "v1", "csi"},
+    "server": {"engine", "workload", "hypervisor", "multipath", "array", "dialects", "v1"},
     "client": {"v1"},
     "testing": {"client", "v1", "server"},
     "experiments": {"client", "v1", "testing"},
@@ -34,7 +36,15 @@ LAZILY = {
     ("experiments", "testing"),
 }
 SIMULATION = {"engine", "workload", "hypervisor", "multipath", "array"}
-WIRE = ("grpc", "grpc_health", "grpc_reflection", "grpc_status", "google", "smokestack.v1")
+WIRE = (
+    "grpc",
+    "grpc_health",
+    "grpc_reflection",
+    "grpc_status",
+    "google",
+    "smokestack.v1",
+    "smokestack.csi",
+)
 CLOCK = ("time", "datetime", "sched")
 CHANCE = ("random", "secrets", "uuid", "numpy.random", "os.urandom")
 
@@ -47,7 +57,7 @@ def may_speak_grpc(path: Path) -> bool:
     return (
         path.name == "service.py"
         or path.parts[0] in ("protos", "clients")
-        or tree.room_of(path) == "server"
+        or tree.room_of(path) in ("server", "dialects")
     )
 
 

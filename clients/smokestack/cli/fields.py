@@ -101,12 +101,15 @@ def given(kind: Kind, verb: str, options: dict[str, Any], file: Path | None) -> 
 
 def encoded(kind: Kind, fields: dict[str, Any], scope: dict[str, str]) -> Any:
     """Returns the message of these fields; short names are completed in their scope."""
-    from smokestack.client.kinds import is_repeated
+    from smokestack.client.kinds import is_map, is_repeated
 
     described = _message(kind).DESCRIPTOR.fields_by_name
-    ready = {}
+    ready: dict[str, Any] = {}
     for name, value in fields.items():
         field = described[name]
+        if is_map(field):
+            ready[name] = _map(value, _path(kind, name))
+            continue
         if is_repeated(field) and not isinstance(value, list):
             raise click.UsageError(f"{_path(kind, name)}: {value!r} is not a list")
         reader = _Field(field, _path(kind, name))
@@ -115,6 +118,15 @@ def encoded(kind: Kind, fields: dict[str, Any], scope: dict[str, str]) -> Any:
         return kind.rules.encode(ready, scope)
     except TypeError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _map(value: Any, path: str) -> dict[str, str]:
+    """Returns values by key, from the words of options or from YAML."""
+    if isinstance(value, list) and all(isinstance(word, str) for word in value):
+        value = dict(word.partition("=")[::2] for word in value)
+    if not isinstance(value, dict):
+        raise click.UsageError(f"{path}: {value!r} is no mapping of keys to values")
+    return {str(key): str(each) for key, each in value.items()}
 
 
 class _Field(_ParamType):
@@ -131,7 +143,11 @@ class _Field(_ParamType):
         return self._shape()
 
     def _shape(self) -> str:
+        from smokestack.client.kinds import is_map
+
         field = self._field
+        if is_map(field):
+            return "KEY=VALUE"
         if field.enum_type is not None:
             return "|".join(self._words())
         if field.message_type is not None:
@@ -149,7 +165,13 @@ class _Field(_ParamType):
 
     def read(self, value: Any) -> Any:
         """Returns a value as the API takes it, from a word or from YAML."""
+        from smokestack.client.kinds import is_map
+
         field = self._field
+        if is_map(field):
+            if "=" not in value:
+                raise self._refused(value, "KEY=VALUE")
+            return value
         if field.message_type is not None:
             return self._message(value)
         if field.enum_type is not None:

@@ -45,6 +45,10 @@ def print_data(value: Any, output: str) -> None:
     click.echo(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), nl=False)
 
 
+class Labels(dict[str, Any]):
+    """Values by keys that are no fields, so that a table has to show both."""
+
+
 def show_all(kind: Kind, messages: Sequence[Any], output: str) -> None:
     """Shows a list: in a table what each is and does, without its tuning knobs."""
     if output != "table":
@@ -80,8 +84,10 @@ def _telling(kind: Kind, rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _value(field: Any, value: Any) -> Any:
-    from smokestack.client.kinds import is_repeated
+    from smokestack.client.kinds import is_map, is_repeated
 
+    if is_map(field):
+        return Labels(sorted(value.items()))
     if is_repeated(field):
         return [_single(field, each) for each in value]
     return _single(field, value)
@@ -100,6 +106,8 @@ def _single(field: Any, value: Any) -> Any:
 def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return " ".join(str(_cell(each)) for each in value)
+    if isinstance(value, Labels):
+        return " ".join(f"{key}={_cell(each)}" for key, each in value.items())
     if isinstance(value, dict):
         return ":".join(str(each) for each in value.values())
     if value is None:

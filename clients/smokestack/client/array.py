@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Required, TypedDict, Unpack
+from typing import NotRequired, Required, TypedDict, Unpack
 
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1.types_pb2 import Initiator
@@ -172,6 +172,14 @@ class VolumeFields(TypedDict):
 
     pool: str
     capacity_bytes: int
+    labels: NotRequired[Mapping[str, str]]
+
+
+class VolumeUpdate(TypedDict, total=False):
+    """What of a volume can be changed; labels are replaced as a whole."""
+
+    capacity_bytes: int
+    labels: Mapping[str, str] | None
 
 
 class Volume(Deletable[Way]):
@@ -181,11 +189,12 @@ class Volume(Deletable[Way]):
     pool: str
     capacity_bytes: int
     allocated_bytes: int
+    labels: Mapping[str, str]
 
     @operation
-    def update(self, *, capacity_bytes: int) -> Call[Volume[Way]]:
-        """Grows the volume; hosts see the new size at their next rescan."""
-        return self._update({"capacity_bytes": capacity_bytes})
+    def update(self, **fields: Unpack[VolumeUpdate]) -> Call[Volume[Way]]:
+        """Grows or labels the volume; hosts see a new size at their next rescan."""
+        return self._update(fields)
 
 
 class Volumes(Collection[Way, Volume[Way]]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping, MutableSequence
+from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -101,6 +101,8 @@ class Kind:
             return value.removeprefix(f"{home}/")
         if descriptor.enum_type is not None:
             return enum_word(descriptor.enum_type, value)
+        if isinstance(value, MutableMapping):
+            return dict(sorted(value.items()))  # the wire has no order
         return tuple(value) if isinstance(value, MutableSequence) else value
 
 
@@ -119,6 +121,11 @@ def is_repeated(field: Any) -> bool:
     if hasattr(field, "is_repeated"):
         return bool(field.is_repeated)
     return bool(field.label == field.LABEL_REPEATED)
+
+
+def is_map(field: Any) -> bool:
+    """Tells a field that holds values by key."""
+    return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
 
 
 def enum_word(enum: Any, number: int) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Required, TypedDict, Unpack
 
 from smokestack.v1 import multipath_pb2 as pb
@@ -54,6 +54,7 @@ class DeviceUpdate(TypedDict, total=False):
     lun_queue_depth: int | None
     ios_per_path: int | None
     preferred_path: str | None
+    labels: Mapping[str, str] | None
 
 
 class Device(Resource[Way]):
@@ -69,6 +70,7 @@ class Device(Resource[Way]):
     preferred_path: str
     active_count: int
     queued_count: int
+    labels: Mapping[str, str]
 
     @property
     def paths(self) -> Paths[Way]:

@@ -14,6 +14,7 @@ from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, Reply
 from smokestack.engine.checks import in_range, multiple_of
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from smokestack.engine.event_kinds import EventKind
+from smokestack.engine.labels import Labels
 from smokestack.engine.records import BLOCK_BYTES, NEVER_NS
 from smokestack.engine.snapshot import Kept
 
@@ -298,6 +299,11 @@ class ArrayModel(ArrayInventory, Kept):
         row["capacity_bytes"] = capacity_bytes
         self.volumes[volume_id] = spec
         self._tell(EventKind.VOLUME_RESIZED, f"volumes/{volume_id}", capacity_bytes=capacity_bytes)
+
+    def set_volume_labels(self, volume_id: str, labels: Labels) -> None:
+        """Gives a volume other labels."""
+        self._present("volumes", self.volumes, volume_id)
+        self.volumes[volume_id] = replace(self.volumes[volume_id], labels=labels)
 
     def delete_volume(self, volume_id: str) -> None:
         """Removes a volume that is not exported; its pages return to the pool."""

@@ -14,6 +14,7 @@ from google.protobuf import empty_pb2
 
 from smokestack.engine.batches import planned
 from smokestack.engine.errors import InvalidArgument, NotFound
+from smokestack.engine.labels import checked_labels
 from smokestack.engine.masks import masked
 from smokestack.engine.messages import given, present, settings
 from smokestack.engine.names import NameForm
@@ -196,7 +197,8 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
     def _plan_volume(self, request: pb.CreateVolumeRequest, parent: str) -> tuple[str, VolumeSpec]:
         array_id = self._check_array(ARRAY, parent, "parent")
         pool_id = self._check_array(POOL, request.volume.pool, "volume.pool")
-        spec = VolumeSpec(request.volume_id, pool_id, request.volume.capacity_bytes)
+        labels = checked_labels("volume.labels", request.volume.labels)
+        spec = VolumeSpec(request.volume_id, pool_id, request.volume.capacity_bytes, labels)
         self._model.check_volume(spec)
         return VOLUME.format(array_id, spec.volume_id), spec
 
@@ -218,8 +220,15 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         volume_id = self._check_array(VOLUME, request.volume.name, "volume.name")
 
         def update() -> pb.Volume:
-            masked(request.update_mask.paths, present(request.volume), ("capacity_bytes",))
-            self._model.update_volume_capacity(volume_id, request.volume.capacity_bytes)
+            fields = masked(
+                request.update_mask.paths, present(request.volume), ("capacity_bytes", "labels")
+            )
+            labels = checked_labels("volume.labels", request.volume.labels)
+            self._volume(volume_id)  # which refuses a volume that does not exist
+            if "capacity_bytes" in fields:  # first, for it may be refused
+                self._model.update_volume_capacity(volume_id, request.volume.capacity_bytes)
+            if "labels" in fields:
+                self._model.set_volume_labels(volume_id, labels)
             return self._volume(volume_id)
 
         return self._requests.change(request, update)
@@ -393,6 +402,7 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             pool=POOL.format(self._model.array_id, spec.pool_id),
             capacity_bytes=spec.capacity_bytes,
             allocated_bytes=self._model.volume_usage(volume_id).allocated_bytes,
+            labels=dict(spec.labels),
         )
 
     def _host(self, host_id: str) -> pb.ArrayHost:

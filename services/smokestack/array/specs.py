@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from smokestack.engine.labels import Labels
+
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -67,6 +69,7 @@ class VolumeSpec:
     volume_id: str
     pool_id: str
     capacity_bytes: int  # a multiple of 512
+    labels: Labels = ()
 
 
 @dataclass(frozen=True)

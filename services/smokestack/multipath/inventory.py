@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from smokestack.engine.blockdevice import Nexus
+from smokestack.engine.labels import Labels
 
 from .specs import MultipathHostSpec, PathState
 from .state import HEARD_ROWS, NIL, MultipathState
@@ -34,6 +35,7 @@ class Device:
     capacity_bytes: int
     row: int
     preferred_path: str = ""
+    labels: Labels = ()
     paths: dict[str, Path] = field(default_factory=dict)  # by name, sorted by (initiator, port)
 
 

@@ -23,6 +23,7 @@ from smokestack.engine.blockdevice import (
 from smokestack.engine.checks import identifier, in_range
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from smokestack.engine.event_kinds import EventKind
+from smokestack.engine.labels import Labels
 from smokestack.engine.records import NEVER_NS
 from smokestack.engine.snapshot import Piece, Pieces
 
@@ -381,8 +382,9 @@ class MultipathModel:
         selector: Selector | None = None,
         ios_per_path: int | None = None,
         preferred_path: str | None = None,
+        labels: Labels | None = None,
     ) -> None:
-        """Changes a device's depth or policy; all is checked before anything changes."""
+        """Changes a device's depth, policy or labels; all is checked before anything changes."""
         found = self.device(host_id, device)
         check_update(found, lun_queue_depth, selector, ios_per_path, preferred_path)
         row = self.state["device"][found.row]
@@ -396,6 +398,8 @@ class MultipathModel:
         if preferred_path is not None:
             found.preferred_path = preferred_path
             set_preferred(self.state, found)
+        if labels is not None:
+            found.labels = labels
         self.events.tell(EventKind.DEVICE_UPDATED, f"hosts/{host_id}/devices/{device}")
 
     def set_path_enabled(self, host_id: str, device: str, path: str, enabled: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from google.protobuf import empty_pb2
 
 from smokestack.engine.errors import InvalidArgument, NotFound
+from smokestack.engine.labels import checked_labels
 from smokestack.engine.masks import masked
 from smokestack.engine.messages import given, member, present
 from smokestack.engine.names import NameForm
@@ -30,7 +31,7 @@ PATH = NameForm("multipaths/m1/hosts/h1/devices/a1.v1/paths/h1-a.p0")
 
 # The model says "host" where the API, which has two more kinds of hosts, says "multipath_host".
 _FIELDS = {"host.host_id": "multipath_host_id", "host.": "multipath_host."}
-_DEVICE_FIELDS = ("lun_queue_depth", "selector", "ios_per_path", "preferred_path")
+_DEVICE_FIELDS = ("lun_queue_depth", "selector", "ios_per_path", "preferred_path", "labels")
 
 
 class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
@@ -166,6 +167,7 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
             **present(message),
             "selector": member(Selector, message.selector, "device.selector", host.selector),
             "preferred_path": preferred,
+            "labels": checked_labels("device.labels", message.labels),
         }
 
     # --- paths ------------------------------------------------------------------------------
@@ -239,6 +241,7 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
             preferred_path=f"{name}/paths/{preferred}" if preferred else "",
             active_count=status.active_count,
             queued_count=status.queued_count,
+            labels=dict(status.labels),
         )
 
     def _path(self, host_id: str, device: str, path: str) -> pb.Path:

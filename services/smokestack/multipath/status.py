@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smokestack.engine.labels import Labels
+
 from .inventory import Device
 from .specs import PathState, Selector
 from .state import MultipathState
@@ -41,6 +43,7 @@ class DeviceStatus:
     preferred_path: str
     active_count: int
     queued_count: int
+    labels: Labels
     paths: tuple[PathStatus, ...]
 
     @classmethod
@@ -59,6 +62,7 @@ class DeviceStatus:
             preferred_path=device.preferred_path or next(iter(device.paths), ""),
             active_count=int(row["active"]),
             queued_count=int(row["queued"]),
+            labels=device.labels,
             paths=tuple(_path_status(state, device, name) for name in device.paths),
         )
 

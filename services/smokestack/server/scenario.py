@@ -133,6 +133,8 @@ class _Reader:
                 self._note(place, _unknown(descriptor, str(key)))
             elif field.name in OUTPUT_ONLY.get(descriptor.name, ()):
                 self._note(place, "is reported, not set: leave it out")
+            elif field.message_type is not None and field.message_type.GetOptions().map_entry:
+                self._read_map(getattr(message, field.name), item, place)
             elif _is_repeated(field):
                 self._read_list(message, field, item, place)
             elif field.message_type is not None:
@@ -141,6 +143,16 @@ class _Reader:
                 scalar = self._scalar(field, item, place)
                 if scalar is not None:
                     setattr(message, field.name, scalar)
+
+    def _read_map(self, into: Any, value: object, path: str) -> None:
+        if not isinstance(value, dict):
+            self._note(path, f"{_shown(value)} is not a mapping of keys to texts")
+            return
+        for key, item in value.items():
+            if isinstance(key, str) and isinstance(item, str):
+                into[key] = item
+            else:
+                self._note(f"{path}.{key}", f"{_shown(item)} is not text: put it in quotes")
 
     def _read_list(self, message: Message, field: FieldDescriptor, value: Any, path: str) -> None:
         if value is None:
