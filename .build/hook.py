@@ -25,7 +25,7 @@ EXTENSIONS = {
     "smokestack.array._kernel": "services/smokestack/array/_kernel.c",
 }
 INCLUDE = "services/smokestack/engine/include"
-PROTOS = "protos/smokestack/v1"
+PROTOS = ("protos/smokestack/csi/v1", "protos/smokestack/v1")
 # Results may not depend on the machine: no contraction of a*b+c into one rounding.
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-ffp-contract=off", "-fvisibility=hidden"]
 PLAIN = ["-O3"]
@@ -53,25 +53,34 @@ def generate(root: Path) -> None:
     """Runs protoc over every .proto, and removes generated files whose .proto is gone."""
     from grpc_tools import protoc
 
-    sources = sorted((root / PROTOS).glob("*.proto"))
-    if not sources:
-        raise FileNotFoundError(f"no .proto file in {root / PROTOS}")
     out = root / ".build" / "cache" / "protos"
-    made = out / Path(PROTOS).relative_to("protos")
-    made.mkdir(parents=True, exist_ok=True)
-    for stale in made.glob("*_pb2*"):
-        stale.unlink()
+    sources = []
+    for folder in PROTOS:
+        found = sorted((root / folder).glob("*.proto"))
+        if not found:
+            raise FileNotFoundError(f"no .proto file in {root / folder}")
+        sources += found
+        made = _made(out, folder)
+        made.mkdir(parents=True, exist_ok=True)
+        for stale in made.glob("*_pb2*"):
+            stale.unlink()
     well_known = Path(protoc.__file__).parent / "_proto"
     arguments = ["protoc", f"-I{root / 'protos'}", f"-I{well_known}"]
     arguments += [f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python")]
     if protoc.main(arguments + [str(source) for source in sources]) != 0:
         raise RuntimeError("protoc refused the protos; its messages are above")
-    fresh = {path.name for path in made.glob("*_pb2*")}
-    for old in (root / PROTOS).glob("*_pb2*"):
-        if old.name not in fresh:
-            old.unlink()
-    for name in sorted(fresh):
-        _place(made / name, root / PROTOS / name)
+    for folder in PROTOS:
+        fresh = {path.name for path in _made(out, folder).glob("*_pb2*")}
+        for old in (root / folder).glob("*_pb2*"):
+            if old.name not in fresh:
+                old.unlink()
+        for name in sorted(fresh):
+            _place(_made(out, folder) / name, root / folder / name)
+
+
+def _made(out: Path, folder: str) -> Path:
+    """Where protoc puts the code of a folder's protos."""
+    return out / Path(folder).relative_to("protos")
 
 
 def compile_kernels(root: Path) -> None:

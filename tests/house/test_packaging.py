@@ -56,7 +56,8 @@ def test_the_wheel_has_every_module_and_its_types(in_wheel: set[str]) -> None:
 def test_the_wheel_has_what_the_hook_makes(in_wheel: set[str]) -> None:
     for proto in tree.with_suffix(".proto"):
         for suffix in ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py"):
-            assert f"smokestack/v1/{proto.stem}{suffix}" in in_wheel
+            made = proto.relative_to("protos").with_name(f"{proto.stem}{suffix}")
+            assert made.as_posix() in in_wheel
     for source in tree.with_suffix(".c"):
         module = source.relative_to("services").with_suffix(".abi3.so").as_posix()
         assert module in in_wheel

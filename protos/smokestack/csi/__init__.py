@@ -1,0 +1,1 @@
+"""Protocols of the container storage interface (CSI): generated code, made by the build."""

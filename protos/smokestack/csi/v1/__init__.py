@@ -1,0 +1,1 @@
+"""The generated messages and stubs of CSI, version 1: wire package `csi.v1`."""
