@@ -167,11 +167,18 @@ def array() -> None:
 @array.command("serve")
 @click.option("--name", default="a1", show_default=True, help="Identifier of the array.")
 @_seed_option
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Keep all of it there, and come back from there; made if it does not exist.",
+)
 @_served(ARRAY_ADDRESS)
 def serve_array(
     *,
     name: str,
     seed: int,
+    state: str | None,
     listen: str,
     metrics_listen: str | None,
     insecure: bool,
@@ -181,7 +188,15 @@ def serve_array(
     prepare()
     from smokestack.server.serve import serve_array as serve
 
-    serve(name, listen, metrics_listen, seed=seed, insecure=insecure, ready=_ready(as_json))
+    serve(
+        name,
+        listen,
+        metrics_listen,
+        seed=seed,
+        state=state,
+        insecure=insecure,
+        ready=_ready(as_json),
+    )
 
 
 @click.group(cls=Group)

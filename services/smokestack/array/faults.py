@@ -140,7 +140,11 @@ class ArrayFaults(FaultBook):
                     fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
             self.links.fit(at_ns)
         if len(moved) < len(changed):
-            self._link_all([fault for fault in active if fault.kind.per_io])
+            self.link_all()
+
+    def link_all(self) -> None:
+        """Puts every resource under the rules in force."""
+        self._link_all([fault for fault in self.active() if fault.kind.per_io])
 
     def link(self, collection: str, resource_id: str) -> None:
         """Puts a new resource under the rules in force."""

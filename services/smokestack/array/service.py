@@ -19,7 +19,7 @@ from smokestack.engine.masks import masked
 from smokestack.engine.messages import given, present, settings
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
-from smokestack.engine.requests import Border, Mutation, Recorder, Requests, ignore
+from smokestack.engine.requests import UNRECORDED, Border, Mutation, Recorder, Requests
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1 import array_pb2_grpc
 
@@ -46,10 +46,15 @@ _T = TypeVar("_T")
 class ArrayService(array_pb2_grpc.ArrayServiceServicer):
     """Serves one array."""
 
-    def __init__(self, model: ArrayModel, border: Border, record: Recorder = ignore) -> None:
+    def __init__(self, model: ArrayModel, border: Border, recorder: Recorder = UNRECORDED) -> None:
         self._model = model
-        self._requests = Requests(border, _FIELDS, record)
+        self._requests = Requests(border, _FIELDS, recorder)
         model.keeper.add("requests", self._requests)
+
+    @property
+    def requests(self) -> Requests:
+        """What carries out its requests, and remembers the answers."""
+        return self._requests
 
     # --- the array --------------------------------------------------------------------------
 

@@ -26,6 +26,10 @@ class EventKind(StrEnum):
         "DRIVER_DETACHED",
         "The driver gave the service back; what was under way died.",
     )
+    RECOVERED = (
+        "RECOVERED",
+        "The service came back from its state directory, as after a power-on: from this time on.",
+    )
     PEER_LOST = "PEER_LOST", "A service below was found gone at a border; it is heard no more."
     FAULT_STARTED = "FAULT_STARTED", "A fault rule began to act."
     FAULT_ENDED = (

@@ -9,7 +9,7 @@ written per I/O.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -134,6 +134,10 @@ class EventLog:
             self._changed.wait_for(lambda: self._last > number or stop())
             return self._last > number
 
+    def since(self, number: int) -> list[Event]:
+        """Returns the events after a number that are kept: after a gap, all that are."""
+        return self.after(max(number, self.first - 1), self.kept)
+
     def state(self) -> LogState:
         """Returns the events that are kept, the newest one's number, and the last time told."""
         with self._changed:
@@ -148,6 +152,14 @@ class EventLog:
             self._ring = [*events[len(events) - at :], *events[: len(events) - at]]
             self.generation += 1
             self._changed.notify_all()
+
+    def take_in(self, events: Sequence[Event]) -> None:
+        """Appends events that were told before, as they were; after a gap they are all there is."""
+        if events and events[0].number != self._last + 1:
+            self.go_back((tuple(events), events[-1].number, events[-1].time_ns))
+            return
+        for event in events:
+            self.add(event.time_ns, event.kind, event.subject, event.cause, event.detail)
 
     def wake(self) -> None:
         """Makes all who wait look whether they are to stop."""

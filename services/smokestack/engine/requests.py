@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from .errors import InvalidArgument, Refused, Violation
 
@@ -33,11 +33,22 @@ class Mutation(Protocol):
         """Returns the request as bytes, equal for equal requests."""
 
 
-Recorder = Callable[[Any], None]
+class Recorder:
+    """What is told of every change of a service; this one keeps nothing of it."""
+
+    def begin(self) -> None:
+        """Lets a change be made, at its border; Unavailable says that it could not be kept."""
+
+    def record(self, request: Any) -> int:
+        """Notes a request that has just changed something, at its border; returns its number."""
+        return 0
+
+    def settle(self, number: int) -> None:
+        """Returns once a request is as safe as it will be; Unavailable says that it is not."""
 
 
-def ignore(request: Any) -> None:
-    """Records nothing."""
+UNRECORDED: Final = Recorder()
+Answer = tuple[str, bytes, Any]  # to a request_id: the request's content, and the answer
 
 
 class Border(Protocol):
@@ -54,18 +65,18 @@ class Requests:
         self,
         border: Border,
         fields: Mapping[str, str] | None = None,
-        record: Recorder = ignore,
+        recorder: Recorder = UNRECORDED,
     ) -> None:
         """Takes the border, and what the model's words for fields begin with in requests.
 
         ``{"host.": "array_host."}`` turns a violation of ``host.initiators`` into one of
-        ``array_host.initiators``; the first entry that fits counts.  ``record`` is told of every
-        request that has changed something, at its border.
+        ``array_host.initiators``; the first entry that fits counts.  ``recorder`` is told of every
+        request that changes something.
         """
         self._border = border
-        self.record = record
+        self.recorder = recorder
         self._fields = dict(fields or {})
-        self._answers: OrderedDict[str, tuple[bytes, Any]] = OrderedDict()
+        self._answers: OrderedDict[str, tuple[bytes, Any, int]] = OrderedDict()
 
     def read(self) -> AbstractContextManager[Any]:
         """Holds time still while something is read."""
@@ -74,13 +85,17 @@ class Requests:
     def change(self, request: Mutation, call: Callable[[], _T]) -> _T:
         """Makes a change at a border and returns its answer; a retry gets the first one's."""
         with self._border.change():
-            if request.request_id:
-                return self._once(request, call)
-            made = self.refusing(call)
-            self.record(request)
-            return made
+            change = self._once if request.request_id else self._make
+            made, number = change(request, call)
+        self.recorder.settle(number)
+        return made
 
-    def _once(self, request: Mutation, call: Callable[[], _T]) -> _T:
+    def _make(self, request: Mutation, call: Callable[[], _T]) -> tuple[_T, int]:
+        self.recorder.begin()
+        made = self.refusing(call)
+        return made, self.recorder.record(request)
+
+    def _once(self, request: Mutation, call: Callable[[], _T]) -> tuple[_T, int]:
         request_id = request.request_id
         if len(request_id) > REQUEST_ID_LENGTH_MAX:
             raise InvalidArgument.at(
@@ -88,18 +103,26 @@ class Requests:
             )
         content = type(request).__name__.encode() + request.SerializeToString(deterministic=True)
         if request_id in self._answers:
-            known, answer = self._answers[request_id]
+            known, answer, number = self._answers[request_id]
             if known != content:
                 raise _reused(request_id)
             self._answers.move_to_end(request_id)
             first: _T = answer
-            return first
-        made = self.refusing(call)
-        self.record(request)
-        self._answers[request_id] = (content, made)
+            return first, number
+        made, number = self._make(request, call)
+        self._answers[request_id] = (content, made, number)
         if len(self._answers) > REMEMBERED_MAX:
             self._answers.popitem(last=False)
-        return made
+        return made, number
+
+    def answers(self) -> list[Answer]:
+        """Returns what a retry would be told, the oldest answer first."""
+        return [(key, content, made) for key, (content, made, _) in self._answers.items()]
+
+    def remember(self, answers: Iterable[Answer]) -> None:
+        """Lets retries be told these answers, as if they had been given here."""
+        for request_id, content, made in answers:
+            self._answers[request_id] = (content, made, 0)
 
     def save(self) -> None:
         """Holds nothing for a snapshot: what was answered after it has not happened then."""

@@ -94,6 +94,12 @@ class Keeper:
         self._now_ns = now_ns
         self._classes = {kind.__name__: kind for kind in classes}
         self._staged: list[Callable[[], None]] = []
+        self.restored: Callable[[], None] = lambda: None  # called when another state is in place
+
+    @property
+    def classes(self) -> Mapping[str, type]:
+        """The classes whose objects the parts may hold, by name."""
+        return self._classes
 
     def add(self, name: str, part: Part, *classes: type) -> None:
         """Adds a part, and the classes whose objects it may hold."""
@@ -106,8 +112,11 @@ class Keeper:
         parts = {name: self.parts[name].save() for name in names if name in self.parts}
         return Piece(snapshot, self.service, self._now_ns(), parts)
 
-    def stage(self, piece: Piece) -> Mapping[str, Any]:
-        """Checks a piece and keeps it ready; returns its parts.  Nothing has changed yet."""
+    def stage(self, piece: Piece, only: Iterable[str] = ()) -> Mapping[str, Any]:
+        """Checks a piece and keeps it ready; returns its parts.  Nothing has changed yet.
+
+        With ``only`` the piece holds those parts, and perhaps what is none of the service's.
+        """
         self._staged = []
         if piece.service != self.service:
             raise FailedPrecondition(
@@ -116,9 +125,9 @@ class Keeper:
                 resource=self.service,
             )
         if piece.data is None:
-            return self._stage(piece)
+            return self._stage(piece, list(only))
         try:
-            return self._stage(piece)
+            return self._stage(piece, list(only))
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
             raise InvalidArgument(
                 f"the snapshot's piece of {self.service} is not one that this version has written "
@@ -126,9 +135,9 @@ class Keeper:
                 reason="SNAPSHOT_DAMAGED",
             ) from error
 
-    def _stage(self, piece: Piece) -> Mapping[str, Any]:
+    def _stage(self, piece: Piece, only: Sequence[str]) -> Mapping[str, Any]:
         parts = piece.opened(self._classes)
-        if set(parts) != set(self.parts):
+        if not set(only) <= set(parts) or (not only and set(parts) != set(self.parts)):
             raise FailedPrecondition(
                 f"the snapshot holds {', '.join(sorted(parts)) or 'nothing'} of {self.service}, "
                 f"which is made of {', '.join(sorted(self.parts))} here: restore it with the "
@@ -136,7 +145,7 @@ class Keeper:
                 reason="SNAPSHOT_VERSION",
                 resource=self.service,
             )
-        self._staged = [part.load(parts[name]) for name, part in self.parts.items()]
+        self._staged = [self.parts[name].load(parts[name]) for name in only or self.parts]
         return parts
 
     def unstage(self) -> None:
@@ -148,6 +157,7 @@ class Keeper:
         staged, self._staged = self._staged, []
         for put in staged:
             put()
+        self.restored()
 
 
 class Kept:

@@ -25,7 +25,7 @@ from smokestack.engine.messages import given
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
 from smokestack.engine.records import Kind, Op
-from smokestack.engine.requests import Border, Recorder, Requests, ignore
+from smokestack.engine.requests import UNRECORDED, Border, Recorder, Requests
 from smokestack.engine.timekeeper import Timekeeper
 from smokestack.v1 import hypervisor_pb2 as pb
 from smokestack.v1 import hypervisor_pb2_grpc, types_pb2
@@ -73,11 +73,11 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         border: Border,
         workload: Workload,
         timekeeper: Timekeeper | None = None,
-        record: Recorder = ignore,
+        recorder: Recorder = UNRECORDED,
     ) -> None:
         self._model = model
         self._timekeeper = timekeeper or Timekeeper(model, border)
-        self._requests = Requests(border, _FIELDS, record)
+        self._requests = Requests(border, _FIELDS, recorder)
         self._workload = workload
         self._ios = ScriptedIos(model)
         self._jobs: dict[tuple[str, ...], pb.Job] = {}  # as described, defaults filled in
@@ -376,14 +376,17 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         disk = (host_id, vm_id, disk_id)
         if request.operation not in _OPERATIONS:
             raise InvalidArgument.at("operation", f"{request.operation} is none of READ, WRITE")
+        recorder = self._requests.recorder
         with self._requests.read():
+            recorder.begin()
             self._ios.check(disk, request.offset_bytes, request.length_bytes)
             if waits:
                 self._timekeeper.check_wait("it would never complete; submit it while time moves")
             operation = _OPERATIONS[request.operation]
             made = self._ios.submit(disk, operation, request.offset_bytes, request.length_bytes)
-            self._requests.record(request)
-            return made
+            number = recorder.record(request)
+        recorder.settle(number)
+        return made
 
     def GetStatistics(self, request: pb.GetStatisticsRequest, context: Any = None) -> pb.Statistics:
         with self._requests.read():

@@ -16,7 +16,7 @@ from smokestack.engine.masks import masked
 from smokestack.engine.messages import given, member, present
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
-from smokestack.engine.requests import Border, Recorder, Requests, ignore
+from smokestack.engine.requests import UNRECORDED, Border, Recorder, Requests
 from smokestack.v1 import multipath_pb2 as pb
 from smokestack.v1 import multipath_pb2_grpc
 
@@ -37,9 +37,11 @@ _DEVICE_FIELDS = ("lun_queue_depth", "selector", "ios_per_path", "preferred_path
 class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
     """Serves one multipath layer."""
 
-    def __init__(self, model: MultipathModel, border: Border, record: Recorder = ignore) -> None:
+    def __init__(
+        self, model: MultipathModel, border: Border, recorder: Recorder = UNRECORDED
+    ) -> None:
         self._model = model
-        self._requests = Requests(border, _FIELDS, record)
+        self._requests = Requests(border, _FIELDS, recorder)
         model.keeper.add("requests", self._requests)
 
     # --- the layer --------------------------------------------------------------------------

@@ -34,7 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.service == "array":
             serve_array(
-                options.name, options.listen, options.metrics_listen, seed=options.seed, **common
+                options.name,
+                options.listen,
+                options.metrics_listen,
+                seed=options.seed,
+                state=options.state,
+                **common,
             )
         elif options.service == "multipath":
             serve_multipath(
@@ -75,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
             "--with-parent", action="store_true", help="end when standard input ends"
         )
     array.add_argument("--name", default="a1")
+    array.add_argument("--state", metavar="DIR")
     multipath.add_argument("--name", default=MultipathSpec.name)
     multipath.add_argument(
         "--array", type=_named, action="append", default=[], metavar="ID=ADDRESS"

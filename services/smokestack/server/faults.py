@@ -8,17 +8,22 @@ from smokestack.engine.faults import Fault, FaultBook
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
 from smokestack.engine.records import NEVER_NS
-from smokestack.engine.requests import Border, Recorder, Requests, ignore
+from smokestack.engine.requests import UNRECORDED, Border, Recorder, Requests
 from smokestack.v1 import faults_pb2 as pb
 
 
 class FaultDesk:
     """Serves the fault rules of one service."""
 
-    def __init__(self, book: FaultBook, border: Border, record: Recorder = ignore) -> None:
+    def __init__(self, book: FaultBook, border: Border, recorder: Recorder = UNRECORDED) -> None:
         self._book = book
-        self._requests = Requests(border, record=record)
+        self._requests = Requests(border, recorder=recorder)
         self._name = NameForm(f"{book.service}/faults/slow")
+
+    @property
+    def requests(self) -> Requests:
+        """What carries out its requests, and remembers the answers."""
+        return self._requests
 
     def inject(self, request: pb.InjectFaultRequest) -> pb.FaultRule:
         """Adds a rule at a border."""

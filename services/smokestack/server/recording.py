@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from smokestack.array.links import Settling
 from smokestack.engine.clock import unix_ns
 from smokestack.engine.errors import FailedPrecondition
-from smokestack.engine.requests import Border
+from smokestack.engine.requests import Border, Recorder
 from smokestack.hypervisor.upload import Upload
 from smokestack.v1 import (
     array_pb2,
@@ -88,8 +88,24 @@ CLASSES: Final = (Call, Basis)
 _orders: dict[str, int] = {"last": 0}
 
 
-class Recording:
-    """The calls of one service, as a part of it."""
+class Journaling(Protocol):
+    """What keeps a service's calls where they survive it."""
+
+    def begin(self) -> None:
+        """Lets a change be made, at its border; Unavailable says that it could not be kept."""
+
+    def note(self, call: Call) -> int:
+        """Takes a call that has just been applied, at its border; returns its number."""
+
+    def keep_time(self) -> int:
+        """Takes what time has changed, at a border; returns its number."""
+
+    def settle(self, number: int) -> None:
+        """Returns once a call is safe; Unavailable says that it is not."""
+
+
+class Recording(Recorder):
+    """The calls of one service, as a part of it; handed on to its journal, if it has one."""
 
     def __init__(self, model: Any, settings: Mapping[str, int] | None = None) -> None:
         """Takes the model, and how its service was set when it was started."""
@@ -99,32 +115,60 @@ class Recording:
         self._bytes = 0
         self._incomplete_ns: int | None = None  # from when on calls are missing
         self.basis: Basis | None = None
+        self.journal: Journaling | None = None
 
     def restart(self, basis: Basis | None = None) -> None:
         """Forgets all calls; what was built so far is the basis of those to come."""
         self._calls, self._bytes, self._incomplete_ns = [], 0, None
         self.basis = basis
 
-    def record(self, request: Any) -> None:
+    def break_off(self) -> None:
+        """Says that from here on calls are missing: what happened before cannot be replayed."""
+        self.restart(self.basis)
+        self._incomplete_ns = self._model.now_ns
+
+    def begin(self) -> None:
+        """Lets a change be made; Unavailable says that it could not be kept."""
+        if self.journal is not None:
+            self.journal.begin()
+
+    def record(self, request: Any) -> int:
         """Notes a call that has just been applied; the caller holds the border."""
+        if self._incomplete_ns is not None and self.journal is None:
+            return 0
         messages = _messages(request)
         requests = tuple(message.SerializeToString(deterministic=True) for message in messages)
-        size = sum(map(len, requests))
-        now_ns = self._model.now_ns
-        if self._incomplete_ns is not None:
-            return
-        if len(self._calls) >= CALLS_MAX or self._bytes + size > BYTES_MAX:
-            self._incomplete_ns = now_ns
-            return
-        self._bytes += size
         call = Call(
-            time_ns=now_ns,
+            time_ns=self._model.now_ns,
             order_ns=_next_order_ns(),
             attached=self._attached(),
             service=self._model.name,
             method=METHODS[messages[0].DESCRIPTOR.full_name],
             requests=requests,
         )
+        self._append(call)
+        return 0 if self.journal is None else self.journal.note(call)
+
+    def settle(self, number: int) -> None:
+        """Returns once a call is safe."""
+        if self.journal is not None:
+            self.journal.settle(number)
+
+    def keep_time(self, border: Border) -> None:
+        """Returns once the time that has been reached is safe."""
+        if self.journal is not None:
+            with border.change():
+                number = self.journal.keep_time()
+            self.journal.settle(number)
+
+    def _append(self, call: Call) -> None:
+        size = sum(map(len, call.requests))
+        if self._incomplete_ns is not None:
+            return
+        if len(self._calls) >= CALLS_MAX or self._bytes + size > BYTES_MAX:
+            self._incomplete_ns = call.time_ns
+            return
+        self._bytes += size
         self._calls.append((call, self._settling()))
 
     def _attached(self) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 
 from smokestack.array.collector import ArrayCollector
+from smokestack.array.durable import ArrayDurable
 from smokestack.array.model import ArrayModel
 from smokestack.array.service import ArrayService
 from smokestack.engine.border import BorderLock
@@ -53,6 +54,7 @@ class Room(Generic[_M]):
     collector: Collector
     service_names: tuple[str, ...]
     add_services: Callable[[grpc.Server], None]
+    durable: Any = None  # what a journal needs of the model: journal.Durable, and its parts
 
 
 def array_room(array_id: str, seed: int = 1, border: BorderLock | None = None) -> Room[ArrayModel]:
@@ -60,7 +62,7 @@ def array_room(array_id: str, seed: int = 1, border: BorderLock | None = None) -
     border = border or BorderLock()
     model = ArrayModel(array_id, seed)
     recording = Recording(model)
-    api = ArrayService(model, border, recording.record)
+    api = ArrayService(model, border, recording)
     simulation = SimulationService(model, border, recording=recording)
     device = BlockDeviceService(model, border, lambda: len(model.itls))
 
@@ -78,6 +80,7 @@ def array_room(array_id: str, seed: int = 1, border: BorderLock | None = None) -
         ArrayCollector(model, border),
         _names("ArrayService", "SimulationService", "BlockDeviceService"),
         add,
+        ArrayDurable(model),
     )
 
 
@@ -88,7 +91,7 @@ def multipath_room(
     border = border or BorderLock()
     model = MultipathModel(spec)
     recording = Recording(model, model.spec.settings())
-    api = MultipathService(model, border, recording.record)
+    api = MultipathService(model, border, recording)
     simulation = SimulationService(model, border, recording=recording)
     device = BlockDeviceService(model, border, lambda: int(model.state.row["device_count"]))
 
@@ -117,7 +120,7 @@ def hypervisor_room(
     model = HypervisorModel(hypervisor_id, seed, border)
     clock = DriverClock(model)
     recording = Recording(model)
-    api = HypervisorService(model, border, JobsAndTraces(), clock, recording.record)
+    api = HypervisorService(model, border, JobsAndTraces(), clock, recording)
     simulation = SimulationService(model, border, clock, recording, api.trace_records)
 
     def add(server: grpc.Server) -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 from smokestack.engine.timekeeper import ClockSettings
@@ -16,6 +16,7 @@ from .estate import EstateService, estate_room, local_peers, remote, with_estate
 from .goals_elsewhere import GoalsElsewhere
 from .link import DEADLINE_SECONDS, GrpcDevice
 from .listen import Endpoint, Listener, checked_address
+from .recovery import kept_in
 from .rooms import Room, array_room, hypervisor_room, multipath_room
 
 LISTEN_DEFAULT = "127.0.0.1:50051"
@@ -35,11 +36,14 @@ def serve_array(
     metrics_listen: str | None = None,
     *,
     seed: int = 1,
+    state: str | None = None,
     insecure: bool = False,
     ready: Ready = _quietly,
 ) -> None:
-    """Serves an empty array; blocks until SIGINT or SIGTERM."""
-    _serve(array_room(name, seed), listen, metrics_listen, insecure=insecure, ready=ready)
+    """Serves an array, empty or as its state directory has it; blocks until SIGINT or SIGTERM."""
+    room = array_room(name, seed)
+    with kept_in(room, state) if state is not None else nullcontext():
+        _serve(room, listen, metrics_listen, insecure=insecure, ready=ready)
 
 
 def serve_multipath(

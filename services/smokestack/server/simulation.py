@@ -100,7 +100,7 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         self._feed = EventFeed(model.events)
         self.recording = recording or Recording(model)
         model.keeper.add("recording", self.recording, *RECORDED)
-        self._faults = FaultDesk(model.faults, border, self.recording.record)
+        self.faults = FaultDesk(model.faults, border, self.recording)
         driver, held = (clock.model, clock.held) if isinstance(clock, DriverClock) else (None, None)
         self.snapshots = SnapshotDesk(model.name, border, driver, held)
         self._recordings = RecordingDesk(
@@ -142,6 +142,7 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
             cancelled.set()
         ios, errors, windows = self.clock.counts()
         self._advance(request, cancelled.is_set)
+        self.recording.keep_time(self._border)
         ios_after, errors_after, windows_after = self.clock.counts()
         return pb.AdvanceResponse(
             now_ns=self._model.now_ns,
@@ -166,27 +167,27 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
     def InjectFault(
         self, request: faults_pb2.InjectFaultRequest, context: Any = None
     ) -> faults_pb2.FaultRule:
-        return self._faults.inject(request)
+        return self.faults.inject(request)
 
     def GetFault(
         self, request: faults_pb2.GetFaultRequest, context: Any = None
     ) -> faults_pb2.FaultRule:
-        return self._faults.get(request)
+        return self.faults.get(request)
 
     def ListFaults(
         self, request: faults_pb2.ListFaultsRequest, context: Any = None
     ) -> faults_pb2.ListFaultsResponse:
-        return self._faults.list(request)
+        return self.faults.list(request)
 
     def ClearFault(
         self, request: faults_pb2.ClearFaultRequest, context: Any = None
     ) -> faults_pb2.FaultRule:
-        return self._faults.clear(request)
+        return self.faults.clear(request)
 
     def ListFaultKinds(
         self, request: faults_pb2.ListFaultKindsRequest, context: Any = None
     ) -> faults_pb2.ListFaultKindsResponse:
-        return self._faults.kinds(request)
+        return self.faults.kinds(request)
 
     def CreateSnapshot(
         self, request: snapshots_pb2.CreateSnapshotRequest, context: Any = None

@@ -1,0 +1,158 @@
+"""What a journal of an array's calls has to hold besides the calls: what windows have changed.
+
+Calls are repeated on the state that they were made on.  Between two of them I/O maps pages, links
+move, rules begin and end, and events are told; that is taken here, and put in place again.  After
+a power-on nothing is in flight, nobody drives, and counters begin anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from smokestack.engine.event_kinds import EventKind
+from smokestack.engine.records import Attention
+
+if TYPE_CHECKING:
+    from .model import ArrayModel
+
+_CLOCK: Final = ("until_ns", "forward_ns", "return_ns", "lookahead_ns", "seed")
+# Tables that windows change in more than counters; none of them grows with volumes.
+_APPENDED: Final = ("port", "controller", "pool")
+_WRITTEN: Final = ("fault", "chain")
+_LINKS: Final = ("_records", "_changes", "_stale")
+# What counts, and when a station is free again: all of it is over with the power.
+_COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "port": (
+        "rx_free_ns",
+        "tx_free_ns",
+        "commands",
+        "task_set_full",
+        "busy",
+        "dropped",
+        "rx_bytes",
+        "tx_bytes",
+    ),
+    "controller": ("hits", "misses", "busy_ns"),
+    "pool": ("failures", "media_busy_ns"),
+    "attention": ("told",),
+    "itl": (
+        "reads",
+        "writes",
+        "read_bytes",
+        "write_bytes",
+        "good",
+        "check_condition",
+        "out_of_range",
+        "no_unit",
+        "no_space",
+        "media_error",
+        "target_failure",
+        "task_set_full",
+        "busy",
+    ),
+}
+
+
+class ArrayDurable:
+    """One array, as its journal sees it; the caller holds the border."""
+
+    parts: Final = ("model", "events", "faults")  # of a snapshot: all that survives
+
+    def __init__(self, model: ArrayModel) -> None:
+        self._model = model
+        self._last = 0  # the newest event that was taken, or that a call will tell again
+        self._now_ns = 0
+        self._seen()
+
+    def begin(self) -> None:
+        """Has the kernel note what it changes from here on."""
+        self._model.state.keep_deltas(True)
+
+    @property
+    def now_ns(self) -> int:
+        """The array's virtual time."""
+        return self._model.now_ns
+
+    @property
+    def size(self) -> int:
+        """How many things a copy of the array lists, about."""
+        model = self._model
+        return len(model.volumes) + len(model.itls) + model.events.last - model.events.first
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is anything to take."""
+        model = self._model
+        return (
+            model.now_ns != self._now_ns
+            or model.events.last != self._last
+            or bool(model.state.row["delta_count"])
+        )
+
+    def take(self) -> dict[str, Any]:
+        """Returns what has changed since the last call, as a copy."""
+        model, state = self._model, self._model.state
+        taken = {
+            "pages": state.take_deltas(),
+            "events": tuple(model.events.since(self._last)),
+            "clock": {name: int(state.row[name]) for name in _CLOCK},
+            "tables": {name: state.used(name).copy() for name in _APPENDED}
+            | {name: state[name].copy() for name in _WRITTEN},
+            "faults": model.keeper.parts["faults"].save(),
+            "links": {name: _copy(getattr(model.links, name)) for name in _LINKS},
+            "driver": model.driver or "",
+        }
+        self._seen()
+        return taken
+
+    def skip(self) -> None:
+        """Forgets what a call has just changed: it will be made again."""
+        self._model.state.take_deltas()
+        self._seen()
+
+    def repeat(self, taken: Mapping[str, Any]) -> None:
+        """Puts in place what was taken; ValueError and its like say that it does not fit."""
+        model, state = self._model, self._model.state
+        state.repeat_deltas(taken["pages"])
+        for name, rows in taken["tables"].items():
+            if rows.dtype != state[name].dtype:
+                raise ValueError(f"the table {name} has another layout")
+            if name in _APPENDED and len(rows) != len(state.used(name)):
+                raise ValueError(f"the table {name} has {len(state.used(name))} rows by now")
+            state.reserve(name, len(rows))
+            state[name][: len(rows)] = rows
+        for name in _CLOCK:
+            state.row[name] = taken["clock"][name]
+        model.events.take_in(taken["events"])
+        state.row["event_count"] = model.events.last
+        model.keeper.parts["faults"].load(taken["faults"])()
+        for name in _LINKS:
+            setattr(model.links, name, _copy(taken["links"][name]))
+        model.driver = taken["driver"] or None
+
+    def power_on(self, detail: Mapping[str, str | int]) -> None:
+        """Begins anew from what is in place: nothing in flight, no driver, counters at 0.
+
+        Each nexus tells so, by the unit attention 29/00, before it serves anything.
+        """
+        model, state = self._model, self._model.state
+        model.driver, model.epoch = None, 0
+        for name, counters in _COUNTERS.items():
+            for counter in counters:
+                state[name][counter] = 0
+        state["histogram"].view("u1")[:] = 0
+        state["core"][:] = 0
+        state["disk"][:] = 0
+        state.restart(model.now_ns)
+        model.faults.link_all()  # chains hang on volumes' rows, too, which are not taken
+        model._fit_latencies()
+        told = model.events.add(model.now_ns, EventKind.RECOVERED, model.name, detail=detail)
+        model.establish_attention(Attention.POWER_ON, told.number)
+
+    def _seen(self) -> None:
+        self._last, self._now_ns = self._model.events.last, self._model.now_ns
+
+
+def _copy(value: Any) -> Any:
+    return value.copy() if isinstance(value, list) else value
