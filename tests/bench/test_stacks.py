@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from smokestack.server.bench import pipeline, processes
+from smokestack.multipath.specs import Selector
+from smokestack.server.bench import pipeline, processes, selectors
 from smokestack.server.bench.stacks import Load
 
 SMALL = Load(vms=4, depth=8, disks=32, volumes=2)
@@ -16,6 +17,13 @@ def test_the_pipeline_has_a_row_for_each_load() -> None:
     assert result["refused_ratio"] == 0
     assert result["rows"][1]["refused_ratio"] > 0.05
     assert result["storm_attempts_per_wall_second"] > result["storm_ios_per_wall_second"]
+
+
+def test_every_policy_has_its_rate() -> None:
+    result = selectors.run(ios=1_000, turns=1, load=SMALL)
+    assert [row["selector"] for row in result["rows"]] == [policy.name for policy in Selector]
+    assert 0 < result["slowest_to_fastest_ratio"] <= 1
+    assert min(row["ios_per_wall_second"] for row in result["rows"]) > 0
 
 
 def test_processes_are_compared_with_one_process() -> None:

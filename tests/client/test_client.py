@@ -97,6 +97,7 @@ def test_a_port_goes_down_and_its_paths_die(stack: Stack) -> None:
     path = paths.get("h1-a.p0")
     assert path.state == "ACTIVE"
     assert path.disable().state == "DISABLED"
+    assert path.update(relative_throughput=5, cpus=[1]).cpus == (1,)
     assert path.enable().state == "ACTIVE"
 
 

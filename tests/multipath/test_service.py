@@ -33,6 +33,16 @@ def get_path(stack: Stack, name: str) -> pb.Path:
 def test_what_is_not_set_takes_the_documented_default(stack: Stack) -> None:
     host = stack.multipath.GetMultipathHost(pb.GetMultipathHostRequest(name=MULTIPATH_HOST))
     assert (host.lun_queue_depth, host.ios_per_path) == (32, 1000)
+    assert host.selector_settings == pb.SelectorSettings(
+        bytes_per_path=10_485_760,
+        repeat_count=1,
+        latency_sample_ios=16,
+        latency_evaluation_ns=180_000_000_000,
+        hst_base_weight=972,
+        hst_threshold_multiplier=0,
+        cpu_count=8,
+        numa_node_count=2,
+    )
     assert host.selector == pb.SELECTOR_ROUND_ROBIN
     layer = stack.multipath.GetMultipath(pb.GetMultipathRequest(name=MULTIPATH))
     assert layer.qfull_retry_delay_ns == 1_000_000
@@ -100,6 +110,36 @@ def test_a_device_is_updated_and_goes_back_to_its_hosts_defaults(stack: Stack) -
         1000,
         PATH_A,
     )
+
+
+def test_a_policys_settings_and_what_it_measures_are_shown(stack: Stack) -> None:
+    settings = pb.SelectorSettings(hst_base_weight=500)
+    device = pb.Device(
+        name=DEVICE,
+        selector=pb.SELECTOR_HISTORICAL_SERVICE_TIME,
+        selector_settings=settings,
+    )
+    made = stack.multipath.UpdateDevice(pb.UpdateDeviceRequest(device=device))
+    assert made.selector_settings.hst_base_weight == 500
+    assert made.selector_settings.latency_sample_ios == 16  # the host's
+    path = pb.Path(name=PATH_A, relative_throughput=7, cpus=[0, 3])
+    shown = stack.multipath.UpdatePath(pb.UpdatePathRequest(path=path))
+    assert (shown.relative_throughput, list(shown.cpus), shown.enabled) == (7, [0, 3], True)
+    stack.create_job("j0", io_limit=50)
+    stack.simulation.Advance(sim.AdvanceRequest(until_idle=True))
+    shown = get_path(stack, PATH_A)
+    assert shown.dispatched_count > 0
+    assert shown.historical_service_time_ns > 0
+    assert not shown.HasField("latency_ns")
+    request = pb.UpdatePathRequest(path=pb.Path(name=PATH_A))
+    request.update_mask.paths.append("*")
+    shown = stack.multipath.UpdatePath(request)
+    assert (shown.relative_throughput, list(shown.cpus)) == (1, list(range(0, 64, 2)))
+    device = pb.Device(name=DEVICE, selector=pb.SELECTOR_MOST_RECENTLY_USED)
+    stack.multipath.UpdateDevice(pb.UpdateDeviceRequest(device=device))
+    stack.create_job("j1", io_limit=5)
+    stack.simulation.Advance(sim.AdvanceRequest(until_idle=True))
+    assert get_device(stack).current_path == PATH_A
 
 
 def test_a_refused_update_changes_nothing(stack: Stack) -> None:
@@ -180,7 +220,37 @@ REFUSED: list[tuple[str, Message, type[Refused], str]] = [
     ),
     (
         "UpdateDevice",
-        pb.UpdateDeviceRequest(device=pb.Device(name=DEVICE, selector=9)),
+        pb.UpdateDeviceRequest(
+            device=pb.Device(
+                name=DEVICE,
+                selector=pb.SELECTOR_FIXED,
+                selector_settings=pb.SelectorSettings(cpu_count=65),
+            )
+        ),
+        InvalidArgument,
+        "device.selector_settings.cpu_count",
+    ),
+    (
+        "CreateMultipathHost",
+        pb.CreateMultipathHostRequest(
+            parent=MULTIPATH,
+            multipath_host_id="h2",
+            multipath_host=pb.MultipathHost(
+                initiators=["h2-a"], selector_settings=pb.SelectorSettings(bytes_per_path=0)
+            ),
+        ),
+        InvalidArgument,
+        "multipath_host.selector_settings.bytes_per_path",
+    ),
+    (
+        "UpdatePath",
+        pb.UpdatePathRequest(path=pb.Path(name=PATH_A, enabled=False, cpus=[8])),
+        InvalidArgument,
+        "path.cpus[0]",
+    ),
+    (
+        "UpdateDevice",
+        pb.UpdateDeviceRequest(device=pb.Device(name=DEVICE, selector=99)),
         InvalidArgument,
         "device.selector",
     ),

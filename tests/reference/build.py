@@ -27,6 +27,7 @@ from tests.reference.config import (
     JobStarted,
     JobStopped,
     PathEnabled,
+    PathUpdated,
     PoolCapacity,
     PortEnabled,
     PortQueueLimit,
@@ -130,10 +131,20 @@ class Models:
                     lun_queue_depth=change.lun_queue_depth,
                     ios_per_path=change.ios_per_path,
                     preferred_path=change.preferred_path,
+                    selector=change.selector,
+                    selector_settings=change.selector_settings,
                 )
             case PathEnabled():
                 self.multipath.set_path_enabled(
                     change.host_id, change.device, change.path, change.enabled
+                )
+            case PathUpdated():
+                self.multipath.update_path(
+                    change.host_id,
+                    change.device,
+                    change.path,
+                    relative_throughput=change.relative_throughput,
+                    cpus=change.cpus,
                 )
             case JobStarted():
                 self.hypervisor.create_job(change.plan)

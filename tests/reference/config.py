@@ -19,7 +19,12 @@ from smokestack.engine.fault_rules import FaultRule
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.records import Attention
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
-from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec
+from smokestack.multipath.specs import (
+    MultipathHostSpec,
+    MultipathSpec,
+    Selector,
+    SelectorSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,8 @@ class DeviceUpdated:
     lun_queue_depth: int | None = None
     ios_per_path: int | None = None
     preferred_path: str | None = None
+    selector: Selector | None = None
+    selector_settings: SelectorSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +151,18 @@ class PathEnabled:
     device: str
     path: str
     enabled: bool
+
+
+@dataclass(frozen=True)
+class PathUpdated:
+    """Policies are told what a path carries; None leaves a setting as it is."""
+
+    at_ns: int
+    host_id: str
+    device: str
+    path: str
+    relative_throughput: int | None = None
+    cpus: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +211,9 @@ ArrayChange = (
     | AttentionEstablished
 )
 
-HostChange = ArrayLost | Rescanned | DeviceUpdated | PathEnabled | JobStarted | JobStopped
+HostChange = (
+    ArrayLost | Rescanned | DeviceUpdated | PathEnabled | PathUpdated | JobStarted | JobStopped
+)
 FaultChange = FaultInjected | FaultCleared
 Change = ArrayChange | HostChange | FaultChange
 

@@ -28,7 +28,7 @@ from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec, Selector
 from smokestack.workload import Arrival, JobSpec, ThinkTime, TraceMode, compile_job
 from tests.reference.config import ArrayConfig, StackConfig
-from tests.reference.generate_changes import Plans, changes
+from tests.reference.generate_changes import Plans, changes, selector_settings
 
 PAGE = 4096
 BLOCK = 512
@@ -178,6 +178,7 @@ def _multipath_host(host: ArrayHostSpec) -> st.SearchStrategy[MultipathHostSpec]
         selector=st.sampled_from(Selector),
         lun_queue_depth=st.sampled_from([1, 2, 3, 5, 64]),
         ios_per_path=st.integers(1, 5),
+        selector_settings=selector_settings(),
     )
 
 

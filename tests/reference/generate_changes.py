@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from smokestack.array.specs import ArrayHostSpec, ExportSpec
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.records import Attention
+from smokestack.multipath.specs import Selector, SelectorSettings
 from tests.reference.config import (
     ArrayConfig,
     ArrayLost,
@@ -24,6 +25,7 @@ from tests.reference.config import (
     JobStarted,
     JobStopped,
     PathEnabled,
+    PathUpdated,
     PoolCapacity,
     PortEnabled,
     PortQueueLimit,
@@ -173,8 +175,30 @@ def _device_change(draw: st.DrawFn, plans: Plans, time: int, kind: str) -> list[
     host, device = draw(st.sampled_from(seen))
     path = draw(st.sampled_from(plans.paths(host, device)))
     if kind == "path":
-        return [PathEnabled(time, host, device, path, draw(st.booleans()))]
+        if draw(st.booleans()):
+            return [PathEnabled(time, host, device, path, draw(st.booleans()))]
+        throughput = draw(st.none() | st.sampled_from([0, 1, 3, 100]))
+        cpus = draw(st.none() | st.lists(st.integers(0, 1), unique=True).map(tuple))
+        return [PathUpdated(time, host, device, path, throughput, cpus)]
     depth = draw(st.none() | st.integers(1, 8))
     ios = draw(st.none() | st.integers(1, 8))
     preferred = draw(st.none() | st.just(path))
-    return [DeviceUpdated(time, host, device, depth, ios, preferred)]
+    selector = draw(st.none() | st.sampled_from(Selector))
+    settings = draw(st.none() | selector_settings())
+    return [DeviceUpdated(time, host, device, depth, ios, preferred, selector, settings)]
+
+
+@st.composite
+def selector_settings(draw: st.DrawFn) -> SelectorSettings:
+    """Draws settings of policies that matter within a short run."""
+    cpus = draw(st.integers(2, 5))
+    return SelectorSettings(
+        bytes_per_path=draw(st.sampled_from([1, 4096, 10_000, 100_000])),
+        repeat_count=draw(st.integers(1, 4)),
+        latency_sample_ios=draw(st.sampled_from([1, 2, 16])),
+        latency_evaluation_ns=draw(st.sampled_from([10**6, 180 * 10**9])),
+        hst_base_weight=draw(st.sampled_from([972, 0, 500, 1023])),
+        hst_threshold_multiplier=draw(st.sampled_from([0, 0, 1, 2, 10])),
+        cpu_count=cpus,
+        numa_node_count=draw(st.integers(1, cpus)),
+    )

@@ -42,6 +42,7 @@ class Job:
         # The top, at the end, is the lowest.
         self.free = list(range(slot_base + plan.slots - 1, slot_base - 1, -1))
         self.nexus = 0
+        self.vm = 0  # its number
         self.first_byte = 0
         self.content: Content
 
@@ -91,6 +92,7 @@ class Hypervisor:
         job = Job(plan, len(self._jobs), len(self._job_of_slot), broker, start)
         job.nexus, job.first_byte, size = self._disks[plan.host_id, plan.vm_id, plan.disk_id]
         job.content = Content(plan, self._seed, size)
+        job.vm = list(self._vms).index((plan.host_id, plan.vm_id))
         self._jobs.append(job)
         self._job_of_slot += [job] * plan.slots
         if plan.kind in OPEN:
@@ -157,7 +159,7 @@ class Hypervisor:
         job.issued += 1
         self._outstanding[slot] = ident
         lba = (job.first_byte + offset) // BLOCK_BYTES
-        self._multipath.submit(HostIo(ident, lba, length, op, job.nexus))
+        self._multipath.submit(HostIo(ident, lba, length, op, job.nexus, job.vm))
 
     def _expect_arrival(self, job: Job) -> None:
         key = (job.arrival_ns + job.broker_ns, HYPERVISOR, ARRIVAL, job.index, 0)

@@ -14,13 +14,13 @@ from functools import partial
 from typing import Any
 
 from smokestack.engine.records import EventCode, HostStatus, Kind, Sense, Status
-from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec
+from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec, SelectorSettings
 from tests.reference import selectors
-from tests.reference.agenda import HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
+from tests.reference.agenda import CHANGE, HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
 from tests.reference.array import Array
-from tests.reference.config import DeviceUpdated, PathEnabled
+from tests.reference.config import DeviceUpdated, PathEnabled, PathUpdated
 from tests.reference.digest import Completion
-from tests.reference.faults import Rules
+from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.stations import Command, Itl
 
 NOT_READY = (Sense.TRANSITION, Sense.STANDBY, Sense.UNAVAILABLE)
@@ -38,7 +38,12 @@ class Path:
     up: bool
     enabled: bool = True
     in_flight: int = 0
+    in_flight_bytes: int = 0
     held: Callable[[], bool] = lambda: False  # by a fault
+    was_usable: bool = False  # when the policy last heard of it
+    relative_throughput: int = 1
+    mapped: frozenset[int] = frozenset()  # CPUs that it was given by hand
+    cpus: frozenset[int] = frozenset()
 
     @property
     def usable(self) -> bool:
@@ -57,6 +62,7 @@ class Device:
     depth: int
     ios_per_path: int
     preferred: Path
+    settings: SelectorSettings
     queue: deque[HostIo] = field(default_factory=deque)
     active: int = 0
 
@@ -70,8 +76,10 @@ class HostIo:
     length: int
     op: int
     nexus: int
+    vm: int
     attempt: int = 0
     path: Path | None = None
+    start_ns: int = 0  # when it left on the path
 
 
 class Multipath:
@@ -91,6 +99,7 @@ class Multipath:
         self.lookahead_ns = min(array.lookahead_ns for array in arrays)
         self._service = f"multipaths/{spec.name}"
         self.rules = Rules(agenda, self._service, seed=0)
+        self.rules.moved = self._rules_move
         for array in arrays:
             array.listener = self
 
@@ -128,10 +137,11 @@ class Multipath:
             index=len(self._by_index),
             capacity_bytes=paths[0].itl.volume.capacity_bytes,
             paths=paths,
-            policy=selectors.make(spec.selector, len(paths)),
+            policy=selectors.POLICIES[spec.selector](paths),
             depth=spec.lun_queue_depth,
             ios_per_path=spec.ios_per_path,
             preferred=paths[0],
+            settings=spec.selector_settings,
         )
         self._by_index.append(device)
         self.devices[spec.host_id, name] = device
@@ -139,9 +149,36 @@ class Multipath:
             self._paths[path.array, path.itl.index] = device, path
             full = f"{self._service}/hosts/{spec.host_id}/devices/{name}/paths/{path.name}"
             path.held = partial(self._held, full)
+            path.was_usable = path.usable
+        self._map_cpus(device)
 
     def _held(self, path: str) -> bool:
         return self.rules.holds("PATH_DISABLED", path, self._agenda.now)
+
+    @staticmethod
+    def _map_cpus(device: Device) -> None:
+        count = len(device.paths)
+        for place, path in enumerate(device.paths):
+            path.cpus = path.mapped or frozenset(range(place, 64, count))
+
+    def _rules_move(self, time: int, phase: int) -> None:
+        if phase == AFTER:
+            self._turn_all()
+        else:
+            self._agenda.add((time, CHANGE, BEFORE, 0, 0), self._turn_all)
+
+    def _turn_all(self) -> None:
+        for device in self._by_index:
+            self._turn(device)
+
+    @staticmethod
+    def _turn(device: Device) -> None:
+        """Tells the policy which paths are usable now and were not, or the other way round."""
+        for path in device.paths:
+            if path.usable != path.was_usable:
+                path.was_usable = path.usable
+                hear = device.policy.reinstated if path.usable else device.policy.failed
+                hear(path)
 
     def update_device(self, change: DeviceUpdated) -> None:
         """Changes a device's queue or policy."""
@@ -151,15 +188,34 @@ class Multipath:
         if change.preferred_path is not None:
             named = {path.name: path for path in device.paths}
             device.preferred = named[change.preferred_path]
+        if change.selector_settings is not None:
+            device.settings = change.selector_settings
+        if change.selector is not None:
+            kind = selectors.POLICIES[change.selector]
+            if type(device.policy) is not kind:
+                device.policy = kind(device.paths)
         if change.lun_queue_depth is not None:
             device.depth = change.lun_queue_depth
             self._pump(device)
 
     def set_path_enabled(self, change: PathEnabled) -> None:
         """Takes a path out of use or back; what is in flight on it stays in flight."""
-        for path in self.devices[change.host_id, change.device].paths:
-            if path.name == change.path:
-                path.enabled = change.enabled
+        device, path = self._named(change.host_id, change.device, change.path)
+        path.enabled = change.enabled
+        self._turn(device)
+
+    def update_path(self, change: PathUpdated) -> None:
+        """Changes what policies are told of a path."""
+        device, path = self._named(change.host_id, change.device, change.path)
+        if change.relative_throughput is not None:
+            path.relative_throughput = change.relative_throughput
+        if change.cpus is not None:
+            path.mapped = frozenset(change.cpus)
+            self._map_cpus(device)
+
+    def _named(self, host_id: str, device: str, path: str) -> tuple[Device, Path]:
+        found = self.devices[host_id, device]
+        return found, next(each for each in found.paths if each.name == path)
 
     # --- I/O ----------------------------------------------------------------------------------
 
@@ -177,19 +233,32 @@ class Multipath:
         """Sends from the queue's head while the device has places."""
         while device.queue and device.active < device.depth:
             io = device.queue.popleft()
-            path = self._select(device)
+            path = self._select(device, io)
             if path is None:
                 self._give_up(io)
                 continue
             device.active += 1
             path.in_flight += 1
-            io.path = path
+            path.in_flight_bytes += io.length
+            io.path, io.start_ns = path, self._agenda.now
             path.array.submit(Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl))
 
-    def _select(self, device: Device) -> Path | None:
+    def _select(self, device: Device, io: HostIo) -> Path | None:
         if not device.paths:
             return None  # hidden from the host since
-        return device.policy.select(device.paths, device.preferred, device.ios_per_path)
+        found = device.policy.select(self._choice(device, io))
+        assert found is None or isinstance(found, Path)
+        return found
+
+    def _choice(self, device: Device, io: HostIo) -> selectors.Choice:
+        return selectors.Choice(
+            self._agenda.now,
+            io.length,
+            io.vm,
+            device.preferred,
+            device.ios_per_path,
+            device.settings,
+        )
 
     def _give_up(self, io: HostIo) -> None:
         """Answers an I/O that no path can carry; the guest hears after the lookahead."""
@@ -221,12 +290,15 @@ class Multipath:
         if io is None or io.path is None or io.attempt != record.attempt:
             return  # of an attempt that was given up
         device = self._by_index[io.nexus]
-        self._land(device, io)
-        if record.status in (Status.TASK_SET_FULL, Status.BUSY):
+        refused = record.status in (Status.TASK_SET_FULL, Status.BUSY)
+        attention = record.sense >> 16 == UNIT_ATTENTION
+        again = refused or attention or record.sense in NOT_READY
+        self._land(device, io, answered=not again)
+        if refused:
             io.attempt += 1
             then = self._agenda.now + self._spec.qfull_retry_delay_ns
             self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
-        elif record.sense >> 16 == UNIT_ATTENTION:
+        elif attention:
             io.attempt += 1
             device.queue.appendleft(io)
         elif record.sense in NOT_READY:
@@ -238,10 +310,15 @@ class Multipath:
             self._tell(record._replace(nexus=io.nexus))
         self._pump(device)
 
-    def _land(self, device: Device, io: HostIo) -> None:
+    def _land(self, device: Device, io: HostIo, *, answered: bool) -> None:
         assert io.path is not None
         device.active -= 1
         io.path.in_flight -= 1
+        io.path.in_flight_bytes -= io.length
+        if answered and io.path in device.paths:
+            device.policy.answered(io.path, self._choice(device, io), io.start_ns)
+        elif io.path in device.paths:
+            device.policy.unanswered(io.path, io.start_ns)
         io.path = None
 
     def _retry(self, io: HostIo) -> None:
@@ -256,6 +333,7 @@ class Multipath:
         if device is None or path is None or array in self._lost:
             return  # of a path that no host has found, or that will not come back
         path.up = record.sense == EventCode.PATH_UP
+        self._turn(device)
         if not path.up:
             self._take_back(device, path)
         self._pump(device)
@@ -265,7 +343,7 @@ class Multipath:
         for io in sorted(self._ios.values(), key=lambda io: io.ident, reverse=True):
             if io.path is path and (io.ident, io.attempt) not in but:
                 io.attempt += 1
-                self._land(device, io)
+                self._land(device, io, answered=False)
                 device.queue.appendleft(io)
 
     def lose(self, array: Array) -> None:
@@ -278,6 +356,7 @@ class Multipath:
             mine = [path for path in device.paths if path.array is array]
             for path in mine:
                 path.up = False
+            self._turn(device)
             for path in mine:
                 self._take_back(device, path, answered)
                 self._pump(device)

@@ -17,6 +17,7 @@ from tests.reference.config import (
     JobStarted,
     JobStopped,
     PathEnabled,
+    PathUpdated,
     Rescanned,
     StackConfig,
 )
@@ -71,6 +72,8 @@ class World:
                 self.multipath.update_device(change)
             case PathEnabled():
                 self.multipath.set_path_enabled(change)
+            case PathUpdated():
+                self.multipath.update_path(change)
             case JobStarted():
                 self.hypervisor.create_job(change.plan)
             case JobStopped():

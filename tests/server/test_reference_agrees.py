@@ -7,6 +7,7 @@ cut into Advances at will, changed on the way, and lose arrays.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,20 @@ from smokestack.array.specs import (
     VolumeSpec,
 )
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
-from smokestack.multipath.specs import MultipathHostSpec, Selector
+from smokestack.multipath.specs import MultipathHostSpec, Selector, SelectorSettings
 from smokestack.server.run import run_stack
 from smokestack.server.scenario import default_scenario
 from smokestack.workload import JobSpec, compile_job
 from smokestack.workload.traces import bundled, parse
 from tests.reference.build import build_models, build_reference
-from tests.reference.config import ArrayConfig, DeviceUpdated, PortEnabled, StackConfig
+from tests.reference.config import (
+    ArrayConfig,
+    DeviceUpdated,
+    PathEnabled,
+    PathUpdated,
+    PortEnabled,
+    StackConfig,
+)
 from tests.reference.digest import Completion
 from tests.reference.generate import Scenario, scenarios
 from tests.reference.samples import array, job, port, stack
@@ -106,6 +114,48 @@ def test_any_stack_agrees_through_changes_and_losses(scenario: Scenario) -> None
 @given(scenarios(), st.integers(1_000, 50_000))
 def test_any_stack_agrees_however_finely_it_is_cut(scenario: Scenario, step_ns: int) -> None:
     agree(scenario.stack, scenario.until_ns, tuple(range(0, scenario.until_ns, step_ns)))
+
+
+# --- policies, where each one's rule matters -----------------------------------------------------
+
+
+@pytest.mark.parametrize("selector", list(Selector), ids=lambda s: s.name.lower())
+@pytest.mark.parametrize("slow_ns", [0, 60_000, 20_000_000], ids=["even", "uneven", "crawling"])
+def test_a_policy_agrees_on_uneven_paths_that_come_and_go(selector: Selector, slow_ns: int) -> None:
+    # Paths of a port that takes its time; another that goes and comes back; a full one.
+    ports = (
+        port("p0", "fa", command_ns=1_000 + slow_ns),
+        port("p1", "fb", queue_limit=3),
+        port("p2", "fa", return_latency_ns=45_000),
+        port("p3", "fb"),
+    )
+    settings = SelectorSettings(
+        bytes_per_path=20_000,
+        repeat_count=3,
+        latency_sample_ios=3,
+        latency_evaluation_ns=7_000_000,
+        hst_base_weight=700,
+        cpu_count=3,
+    )
+    changes = (
+        PortEnabled(2_000_000, "a1", "p1", False),
+        PathUpdated(2_500_000, "h1", "a1.v1", "h1-a.p0", relative_throughput=3, cpus=(1,)),
+        PathEnabled(3_000_000, "h1", "a1.v1", "h1-b.p3", False),
+        PortEnabled(3_500_000, "a1", "p1", True),
+        PathEnabled(4_000_000, "h1", "a1.v1", "h1-b.p3", True),
+        DeviceUpdated(6_000_000, "h1", "a1.v1", selector=Selector(1 + selector % len(Selector))),
+        DeviceUpdated(8_000_000, "h1", "a1.v1", selector=selector, selector_settings=settings),
+    )
+    config = stack(
+        job(slots=12, block_sizes=((512, 1 << 30), (4096, 1 << 31), (16384, 1 << 32))),
+        job("j1", slots=4, disk_id="d0"),
+        arrays=(array(ports=ports, core_count=4),),
+        selector=selector,
+        ios_per_path=5,
+        changes=changes,
+    )
+    hosts = (replace(config.multipath_hosts[0], selector_settings=settings),)
+    agree(replace(config, multipath_hosts=hosts), 30_000_000, (1_234_567, 5_000_000))
 
 
 # --- a trace on the default stack ---------------------------------------------------------------

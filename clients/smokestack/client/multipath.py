@@ -16,6 +16,14 @@ from .words import PathState, Selector
 _SERVICE = "MultipathService"
 
 
+class PathUpdate(TypedDict, total=False):
+    """What of a path can be changed; None goes back to the default."""
+
+    enabled: bool | None
+    relative_throughput: int | None
+    cpus: Sequence[int] | None
+
+
 class Path(Resource[Way]):
     """One way from a host to a volume; its identifier is initiator, dot, port."""
 
@@ -29,6 +37,19 @@ class Path(Resource[Way]):
     io_bytes: int
     error_count: int
     refusal_count: int
+    relative_throughput: int
+    cpus: tuple[int, ...]
+    dispatched_count: int
+    # What the device's policy knows of it; None: it keeps no such thing.
+    latency_ns: int | None
+    sample_count: int | None
+    historical_service_time_ns: int | None
+    stale_after_ns: int | None
+
+    @operation
+    def update(self, **fields: Unpack[PathUpdate]) -> Call[Path[Way]]:
+        """Changes whether the path is in use, and what its policy is told of it."""
+        return self._update(fields)
 
     @operation
     def disable(self) -> Call[Path[Way]]:
@@ -47,6 +68,19 @@ class Paths(Collection[Way, Path[Way]]):
     resource = Path
 
 
+class SelectorSettings(TypedDict, total=False):
+    """Settings of path selection policies; what is left out has the default."""
+
+    bytes_per_path: int
+    repeat_count: int
+    latency_sample_ios: int
+    latency_evaluation_ns: int
+    hst_base_weight: int
+    hst_threshold_multiplier: int
+    cpu_count: int
+    numa_node_count: int
+
+
 class DeviceUpdate(TypedDict, total=False):
     """What of a device can be changed; None goes back to the host's setting."""
 
@@ -55,12 +89,16 @@ class DeviceUpdate(TypedDict, total=False):
     ios_per_path: int | None
     preferred_path: str | None
     labels: Mapping[str, str] | None
+    selector_settings: SelectorSettings | None  # replaced as a whole
+
+
+_PATHS = {"preferred_path": "{name}/paths", "current_path": "{name}/paths"}
 
 
 class Device(Resource[Way]):
     """A volume as a host sees it; its identifier is array, dot, volume."""
 
-    of_kind = Kind(pb, _SERVICE, "Device", "devices", {"preferred_path": "{name}/paths"})
+    of_kind = Kind(pb, _SERVICE, "Device", "devices", _PATHS)
     volume: str  # a full name
     capacity_bytes: int
     lun: int
@@ -68,6 +106,8 @@ class Device(Resource[Way]):
     lun_queue_depth: int
     ios_per_path: int
     preferred_path: str
+    selector_settings: pb.SelectorSettings
+    current_path: str
     active_count: int
     queued_count: int
     labels: Mapping[str, str]
@@ -96,6 +136,7 @@ class MultipathHostFields(TypedDict, total=False):
     selector: Selector
     lun_queue_depth: int
     ios_per_path: int
+    selector_settings: SelectorSettings
 
 
 class MultipathHost(Deletable[Way]):
@@ -106,6 +147,7 @@ class MultipathHost(Deletable[Way]):
     selector: Selector
     lun_queue_depth: int
     ios_per_path: int
+    selector_settings: pb.SelectorSettings
 
     @property
     def devices(self) -> Devices[Way]:

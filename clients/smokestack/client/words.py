@@ -5,7 +5,20 @@ from __future__ import annotations
 from typing import Final, Literal
 
 MediaDistribution = Literal["CONSTANT", "EXPONENTIAL"]
-Selector = Literal["FIXED", "ROUND_ROBIN", "QUEUE_LENGTH"]
+Selector = Literal[
+    "FIXED",
+    "ROUND_ROBIN",
+    "QUEUE_LENGTH",
+    "FIRST_AVAILABLE",
+    "MOST_RECENTLY_USED",
+    "ROUND_ROBIN_BYTES",
+    "LATENCY",
+    "DM_ROUND_ROBIN",
+    "SERVICE_TIME",
+    "HISTORICAL_SERVICE_TIME",
+    "IO_AFFINITY",
+    "LEAST_BLOCKS",
+]
 PathState = Literal["ACTIVE", "DEAD", "DISABLED"]
 Pattern = Literal["RANDOM", "SEQUENTIAL", "ZIPF"]
 Arrival = Literal["CONSTANT", "POISSON"]

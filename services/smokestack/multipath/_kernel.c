@@ -233,6 +233,24 @@ static PyObject *py_lose_array(PyObject *self, PyObject *const *args, Py_ssize_t
     Py_RETURN_NONE;
 }
 
+/* After a path's state has been set at a border: its policy hears whether it is usable now. */
+static PyObject *py_turned(PyObject *self, PyObject *arg) {
+    mp_t m = mp_of((kernel_t *)self);
+    int64_t path = arg_i64(arg);
+    if (PyErr_Occurred()) return NULL;
+    turned(&m, (uint32_t)path, m.state->until_ns);
+    Py_RETURN_NONE;
+}
+
+/* After a device has got other paths or another policy. */
+static PyObject *py_hand_over(PyObject *self, PyObject *arg) {
+    mp_t m = mp_of((kernel_t *)self);
+    int64_t device = arg_i64(arg);
+    if (PyErr_Occurred()) return NULL;
+    hand_over(&m, (uint32_t)device, m.state->until_ns);
+    Py_RETURN_NONE;
+}
+
 static PyObject *py_start(PyObject *self, PyObject *arg) {
     kernel_t *k = (kernel_t *)self;
     mp_t m = mp_of(k);
@@ -261,6 +279,8 @@ static PyMethodDef METHODS[] = {
     {"finish", py_finish, METH_O, "finish(least_next_ns) -> (ready, next_ns, notes)"},
     {"lose_array", (PyCFunction)(void (*)(void))py_lose_array, METH_FASTCALL,
      "lose_array(array, now_ns, cause)"},
+    {"turned", py_turned, METH_O, "turned(path)"},
+    {"hand_over", py_hand_over, METH_O, "hand_over(device)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_NOARGS, "grow()"},
     {NULL, NULL, 0, NULL}};
@@ -269,9 +289,13 @@ static PyMethodDef METHODS[] = {
 #define DEVICE_ROW(type, field) ROW("device", device_t, field)
 #define PATH_ROW(type, field) ROW("path", path_t, field)
 #define ORDER_ROW(type, field) ROW("order", order_t, field)
+#define POLICY_ROW(type, field) ROW("policy", policy_t, field)
+#define MEASURE_ROW(type, field) ROW("measure", measure_t, field)
 #define SLOT_ROW(type, field) ROW("slot", slot_t, field)
 static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVICE_ROW)
                                           PATH_FIELDS(PATH_ROW) ORDER_FIELDS(ORDER_ROW)
-                                              SLOT_FIELDS(SLOT_ROW) NOTE_FIELDS(NOTE_ROW)};
+                                              SLOT_FIELDS(SLOT_ROW) NOTE_FIELDS(NOTE_ROW)
+                                                  POLICY_FIELDS(POLICY_ROW)
+                                                      MEASURE_FIELDS(MEASURE_ROW)};
 
 KERNEL_MODULE(multipath, "Multipath's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

@@ -43,6 +43,7 @@ static void complete(mp_t *m, const completion_t *c) {
     d->active--;
     path->in_flight--;
     path->in_flight_bytes -= s->length;
+    ended(m, s, c->time, !retried(c));
     if (!retried(c)) settle(m, c, s, path, d);
     else if (is_refusal(c)) retry_later(m, c, i, path, d);
     else try_again(m, c, i, d);

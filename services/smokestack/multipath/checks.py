@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from smokestack.engine.checks import identifier, in_range
 from smokestack.engine.errors import InvalidArgument
 
 from .inventory import Device
-from .specs import MultipathHostSpec, MultipathSpec, Selector
+from .specs import MultipathHostSpec, MultipathSpec, Selector, SelectorSettings
 
 _DELAY_NS_MAX: Final = 60 * 10**9
+_SETTINGS: Final = {
+    "bytes_per_path": (1, 1 << 40),
+    "repeat_count": (1, 1 << 30),
+    "latency_sample_ios": (1, 1024),
+    "latency_evaluation_ns": (10**6, 86_400 * 10**9),
+    "hst_base_weight": (0, 1023),
+    "hst_threshold_multiplier": (0, 1000),
+    "cpu_count": (1, 64),
+    "numa_node_count": (1, 64),
+}
 
 
 def check_multipath(spec: MultipathSpec) -> None:
@@ -30,6 +41,7 @@ def check_host(spec: MultipathHostSpec) -> None:
     _check_selector("host.selector", spec.selector)
     in_range("host.lun_queue_depth", spec.lun_queue_depth, 1, 4096)
     in_range("host.ios_per_path", spec.ios_per_path, 1, 1 << 30)
+    _check_settings("host.selector_settings", spec.selector_settings)
 
 
 def check_update(
@@ -38,6 +50,8 @@ def check_update(
     selector: Selector | None,
     ios_per_path: int | None,
     preferred_path: str | None,
+    *,
+    selector_settings: SelectorSettings | None,
 ) -> None:
     """Refuses settings that a device cannot take; None leaves a setting as it is."""
     if lun_queue_depth is not None:
@@ -46,10 +60,31 @@ def check_update(
         _check_selector("device.selector", selector)
     if ios_per_path is not None:
         in_range("device.ios_per_path", ios_per_path, 1, 1 << 30)
+    if selector_settings is not None:
+        _check_settings("device.selector_settings", selector_settings)
     if preferred_path and preferred_path not in device.paths:
         raise InvalidArgument.at(
             "device.preferred_path",
             f"{preferred_path!r} is no path of {device.name}: use one of {', '.join(device.paths)}",
+        )
+
+
+def check_path(cpu_count: int, relative_throughput: int | None, cpus: Sequence[int] | None) -> None:
+    """Refuses what no policy can be told of a path; None leaves a setting as it is."""
+    if relative_throughput is not None:
+        in_range("path.relative_throughput", relative_throughput, 0, 100)
+    for index, cpu in enumerate(cpus or ()):
+        in_range(f"path.cpus[{index}]", cpu, 0, cpu_count - 1)
+
+
+def _check_settings(field: str, settings: SelectorSettings) -> None:
+    for name, (least, most) in _SETTINGS.items():
+        in_range(f"{field}.{name}", getattr(settings, name), least, most)
+    if settings.numa_node_count > settings.cpu_count:
+        raise InvalidArgument.at(
+            f"{field}.numa_node_count",
+            f"{settings.numa_node_count} is more than cpu_count, {settings.cpu_count}: "
+            "a node has at least one CPU",
         )
 
 

@@ -17,7 +17,8 @@ from smokestack.engine.exposition import Family, Level, Samples, octaves, virtua
 
 from .inventory import Path
 from .model import MultipathModel
-from .specs import PathState
+from .selection import HST_UNIT
+from .specs import PathState, Selector
 
 # In the order of PathState, which begins at 1.
 _PATH_STATES: Final = tuple(state.name.lower() for state in PathState)
@@ -31,8 +32,19 @@ _PATH_LATENCY: Final = Family(
     "histogram",
     "Virtual time from a command's dispatch on the path to its final answer.",
 )
+_PATH_ESTIMATE: Final = Family(
+    "smokestack_path_estimated_latency_seconds",
+    "gauge",
+    "What the device's policy expects of the path: the mean of its samples, or its historical "
+    "service time; NaN under policies that estimate nothing.",
+)
 # By column of the path table.
 _PATH_COUNTS: Final = {
+    "dispatched": Family(
+        "smokestack_path_dispatched_total",
+        "counter",
+        "Commands that the device's policy has sent on the path, repeats included.",
+    ),
     "ios": Family(
         "smokestack_path_ios_total", "counter", "Commands that got their final answer by the path."
     ),
@@ -116,6 +128,7 @@ class _Copy:
     devices: list[tuple[str, str, int, tuple[Path, ...]]]
     device: NDArray[Any]
     path: NDArray[Any]
+    measure: NDArray[Any]
     kernel_latency: NDArray[np.int64]
     path_latency: NDArray[np.int64]
 
@@ -145,6 +158,7 @@ class MultipathCollector:
             ],
             device=state.used("device").copy(),
             path=state.used("path").copy(),
+            measure=state.used("measure").copy(),
             kernel_latency=octaves(state.used("kernel_histogram")),
             path_latency=octaves(state.used("path_histogram")),
         )
@@ -156,6 +170,7 @@ class MultipathCollector:
         return [
             rows.states(_PATH_STATE, _PATH_STATES, table["state"].astype(np.int64) - 1),
             *(rows.counts(family, table[name]) for name, family in _PATH_COUNTS.items()),
+            rows.numbers(_PATH_ESTIMATE, _estimates(copy, at)),
             rows.latencies(_PATH_LATENCY, copy.path_latency[at]),
         ]
 
@@ -179,6 +194,19 @@ class MultipathCollector:
 def _path_rows(copy: _Copy) -> NDArray[np.intp]:
     """Returns the paths' rows, device by device."""
     return np.array([path.row for *_, paths in copy.devices for path in paths], dtype=np.intp)
+
+
+def _estimates(copy: _Copy, at: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Returns what each path's policy expects of it in seconds; NaN where it estimates nothing."""
+    selector = copy.device["selector"][copy.path["device"][at]]
+    measure = copy.measure[at]
+    sampled = np.where(measure["latency_ns"] > 0, measure["latency_ns"], np.nan) / 1e9
+    measured = measure["hst"] / (HST_UNIT * 1e9)
+    estimate = np.where(selector == Selector.LATENCY, sampled, np.nan)
+    found: NDArray[np.float64] = np.where(
+        selector == Selector.HISTORICAL_SERVICE_TIME, measured, estimate
+    )
+    return found
 
 
 def _over_paths(copy: _Copy) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

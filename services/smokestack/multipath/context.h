@@ -16,7 +16,8 @@
 #include "smokestack/calendar.h"
 
 enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISPATCH, T_COUNTS,
-       T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_HEARD, T_COUNT };
+       T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_HEARD, T_POLICY,
+       T_MEASURE, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
     {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
@@ -25,7 +26,8 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"dispatch", sizeof(submission_t)}, {"counts", sizeof(uint32_t)},
     {"kernel_histogram", sizeof(hist_t)}, {"path_histogram", sizeof(hist_t)},
     {"calendar", sizeof(calendar_t)}, {"bucket", sizeof(cal_bucket_t)},
-    {"note", sizeof(note_t)}, {"heard", sizeof(uint64_t)}};
+    {"note", sizeof(note_t)}, {"heard", sizeof(uint64_t)},
+    {"policy", sizeof(policy_t)}, {"measure", sizeof(measure_t)}};
 
 typedef struct {
     mp_state_t *state;
@@ -44,6 +46,8 @@ typedef struct {
     cal_bucket_t *bucket;
     note_t *note; /* two rows for each completion in hand */
     uint64_t *heard; /* answers of each device that were no answers, by what they said */
+    policy_t *policy;   /* by device */
+    measure_t *measure; /* by path */
     uint32_t slot_rows;
     int64_t dispatched_ns; /* of this window's first dispatch */
 } mp_t;
@@ -57,6 +61,7 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_KERNEL_HISTOGRAM], k->table[T_PATH_HISTOGRAM],
                   k->table[T_CALENDAR], k->table[T_BUCKET],
                   k->table[T_NOTE],     k->table[T_HEARD],
+                  k->table[T_POLICY],   k->table[T_MEASURE],
                   k->rows[T_SLOT],
                   NEVER_NS};
 }

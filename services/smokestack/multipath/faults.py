@@ -11,6 +11,7 @@ from smokestack.engine.fault_rules import FaultKind
 from smokestack.engine.faults import Fault, FaultBook, FaultState
 
 from .inventory import Device, Path
+from .selection import set_path_state
 from .specs import PathState
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ def disable(
     if bool(after) == bool(before):
         return
     if not after and row["state"] == PathState.DISABLED:
-        row["state"] = PathState.ACTIVE
+        set_path_state(model.state, path.row, PathState.ACTIVE)
     elif after and row["state"] == PathState.ACTIVE:
-        row["state"] = PathState.DISABLED
+        set_path_state(model.state, path.row, PathState.DISABLED)
     kind = EventKind.PATH_DISABLED if after else EventKind.PATH_ENABLED
     subject = f"hosts/{device.host_id}/devices/{device.name}/paths/{path.name}"
     told = model.events.tell(kind, subject, cause)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from smokestack.engine.blockdevice import Nexus
 from smokestack.engine.labels import Labels
 
+from .selection import map_cpus, set_path_state, set_settings
 from .specs import MultipathHostSpec, PathState
 from .state import HEARD_ROWS, NIL, MultipathState
 
@@ -69,12 +70,14 @@ def add_device(
     row = state.append("device")
     state.append("kernel_histogram")
     state.append("heard", HEARD_ROWS)
+    state.append("policy")
     state.row["device_count"] = row + 1
     device = state["device"][row]
     device["queue_head"] = device["queue_tail"] = device["current"] = NIL
     device["depth"] = spec.lun_queue_depth
     device["selector"] = int(spec.selector)
     device["ios_per_path"] = spec.ios_per_path
+    set_settings(state, row, spec.selector_settings)
     return Device(nexus.volume, spec.host_id, array_id, nexus.lun, nexus.capacity_bytes, row)
 
 
@@ -82,6 +85,8 @@ def add_path(state: MultipathState, device: Device, array_row: int, nexus: Nexus
     """Appends a path's row; it begins in the state that the array reports."""
     row = state.append("path")
     state.append("path_histogram")
+    state.append("measure")
+    state["measure"][row]["relative_throughput"] = 1
     path = state["path"][row]
     path["array"], path["itl"], path["device"] = array_row, nexus.index, device.row
     path["state"] = PathState.ACTIVE if nexus.usable else PathState.DEAD
@@ -108,9 +113,10 @@ def update_paths(
     for name, path in device.paths.items():
         row = state["path"][path.row]
         if not reported[name].usable and row["state"] != PathState.DISABLED:
-            row["state"] = PathState.DEAD
+            set_path_state(state, path.row, PathState.DEAD)
         elif reported[name].usable:
-            row["state"] = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
+            found = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
+            set_path_state(state, path.row, found)
     if nexuses:
         device.capacity_bytes = nexuses[0].capacity_bytes
         device.lun = nexuses[0].lun
@@ -129,10 +135,11 @@ def set_order(state: MultipathState, device: Device) -> None:
         row = state["device"][device.row]
         row["order_base"] = base
     row["path_count"] = len(paths)
-    row["current"], row["current_ios"] = NIL, 0
     for at, path in enumerate(paths):
         order = state["order"][int(row["order_base"]) + at]
-        order["sorted"] = order["used"] = path.row
+        order["sorted"] = path.row
+    map_cpus(state, [path.row for path in paths])
+    state.kernel.hand_over(device.row)
     if device.preferred_path not in device.paths:
         device.preferred_path = ""
     set_preferred(state, device)

@@ -28,11 +28,12 @@ from smokestack.engine.records import NEVER_NS
 from smokestack.engine.snapshot import Piece, Pieces
 
 from . import snapshot
-from .checks import check_host, check_multipath, check_update
+from .checks import check_host, check_multipath, check_path, check_update
 from .events import MultipathEvents
 from .faults import DisabledBy, MultipathFaults, disable
-from .inventory import Device, RescanResult, add_device, group, set_preferred, update_paths
-from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector
+from .inventory import Device, Path, RescanResult, add_device, group, set_preferred, update_paths
+from .selection import map_cpus, set_cpus, set_settings, settings_of
+from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector, SelectorSettings
 from .state import NIL, MultipathState
 from .status import DeviceStatus
 
@@ -383,18 +384,32 @@ class MultipathModel:
         ios_per_path: int | None = None,
         preferred_path: str | None = None,
         labels: Labels | None = None,
+        selector_settings: SelectorSettings | None = None,
     ) -> None:
-        """Changes a device's depth, policy or labels; all is checked before anything changes."""
+        """Changes a device's depth, policy or labels; all is checked before anything changes.
+
+        Another policy begins with nothing remembered; other settings act on what is remembered.
+        """
         found = self.device(host_id, device)
-        check_update(found, lun_queue_depth, selector, ios_per_path, preferred_path)
+        check_update(
+            found,
+            lun_queue_depth,
+            selector,
+            ios_per_path,
+            preferred_path,
+            selector_settings=selector_settings,
+        )
         row = self.state["device"][found.row]
         if lun_queue_depth is not None:
             row["depth"] = lun_queue_depth
             row["stirred"] = self.state.row["stirred"] = 1
         if ios_per_path is not None:
             row["ios_per_path"] = ios_per_path
-        if selector is not None:
+        if selector_settings is not None:
+            set_settings(self.state, found.row, selector_settings)
+        if selector is not None and selector != row["selector"]:
             row["selector"] = int(selector)
+            self.state.kernel.hand_over(found.row)
         if preferred_path is not None:
             found.preferred_path = preferred_path
             set_preferred(self.state, found)
@@ -404,10 +419,37 @@ class MultipathModel:
 
     def set_path_enabled(self, host_id: str, device: str, path: str, enabled: bool) -> None:
         """Takes a path out of use or back; what is in flight on it stays in flight."""
+        found, one = self._path(host_id, device, path)
+        disable(self, found, one, DisabledBy.HAND, not enabled)
+
+    def update_path(
+        self,
+        host_id: str,
+        device: str,
+        path: str,
+        *,
+        enabled: bool | None = None,
+        relative_throughput: int | None = None,
+        cpus: Sequence[int] | None = None,
+    ) -> None:
+        """Changes what policies are told of a path, and whether it is in use; None leaves it."""
+        found, one = self._path(host_id, device, path)
+        check_path(settings_of(self.state, found.row).cpu_count, relative_throughput, cpus)
+        if relative_throughput is not None:
+            self.state["measure"]["relative_throughput"][one.row] = relative_throughput
+        if cpus is not None:
+            set_cpus(self.state, one.row, cpus)
+            map_cpus(self.state, [each.row for each in found.paths.values()])
+        if relative_throughput is not None or cpus is not None:
+            self.events.tell(EventKind.DEVICE_UPDATED, f"hosts/{host_id}/devices/{device}")
+        if enabled is not None:
+            self.set_path_enabled(host_id, device, path, enabled)
+
+    def _path(self, host_id: str, device: str, path: str) -> tuple[Device, Path]:
         found = self.device(host_id, device)
         if path not in found.paths:
             raise NotFound.of(f"{self.name}/hosts/{host_id}/devices/{device}/paths/{path}")
-        disable(self, found, found.paths[path], DisabledBy.HAND, not enabled)
+        return found, found.paths[path]
 
 
 def _path_table(rows: int) -> NDArray[np.uint32]:

@@ -5,7 +5,7 @@
 #include "queues.h"
 
 /* Every unanswered command on the path goes back to the head of its queue, in order of id. */
-static void requeue_path(mp_t *m, uint32_t p) {
+static void requeue_path(mp_t *m, uint32_t p, int64_t now) {
     path_t *path = &m->path[p];
     device_t *d = &m->device[path->device];
     uint32_t list = NIL;
@@ -17,6 +17,7 @@ static void requeue_path(mp_t *m, uint32_t p) {
         path->in_flight--;
         path->in_flight_bytes -= s->length;
         path->errors++;
+        ended(m, s, now, 0);
         uint32_t *at = &list; /* descending, so that rejoining one by one leaves it ascending */
         while (*at != NIL && m->slot[*at].id > s->id) at = &m->slot[*at].next;
         s->next = *at;
@@ -42,7 +43,7 @@ static void path_lost(mp_t *m, uint32_t p, note_t note) {
     device_t *d = &m->device[path->device];
     if (path->state == PATH_DEAD) return;
     if (path->state == PATH_ACTIVE) path->failovers++;
-    path->state = PATH_DEAD;
+    set_path_state(m, p, PATH_DEAD, note.time);
     note.subject = p;
     uint64_t number = note_take(m->note, &m->state->note_count, &m->state->event_count, note);
     if (!d->cut_off && d->path_count && !reachable(m, d))
@@ -54,7 +55,7 @@ static void path_found(mp_t *m, uint32_t p, const completion_t *c) {
     path_t *path = &m->path[p];
     device_t *d = &m->device[path->device];
     if (path->state != PATH_DEAD) return;
-    path->state = path->disabled ? PATH_DISABLED : PATH_ACTIVE;
+    set_path_state(m, p, path->disabled ? PATH_DISABLED : PATH_ACTIVE, c->time);
     uint64_t number = NOTE(m->state, m->note, .time = c->time, .kind = NOTE_PATH_UP, .subject = p,
                            .cause = c->array_ns);
     if (d->cut_off && reachable(m, d)) {
@@ -79,7 +80,7 @@ static void path_event(mp_t *m, const completion_t *c, uint32_t rest) {
     if (c->sense == EVENT_PATH_DOWN) {
         m->path[p].down_ns = next_down(m, p, rest);
         path_lost(m, p, (note_t){.time = c->time, .kind = NOTE_PATH_DOWN, .cause = c->array_ns});
-        requeue_path(m, p);
+        requeue_path(m, p, c->time);
     } else {
         path_found(m, p, c);
     }
@@ -98,7 +99,7 @@ static void lose_array(mp_t *m, uint32_t array, int64_t now, uint64_t cause) {
             m->path[order[i].sorted].lost = 1;
         }
         for (uint32_t i = 0; i < d->path_count; i++)
-            if (m->path[order[i].sorted].array == array) requeue_path(m, order[i].sorted);
+            if (m->path[order[i].sorted].array == array) requeue_path(m, order[i].sorted, now);
         pump(m, device, now);
     }
 }

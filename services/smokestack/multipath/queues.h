@@ -2,8 +2,7 @@
 #ifndef SMOKESTACK_MULTIPATH_QUEUES_H
 #define SMOKESTACK_MULTIPATH_QUEUES_H
 
-#include "context.h"
-#include "selectors/all.h"
+#include "selection.h"
 
 static inline void queue_append(mp_t *m, device_t *d, uint32_t i) {
     m->slot[i].next = NIL;
@@ -65,8 +64,7 @@ static void pump(mp_t *m, uint32_t device, int64_t now) {
     device_t *d = &m->device[device];
     while (d->queued && d->active < d->depth) {
         uint32_t i = queue_take(m, d);
-        choice_t choice = {d, m->path, &m->order[d->order_base], now};
-        uint32_t path = SELECTORS[d->selector](&choice);
+        uint32_t path = choose(m, device, &m->slot[i], now);
         if (path == NIL) {
             d->no_connect++;
             d->errors++;

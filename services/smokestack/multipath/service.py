@@ -6,6 +6,7 @@ handlers ignore their context, so that a scenario is built by calling them as pl
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf import empty_pb2
@@ -13,7 +14,7 @@ from google.protobuf import empty_pb2
 from smokestack.engine.errors import InvalidArgument, NotFound
 from smokestack.engine.labels import checked_labels
 from smokestack.engine.masks import masked
-from smokestack.engine.messages import given, member, present
+from smokestack.engine.messages import given, member, present, settings
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
 from smokestack.engine.requests import UNRECORDED, Border, Recorder, Requests
@@ -21,7 +22,7 @@ from smokestack.v1 import multipath_pb2 as pb
 from smokestack.v1 import multipath_pb2_grpc
 
 from .model import MultipathModel
-from .specs import MultipathHostSpec, Selector
+from .specs import MultipathHostSpec, Selector, SelectorSettings
 from .status import DeviceStatus, PathStatus
 
 MULTIPATH = NameForm("multipaths/m1")
@@ -31,7 +32,15 @@ PATH = NameForm("multipaths/m1/hosts/h1/devices/a1.v1/paths/h1-a.p0")
 
 # The model says "host" where the API, which has two more kinds of hosts, says "multipath_host".
 _FIELDS = {"host.host_id": "multipath_host_id", "host.": "multipath_host."}
-_DEVICE_FIELDS = ("lun_queue_depth", "selector", "ios_per_path", "preferred_path", "labels")
+_DEVICE_FIELDS = (
+    "lun_queue_depth",
+    "selector",
+    "ios_per_path",
+    "preferred_path",
+    "labels",
+    "selector_settings",
+)
+_PATH_FIELDS = ("enabled", "relative_throughput", "cpus")
 
 
 class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
@@ -170,6 +179,7 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
             "selector": member(Selector, message.selector, "device.selector", host.selector),
             "preferred_path": preferred,
             "labels": checked_labels("device.labels", message.labels),
+            "selector_settings": _settings(message.selector_settings, host.selector_settings),
         }
 
     # --- paths ------------------------------------------------------------------------------
@@ -192,9 +202,12 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
         host_id, device, path = self._parse(PATH, request.path.name, "path.name")
 
         def update() -> pb.Path:
-            masked(request.update_mask.paths, present(request.path), ("enabled",))
-            enabled = request.path.enabled or not request.path.HasField("enabled")
-            self._model.set_path_enabled(host_id, device, path, enabled)
+            fields = masked(request.update_mask.paths, present(request.path), _PATH_FIELDS)
+            defaults = {"enabled": True, "relative_throughput": 1}
+            wanted = {**defaults, **present(request.path), "cpus": tuple(request.path.cpus)}
+            self._model.update_path(
+                host_id, device, path, **{name: wanted[name] for name in sorted(fields)}
+            )
             return self._path(host_id, device, path)
 
         return self._requests.change(request, update)
@@ -226,6 +239,7 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
             selector=f"SELECTOR_{spec.selector.name}",
             lun_queue_depth=spec.lun_queue_depth,
             ios_per_path=spec.ios_per_path,
+            selector_settings=pb.SelectorSettings(**settings(spec.selector_settings)),
         )
 
     def _device(self, status: DeviceStatus) -> pb.Device:
@@ -241,6 +255,8 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
             lun_queue_depth=status.lun_queue_depth,
             ios_per_path=status.ios_per_path,
             preferred_path=f"{name}/paths/{preferred}" if preferred else "",
+            selector_settings=pb.SelectorSettings(**settings(status.selector_settings)),
+            current_path=f"{name}/paths/{status.current_path}" if status.current_path else "",
             active_count=status.active_count,
             queued_count=status.queued_count,
             labels=dict(status.labels),
@@ -266,7 +282,12 @@ def _path_message(name: str, status: PathStatus) -> pb.Path:
         io_bytes=status.io_bytes,
         error_count=status.error_count,
         refusal_count=status.refusal_count,
+        **settings(status.selection),
     )
+
+
+def _settings(message: pb.SelectorSettings, defaults: SelectorSettings) -> SelectorSettings:
+    return replace(defaults, **present(message))
 
 
 def _host_spec(host_id: str, message: pb.MultipathHost) -> MultipathHostSpec:
@@ -278,5 +299,6 @@ def _host_spec(host_id: str, message: pb.MultipathHost) -> MultipathHostSpec:
             "multipath_host.selector",
             MultipathHostSpec.selector,
         ),
+        "selector_settings": _settings(message.selector_settings, SelectorSettings()),
     }
     return MultipathHostSpec(host_id, **fields)

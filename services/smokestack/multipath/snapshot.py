@@ -15,7 +15,7 @@ from smokestack.engine.snapshot import Keeper, Pieces, piece_of, refuse_others
 from smokestack.engine.tables_copy import Copying, TableCopy, checked_tables, copy_tables
 
 from .inventory import Device, Path, copied
-from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector
+from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector, SelectorSettings
 
 if TYPE_CHECKING:
     from .model import MultipathModel
@@ -48,6 +48,7 @@ _CLASSES: Final = (
     Path,
     PathState,
     Selector,
+    SelectorSettings,
 )
 
 

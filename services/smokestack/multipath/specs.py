@@ -13,6 +13,15 @@ class Selector(IntEnum):
     FIXED = 1
     ROUND_ROBIN = 2
     QUEUE_LENGTH = 3
+    FIRST_AVAILABLE = 4
+    MOST_RECENTLY_USED = 5
+    ROUND_ROBIN_BYTES = 6
+    LATENCY = 7
+    DM_ROUND_ROBIN = 8
+    SERVICE_TIME = 9
+    HISTORICAL_SERVICE_TIME = 10
+    IO_AFFINITY = 11
+    LEAST_BLOCKS = 12
 
 
 class PathState(IntEnum):
@@ -24,6 +33,20 @@ class PathState(IntEnum):
 
 
 @dataclass(frozen=True)
+class SelectorSettings:
+    """Settings of policies, each used by the one that it is named after (FACTS 2.1, 3.1)."""
+
+    bytes_per_path: int = 10_485_760  # round robin by bytes, 1..2^40
+    repeat_count: int = 1  # dm-multipath's round robin, 1..2^30
+    latency_sample_ios: int = 16  # latency: samples of each path, 1..1024
+    latency_evaluation_ns: int = 180 * 10**9  # latency: 1 ms to 1 day
+    hst_base_weight: int = 972  # historical service time: of 1024, 0..1023
+    hst_threshold_multiplier: int = 0  # historical service time, 0..1000; 0 and 1: no effect
+    cpu_count: int = 8  # I/O affinity: of the host, 1..64 [P]
+    numa_node_count: int = 2  # I/O affinity: 1..cpu_count [P]
+
+
+@dataclass(frozen=True)
 class MultipathHostSpec:
     """A host's side of the fabrics, and the defaults of the devices that a rescan finds."""
 
@@ -32,6 +55,7 @@ class MultipathHostSpec:
     selector: Selector = Selector.ROUND_ROBIN
     lun_queue_depth: int = 32  # DQLEN; QLogic on ESX 3.x/4.x, 1..4096
     ios_per_path: int = 1000  # round robin's switch, FACTS 2.1
+    selector_settings: SelectorSettings = SelectorSettings()
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ _ORDER: Final = (
     "bucket",
     "note",
     "heard",
+    "policy",
+    "measure",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from smokestack.engine.labels import Labels
 
 from .inventory import Device
-from .specs import PathState, Selector
+from .selection import SelectionStatus, current_path, selection_status, settings_of
+from .specs import PathState, Selector, SelectorSettings
 from .state import MultipathState
 
 
@@ -26,6 +27,7 @@ class PathStatus:
     io_bytes: int
     error_count: int
     refusal_count: int
+    selection: SelectionStatus
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class DeviceStatus:
     lun_queue_depth: int
     ios_per_path: int
     preferred_path: str
+    selector_settings: SelectorSettings
+    current_path: str  # that the policy stays on, or empty
     active_count: int
     queued_count: int
     labels: Labels
@@ -50,6 +54,7 @@ class DeviceStatus:
     def of(cls, state: MultipathState, device: Device) -> DeviceStatus:
         """Reads a device's row and its paths'."""
         row = state["device"][device.row]
+        at = current_path(state, device.row, [path.row for path in device.paths.values()])
         return cls(
             name=device.name,
             host_id=device.host_id,
@@ -60,6 +65,8 @@ class DeviceStatus:
             lun_queue_depth=int(row["depth"]),
             ios_per_path=int(row["ios_per_path"]),
             preferred_path=device.preferred_path or next(iter(device.paths), ""),
+            selector_settings=settings_of(state, device.row),
+            current_path="" if at is None else list(device.paths)[at],
             active_count=int(row["active"]),
             queued_count=int(row["queued"]),
             labels=device.labels,
@@ -82,4 +89,5 @@ def _path_status(state: MultipathState, device: Device, name: str) -> PathStatus
         io_bytes=int(row["bytes"]),
         error_count=int(row["errors"]),
         refusal_count=int(row["refused"]),
+        selection=selection_status(state, path.row),
     )

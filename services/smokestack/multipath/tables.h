@@ -37,7 +37,7 @@
     F(uint32_t, order_base)                                                                    \
     F(uint32_t, path_count)                                                                    \
     F(uint32_t, preferred)    /* position in the sorted list */                                \
-    F(uint32_t, current)      /* round robin: position in use, or NIL */                       \
+    F(uint32_t, current)      /* position in use, of policies that stay on one, or NIL */      \
     F(uint32_t, current_ios)  /* round robin: I/Os since the last switch */                    \
     F(uint32_t, ios_per_path) /* round robin: I/Os until the next */                           \
     F(uint64_t, reads)                                                                         \
@@ -70,6 +70,35 @@
     F(uint64_t, refused) /* TASK SET FULL or BUSY */                                           \
     F(uint64_t, failovers) /* times that the path went down with or without I/O on it */
 
+/* How a device selects paths: settings, and what its policy remembers.  One cache line. */
+#define POLICY_FIELDS(F)                                                                       \
+    F(int64_t, bytes_per_path)        /* round robin by bytes: until the next path */          \
+    F(int64_t, current_bytes)         /* ... sent on this one */                               \
+    F(int64_t, latency_evaluation_ns) /* latency: from one sampling to the next */             \
+    F(int64_t, sampling_ns)           /* ... when the last one began, or never */              \
+    F(uint32_t, latency_sample_ios)   /* ... of each path */                                   \
+    F(uint32_t, repeat_count)         /* dm round robin: I/Os in a row */                      \
+    F(uint32_t, repeated)             /* ... sent in a row */                                  \
+    F(uint32_t, path)                 /* ... on this path */                                   \
+    F(uint16_t, hst_base_weight)      /* historical service time: of 1024 */                   \
+    F(uint16_t, hst_threshold_multiplier)                                                      \
+    F(uint16_t, cpu_count) /* affinity: of the host */                                         \
+    F(uint16_t, numa_node_count)                                                               \
+    F(uint64_t, padding)
+
+/* What policies measure of a path, and are told of it.  One cache line. */
+#define MEASURE_FIELDS(F)                                                                      \
+    F(uint64_t, hst)            /* historical service time, in 1/1024 ns */                    \
+    F(int64_t, stale_after_ns)  /* ... when it is no longer believed */                        \
+    F(int64_t, last_finish_ns)  /* ... of the path's last answer */                            \
+    F(int64_t, latency_sum_ns)  /* latency: of the samples so far */                           \
+    F(int64_t, latency_ns)      /* ... mean of the last full set of samples */                 \
+    F(uint64_t, cpu_mask)       /* affinity: CPUs whose commands go this way */                \
+    F(uint32_t, sent)           /* latency: commands sent since sampling began */              \
+    F(uint32_t, sampled)        /* ... and answered */                                         \
+    F(uint32_t, relative_throughput) /* service time: 0 to 100 */                              \
+    F(uint32_t, mapped) /* affinity: the mask was given, and does not follow the path count */
+
 /* A device's paths in two orders, a row each: as discovered, and least recently used first. */
 #define ORDER_FIELDS(F)                                                                        \
     F(uint32_t, sorted)                                                                        \
@@ -94,10 +123,14 @@
 DECLARE_STRUCT(mp_state_t, STATE_FIELDS)
 DECLARE_STRUCT(device_t, DEVICE_FIELDS)
 DECLARE_STRUCT(path_t, PATH_FIELDS)
+DECLARE_STRUCT(policy_t, POLICY_FIELDS)
+DECLARE_STRUCT(measure_t, MEASURE_FIELDS)
 DECLARE_STRUCT(order_t, ORDER_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
 
 _Static_assert(sizeof(slot_t) == 64, "a command is one cache line");
+_Static_assert(sizeof(policy_t) == 64, "a policy is one cache line");
+_Static_assert(sizeof(measure_t) == 64, "a path's measures are one cache line");
 
 /* What the kernel notes; multipath/events.py has the same numbers. */
 enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,

@@ -227,6 +227,8 @@ def _build_multipath_host(
     for field in ("lun_queue_depth", "ios_per_path"):
         if host.HasField(field):
             setattr(settings, field, getattr(host, field))
+    if host.HasField("selector_settings"):
+        settings.selector_settings.CopyFrom(host.selector_settings)
     _call(
         place,
         "multipath_host",

@@ -1,7 +1,9 @@
-/* Queue length: the fewest I/Os in flight; ties go to the path unused for longest (FACTS 3.1). */
+/* dm-multipath's queue-length: the fewest I/Os in flight; ties go to the path unused for longest;
+ * the search ends at the first idle path (FACTS 3.1).
+ */
 #include "selector.h"
 
-static uint32_t select_queue_length(const choice_t *c) {
+static uint32_t queue_length_select(const choice_t *c) {
     const device_t *d = c->device;
     uint32_t best = NIL, fewest = UINT32_MAX;
     for (uint32_t i = 0; i < d->path_count && fewest > 0; i++) {
@@ -11,9 +13,8 @@ static uint32_t select_queue_length(const choice_t *c) {
             best = i;
         }
     }
-    if (best == NIL) return NIL;
-    uint32_t path = c->order[best].used;
-    for (uint32_t i = best; i + 1 < d->path_count; i++) c->order[i].used = c->order[i + 1].used;
-    c->order[d->path_count - 1].used = path;
-    return path;
+    return take_used(c, best);
 }
+
+static const selector_t QUEUE_LENGTH = {.select_path = queue_length_select,
+                                        .reinstate_path = reinstate_last};

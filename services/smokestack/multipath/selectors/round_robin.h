@@ -1,7 +1,9 @@
-/* Round robin: the next usable path, ios_per_path I/Os each (VMware's default 1000: FACTS 2.1). */
+/* Round robin by I/Os: the next usable path, ios_per_path I/Os each (VMW_PSP_RR; 1000 by default:
+ * FACTS 2.1).
+ */
 #include "selector.h"
 
-static uint32_t select_round_robin(const choice_t *c) {
+static uint32_t round_robin_select(const choice_t *c) {
     device_t *d = c->device;
     if (d->current != NIL && d->current_ios < d->ios_per_path) {
         uint32_t path = c->order[d->current].sorted;
@@ -10,13 +12,11 @@ static uint32_t select_round_robin(const choice_t *c) {
             return path;
         }
     }
-    uint32_t at = d->current;
-    for (uint32_t i = 0; i < d->path_count; i++) {
-        at = at == NIL || at + 1 >= d->path_count ? 0 : at + 1;
-        if (!usable(c, c->order[at].sorted)) continue;
-        d->current = at;
-        d->current_ios = 1;
-        return c->order[at].sorted;
-    }
-    return NIL;
+    uint32_t at = next_usable(c);
+    if (at == NIL) return NIL;
+    d->current = at;
+    d->current_ios = 1;
+    return c->order[at].sorted;
 }
+
+static const selector_t ROUND_ROBIN = {.select_path = round_robin_select};

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import api, closed_network, growth, pipeline, processes, reset, scrape, snapshots
+from . import api, closed_network, growth, pipeline, processes, reset, scrape, selectors, snapshots
 
 BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "closed-network": closed_network.run,
@@ -20,4 +20,5 @@ BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "api": api.run,
     "reset": reset.run,
     "snapshots": snapshots.run,
+    "selectors": selectors.run,
 }

@@ -30,6 +30,7 @@ class Load:
     queue_limit: int = UNLIMITED  # of each port
     retry_delay_ns: int = 1_000_000
     volumes: int = 32
+    selector: Any = 0  # path selection policy, by its number; 0: the default
 
     @property
     def outstanding(self) -> int:
@@ -43,7 +44,7 @@ def scenario(load: Load) -> scenario_pb2.Scenario:
     found.multipath.qfull_retry_delay_ns = load.retry_delay_ns
     _add_array(found, load)
     for number in range(2):
-        host = found.hosts.add(name=f"h{number}", lun_queue_depth=4096)
+        host = found.hosts.add(name=f"h{number}", lun_queue_depth=4096, selector=load.selector)
         for fabric in found.fabrics:
             host.initiators.add(name=f"h{number}-{fabric}", fabric=fabric)
     share = 4 * _GIB // -(-load.vms // load.volumes)
