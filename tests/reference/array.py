@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from smokestack.array.specs import ExportSpec, MediaDistribution
-from smokestack.engine.records import BLOCK_BYTES, EventCode, Kind, Op, Sense, Status
+from smokestack.engine.records import BLOCK_BYTES, Attention, EventCode, Kind, Op, Sense, Status
 from tests.reference import draws
 from tests.reference.agenda import ARRAY, MULTIPATH, Agenda
 from tests.reference.config import (
@@ -51,11 +51,12 @@ class Array:
         self.ports = {p.port_id: Port(p, controllers[p.controller_id]) for p in config.ports}
         self.pools = {spec.pool_id: Pool(spec) for spec in config.pools}
         self.volumes = {
-            spec.volume_id: Volume(self.pools[spec.pool_id], spec.capacity_bytes)
+            spec.volume_id: Volume(spec.volume_id, self.pools[spec.pool_id], spec.capacity_bytes)
             for spec in config.volumes
         }
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self.itls: list[Itl] = []
+        self.rules = Rules(agenda, f"arrays/{self.array_id}", seed)
         for export in config.exports:
             self._create_export(export, since=-1)
         forward = [port.forward_latency_ns for port in config.ports] or [LATENCY_NS_DEFAULT]
@@ -86,7 +87,18 @@ class Array:
             volume = self.volumes[export.volume_id]
             itl = Itl(len(self.itls), export, volume, initiator, self.ports[port_id])
             itl.since = since
+            if since >= 0:
+                self._lead(itl, since, AFTER)
             self.itls.append(itl)
+
+    def _lead(self, itl: Itl, now: int, phase: int) -> None:
+        """Leads a nexus to its volume, or by mistake to the next one of the pool by name."""
+        name = f"arrays/{self.array_id}/exports/{itl.export.volume_id}.{itl.export.host_id}"
+        itl.volume = itl.own
+        if self.rules.holds("WRONG_VOLUME", name, now, phase):
+            names = sorted(v.volume_id for v in self.volumes.values() if v.pool is itl.own.pool)
+            after = (names.index(itl.own.volume_id) + 1) % len(names)
+            itl.volume = self.volumes[names[after]]
 
     def apply(self, change: ArrayChange) -> None:
         """Takes a change of now; commands meet it one forward latency ahead."""
@@ -148,6 +160,19 @@ class Array:
                 itl for itl in self.itls if itl.port is port and itl.since < now + (phase == AFTER)
             ]
             self._set_link(port, told, phase)
+        for itl in self.itls:
+            self._lead(itl, now, phase)
+            if itl.valid and itl.since < now + (phase == AFTER):
+                self._tell_identity(itl, now, phase)
+
+    def _tell_identity(self, itl: Itl, now: int, phase: int) -> None:
+        """Lets a nexus tell of a rule about its volume's identity that begins or ends now."""
+        name = f"arrays/{self.array_id}/volumes/{itl.own.volume_id}"
+        for rule in self.rules.rules:
+            begins = rule.begin_ns == now and rule.at_once == (phase == AFTER)
+            ends = rule.end_ns == now and rule.cleared == (phase == AFTER)
+            if rule.matches("IDENTITY_CHANGED", name) and (begins or ends):
+                itl.establish(Attention.IDENTIFIER_CHANGED)
 
     def _set_link(self, port: Port, told: list[Itl], phase: int) -> None:
         held = self.rules.holds("PORT_DOWN", self._name(port), self._agenda.now, phase)
@@ -229,9 +254,9 @@ class Array:
             self._fail(command, first.sense, done)
         elif not command.length or first_byte + command.length > volume.capacity_bytes:
             self._fail(command, Sense.LBA_OUT_OF_RANGE, done)
-        elif self._hit("COMMAND_FAILED", f"volumes/{command.itl.export.volume_id}", command):
+        elif self._hit("COMMAND_FAILED", f"volumes/{volume.volume_id}", command):
             self._fail(command, Sense.INTERNAL_FAILURE, done)
-        elif self._hit("NOT_READY", f"volumes/{command.itl.export.volume_id}", command):
+        elif self._hit("NOT_READY", f"volumes/{volume.volume_id}", command):
             self._fail(command, Sense.TRANSITION, done)
         else:
             page_bytes = volume.pool.spec.page_bytes

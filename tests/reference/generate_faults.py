@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from smokestack.engine.fault_rules import FaultRule
@@ -18,7 +19,8 @@ PER_IO = (
     "MEDIA_ERROR",
     "NOT_READY",
 )
-KINDS = (*PER_IO, "PORT_DOWN", "PORT_DOWN", "PATH_DISABLED", "VM_PAUSED", "VM_PAUSED")
+LIES = ("WRONG_VOLUME", "PATH_FALSELY_DEAD", "IDENTITY_CHANGED")
+KINDS = (*PER_IO, *LIES, "PORT_DOWN", "PORT_DOWN", "PATH_DISABLED", "VM_PAUSED", "VM_PAUSED")
 
 
 @st.composite
@@ -73,7 +75,7 @@ def _target(draw: st.DrawFn, stack: StackConfig, kind: str) -> tuple[str, str]:
         vm = draw(st.sampled_from(stack.vms))
         vms = [f"hosts/{vm.host_id}/vms/{vm.vm_id}", f"hosts/{vm.host_id}/vms/*", "hosts/*/vms/*"]
         return "hypervisors/hv1", draw(st.sampled_from(vms))
-    if kind == "PATH_DISABLED":
+    if kind in ("PATH_DISABLED", "PATH_FALSELY_DEAD"):
         host = draw(st.sampled_from(stack.multipath_hosts))
         devices = f"multipaths/m1/hosts/{host.host_id}/devices"
         initiator = draw(st.sampled_from(host.initiators))
@@ -89,5 +91,8 @@ def _target(draw: st.DrawFn, stack: StackConfig, kind: str) -> tuple[str, str]:
         "NOT_READY": [f"{name}/volumes/*"],
         "MEDIA_SLOW": [f"{name}/pools/*"],
         "MEDIA_ERROR": [f"{name}/pools/*"],
+        "IDENTITY_CHANGED": [f"{name}/volumes/{volume.volume_id}" for volume in array.volumes],
+        "WRONG_VOLUME": [f"{name}/exports/{e.volume_id}.{e.host_id}" for e in array.exports],
     }[kind]
+    assume(broken)
     return name, draw(st.sampled_from([*broken, f"arrays/*/{broken[0].split('/')[2]}/*"]))

@@ -135,7 +135,7 @@ class Multipath:
         paths.sort(key=lambda path: (path.itl.initiator, path.itl.port.spec.port_id))
         device = Device(
             index=len(self._by_index),
-            capacity_bytes=paths[0].itl.volume.capacity_bytes,
+            capacity_bytes=paths[0].itl.own.capacity_bytes,
             paths=paths,
             policy=selectors.POLICIES[spec.selector](paths),
             depth=spec.lun_queue_depth,
@@ -153,7 +153,8 @@ class Multipath:
         self._map_cpus(device)
 
     def _held(self, path: str) -> bool:
-        return self.rules.holds("PATH_DISABLED", path, self._agenda.now)
+        kinds = ("PATH_DISABLED", "PATH_FALSELY_DEAD")
+        return any(self.rules.holds(kind, path, self._agenda.now) for kind in kinds)
 
     @staticmethod
     def _map_cpus(device: Device) -> None:

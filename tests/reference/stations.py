@@ -64,6 +64,7 @@ class Pool:
 class Volume:
     """A thin volume and its page map: page of the volume → page of the pool."""
 
+    volume_id: str
     pool: Pool
     capacity_bytes: int
     pages: dict[int, int] = field(default_factory=dict)
@@ -78,6 +79,7 @@ class Itl:
     volume: Volume
     initiator: str
     port: Port
+    own: Volume = field(init=False)  # ``volume`` is the one that commands reach
     shown: bool = True  # as managed; ``valid`` follows when the change gets here
     valid: bool = True
     since: int = -1  # when it came to be
@@ -89,6 +91,9 @@ class Itl:
         if attention is Attention.POWER_ON:
             self.attentions.clear()
         self.attentions.add(attention)
+
+    def __post_init__(self) -> None:
+        self.own = self.volume
 
 
 @dataclass(eq=False, slots=True)

@@ -28,7 +28,7 @@ RULES: list[dict[str, Any]] = [
     {"kind": "MEDIA_SLOW", "target": "arrays/a1/pools/p1", "factor_per_mille": 5_000},
     {"kind": "CONTROLLER_SLOW", "target": "arrays/a2/controllers/*", "factor_per_mille": 1_500},
     {"kind": "COMMAND_FAILED", "target": "arrays/a2/volumes/*", "probability": 0.01, "count": 20},
-    {"kind": "MEDIA_ERROR", "target": "arrays/*/pools/*", "probability": 0.5},
+    {"kind": "MEDIA_ERROR", "target": "arrays/*/pools/*", "probability": 0.9},
     {"kind": "TASK_SET_FULL", "target": "arrays/a1/ports/*", "probability": 0.2},
     {
         "kind": "PATH_DISABLED",
@@ -36,6 +36,19 @@ RULES: list[dict[str, Any]] = [
         "start_ns": 10 * MS,
         "duration_ns": 7 * MS + 1,
     },
+    {
+        "kind": "WRONG_VOLUME",
+        "target": "arrays/a1/exports/*",
+        "start_ns": 4 * MS,
+        "duration_ns": 1 * MS + 7,
+    },
+    {
+        "kind": "PATH_FALSELY_DEAD",
+        "target": "multipaths/m1/hosts/h2/devices/*/paths/h2-a.*",
+        "start_ns": 14 * MS,
+        "duration_ns": 3 * MS,
+    },
+    {"kind": "IDENTITY_CHANGED", "target": "arrays/a2/volumes/*"},
     {"kind": "VM_PAUSED", "target": "hosts/h2/vms/*", "start_ns": 5 * MS, "duration_ns": 20 * MS},
 ]
 
@@ -181,10 +194,10 @@ def test_each_service_lists_the_kinds_that_it_models() -> None:
         for room in Stack(small_scenario(2)).rooms
     }
     assert listed["hypervisors/hv1"] == [("VM_PAUSED", "hosts/h1/vms/v1")]
-    [(name, example)] = listed["multipaths/m1"]
+    [(name, example), *_] = listed["multipaths/m1"]
     assert (name, example.split("/")[:2]) == ("PATH_DISABLED", ["multipaths", "m1"])
     assert ("MEDIA_ERROR", "arrays/a2/pools/p1") in listed["arrays/a2"]
-    assert len(listed["arrays/a1"]) == 7
+    assert ("WRONG_VOLUME", "arrays/a1/exports/v1.h1") in listed["arrays/a1"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NotRequired, Required, TypedDict, Unpack
+from typing import Required, TypedDict, Unpack
 
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1.types_pb2 import Initiator
@@ -167,19 +167,20 @@ class Pools(Collection[Way, Pool[Way]]):
         return self._create(pool_id, fields)
 
 
-class VolumeFields(TypedDict):
-    """What a volume is created from."""
+class VolumeFields(TypedDict, total=False):
+    """What a volume is created from; what is left out has the API's default."""
 
-    pool: str
-    capacity_bytes: int
-    labels: NotRequired[Mapping[str, str]]
+    pool: Required[str]
+    capacity_bytes: Required[int]
+    service_level_ns: int
 
 
 class VolumeUpdate(TypedDict, total=False):
-    """What of a volume can be changed; labels are replaced as a whole."""
+    """What of a volume can be changed; None goes back to the default."""
 
     capacity_bytes: int
     labels: Mapping[str, str] | None
+    service_level_ns: int | None
 
 
 class Volume(Deletable[Way]):
@@ -190,10 +191,14 @@ class Volume(Deletable[Way]):
     capacity_bytes: int
     allocated_bytes: int
     labels: Mapping[str, str]
+    service_level_ns: int
+    identifier: str
+    response_count: int
+    mean_response_ns: int
 
     @operation
     def update(self, **fields: Unpack[VolumeUpdate]) -> Call[Volume[Way]]:
-        """Grows or labels the volume; hosts see a new size at their next rescan."""
+        """Grows, labels or promises; hosts see a new size at their next rescan."""
         return self._update(fields)
 
 

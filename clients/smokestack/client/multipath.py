@@ -40,6 +40,7 @@ class Path(Resource[Way]):
     relative_throughput: int
     cpus: tuple[int, ...]
     dispatched_count: int
+    mean_response_ns: int
     # What the device's policy knows of it; None: it keeps no such thing.
     latency_ns: int | None
     sample_count: int | None
@@ -111,6 +112,8 @@ class Device(Resource[Way]):
     active_count: int
     queued_count: int
     labels: Mapping[str, str]
+    identifier: str
+    found_identifier: str
 
     @property
     def paths(self) -> Paths[Way]:

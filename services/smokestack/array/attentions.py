@@ -38,7 +38,7 @@ def establish(
     itl = array.state.used("itl")
     chosen = itl["valid"] != 0
     if volume_id:
-        chosen &= itl["volume"] == array.row_of("volumes", volume_id)
+        chosen &= array.advertised.diversions.owners() == array.row_of("volumes", volume_id)
     if port_id:
         chosen &= itl["port"] == array.row_of("ports", port_id)
     at = np.flatnonzero(chosen)

@@ -63,6 +63,12 @@ def check_volume(spec: VolumeSpec) -> None:
     identifier("volume.volume_id", spec.volume_id)
     in_range("volume.capacity_bytes", spec.capacity_bytes, BLOCK_BYTES, VOLUME_BYTES_MAX)
     multiple_of("volume.capacity_bytes", spec.capacity_bytes, BLOCK_BYTES)
+    check_service_level(spec.service_level_ns)
+
+
+def check_service_level(service_level_ns: int) -> None:
+    """Refuses a promise that no array could be held to."""
+    in_range("volume.service_level_ns", service_level_ns, 0, SERVICE_NS_MAX)
 
 
 def check_host(spec: ArrayHostSpec) -> None:

@@ -6,7 +6,7 @@ logical unit's name ("a1.v1"), the same in every service's metrics, so that they
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -188,15 +188,21 @@ class ArrayCollector:
         model = self._model
         row = model.row_of
         tables = ("port", "controller", "pool", "volume", "itl", "attention")
+        table = {name: model.state.used(name).copy() for name in tables}
+        table["itl"]["volume"] = model.advertised.diversions.owners()
+        said = {name: model.advertised.pool_capacity(name) for name in model.pools}
         return _Copy(
             now_ns=model.now_ns,
             ports=[(spec, row("ports", name)) for name, spec in sorted(model.ports.items())],
             controllers=[(name, row("controllers", name)) for name in sorted(model.controllers)],
-            pools=[(spec, row("pools", name)) for name, spec in sorted(model.pools.items())],
+            pools=[
+                (replace(spec, capacity_bytes=said[name]), row("pools", name))
+                for name, spec in sorted(model.pools.items())
+            ],
             volumes=[(spec, row("volumes", name)) for name, spec in sorted(model.volumes.items())],
             hosts=frozenset(model.hosts),
             itls=list(model.itls),
-            table={name: model.state.used(name).copy() for name in tables},
+            table=table,
             latency=octaves(model.state.histograms()),
         )
 

@@ -14,6 +14,9 @@ from smokestack.engine.fault_rules import FaultKind, FaultRule
 from smokestack.engine.faults import Fault, FaultBook
 from smokestack.engine.records import NEVER_NS
 
+from . import advertised
+from .diversions import WRONG_VOLUME
+
 if TYPE_CHECKING:
     from .inventory import ArrayInventory
     from .links import Links
@@ -59,6 +62,7 @@ KINDS: Final = (
         "arrays/a1/pools/p1",
         "A read that goes to the pool's media fails with unrecovered read error (3/11/00).",
     ),
+    *advertised.KINDS,
 )
 # As in tables.h.
 _CODES: Final = {
@@ -139,6 +143,8 @@ class ArrayFaults(FaultBook):
                 if fault in active:
                     fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
             self.links.fit(at_ns)
+        for fault in changed:
+            self._array.advertised.apply(fault, self.subjects(fault.kind))
         if len(moved) < len(changed):
             self.link_all()
 
@@ -148,8 +154,10 @@ class ArrayFaults(FaultBook):
 
     def link(self, collection: str, resource_id: str) -> None:
         """Puts a new resource under the rules in force."""
-        if self.linked:
+        if self.linked and collection in _TABLES:
             self._link(collection, resource_id)
+        if collection in ("exports", "ports") and self.active(WRONG_VOLUME):
+            self._array.advertised.diversions.fit()
         if collection == "ports" and self.active(PORT_DOWN):
             self.links.fit(self.acts_ns)
 

@@ -20,6 +20,7 @@ from smokestack.engine.notes import KernelLog, Note
 from smokestack.engine.records import Attention
 
 from . import attentions
+from .advertised import Advertised
 from .faults import PORT_DOWN, ArrayFaults
 from .luns import Luns
 from .specs import ArrayHostSpec, ControllerSpec, ExportSpec, PoolSpec, PortSpec, VolumeSpec
@@ -49,7 +50,9 @@ class ArrayInventory:
         self.luns = Luns()
         # By ITL index: (volume, host, initiator, port); what labels an ITL's row.
         self.itls: list[tuple[str, str, str, str]] = []
+        self.itls_by_volume: dict[str, list[int]] = {}
         self._rows: dict[tuple[str, str], int] = {}
+        self.advertised = Advertised(self)
         self.faults = ArrayFaults(self)
 
     @property
@@ -79,8 +82,9 @@ class ArrayInventory:
                     target=port_id,
                     volume=f"{self.array_id}.{volume_id}",
                     lun=self.exports[volume_id, host_id].lun,
-                    capacity_bytes=self.volumes[volume_id].capacity_bytes,
+                    capacity_bytes=self.advertised.host_capacity(volume_id),
                     usable=usable[port_id],
+                    identifier=self.advertised.host_identifier(volume_id, host_id),
                 )
             )
         return tuple(found)
@@ -103,6 +107,7 @@ class ArrayInventory:
                 row["port"], row["valid"] = self._rows["ports", port_id], 1
                 self.state.row["itl_count"] = index + 1
                 self.itls.append((export.volume_id, export.host_id, initiator.name, port_id))
+                self.itls_by_volume.setdefault(export.volume_id, []).append(index)
 
     def establish_attention(
         self,
@@ -138,7 +143,9 @@ class ArrayInventory:
         self._present("pools", self.pools, pool_id)
         row = self.state["pool"][self._rows["pools", pool_id]]
         subscribed = sum(v.capacity_bytes for v in self.volumes.values() if v.pool_id == pool_id)
-        return PoolUsage.of(row, self.pools[pool_id], subscribed)
+        return PoolUsage.of(
+            row, self.pools[pool_id], subscribed, self.advertised.pool_capacity(pool_id)
+        )
 
     def volume_usage(self, volume_id: str) -> VolumeUsage:
         """Returns what a volume has taken from its pool."""
@@ -173,11 +180,12 @@ class ArrayInventory:
     def _tell_exhausted(self, note: Note) -> None:
         pool_id = self._id_of("pools", note.subject)
         page_bytes = self.pools[pool_id].page_bytes
+        said, has = self.advertised.pool_capacity(pool_id), self.pools[pool_id].capacity_bytes
         detail: dict[str, str | int] = {
             "volume": f"{self.name}/volumes/{self._id_of('volumes', note.detail)}",
             "missing_bytes": (note.more >> 32) * page_bytes,
-            "free_bytes": (note.more & 0xFFFFFFFF) * page_bytes,
-            "capacity_bytes": self.pools[pool_id].capacity_bytes,
+            "free_bytes": (note.more & 0xFFFFFFFF) * page_bytes + said - has,
+            "capacity_bytes": said,
         }
         self.events.add(
             note.time_ns,
@@ -202,12 +210,13 @@ class ArrayInventory:
     # --- rows and names ---------------------------------------------------------------------
 
     def resources(self, collection: str) -> Mapping[str, Any]:
-        """Returns what the array has of controllers, ports, pools or volumes."""
+        """Returns what the array has of controllers, ports, pools, volumes or exports."""
         found: dict[str, Mapping[str, Any]] = {
             "controllers": self.controllers,
             "ports": self.ports,
             "pools": self.pools,
             "volumes": self.volumes,
+            "exports": {f"{volume}.{host}": e for (volume, host), e in self.exports.items()},
         }
         return found[collection]
 

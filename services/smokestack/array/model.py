@@ -305,6 +305,14 @@ class ArrayModel(ArrayInventory, Kept):
         self._present("volumes", self.volumes, volume_id)
         self.volumes[volume_id] = replace(self.volumes[volume_id], labels=labels)
 
+    def set_volume_service_level(self, volume_id: str, service_level_ns: int) -> None:
+        """Promises a mean response time, or with 0 none; nothing is served differently."""
+        self._present("volumes", self.volumes, volume_id)
+        checks.check_service_level(service_level_ns)
+        self.volumes[volume_id] = replace(
+            self.volumes[volume_id], service_level_ns=service_level_ns
+        )
+
     def delete_volume(self, volume_id: str) -> None:
         """Removes a volume that is not exported; its pages return to the pool."""
         self._present("volumes", self.volumes, volume_id)
@@ -319,6 +327,7 @@ class ArrayModel(ArrayInventory, Kept):
         row["valid"] = row["allocated_pages"] = 0
         pool_id = self.volumes[volume_id].pool_id
         del self.volumes[volume_id], self._rows["volumes", volume_id]
+        self.itls_by_volume.pop(volume_id, None)
         told = self._tell(EventKind.VOLUME_DELETED, f"volumes/{volume_id}", freed_bytes=freed_bytes)
         if freed_bytes:
             self._space_gained(pool_id, told)
@@ -367,6 +376,7 @@ class ArrayModel(ArrayInventory, Kept):
         self.luns.take(spec)
         self.exports[spec.volume_id, spec.host_id] = spec
         self._add_itls(spec, sorted(self.ports))
+        self.faults.link("exports", f"{spec.volume_id}.{spec.host_id}")
         self._tell(
             EventKind.EXPORT_CREATED, f"exports/{spec.volume_id}.{spec.host_id}", lun=spec.lun
         )

@@ -23,6 +23,7 @@ from smokestack.engine.requests import UNRECORDED, Border, Mutation, Recorder, R
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1 import array_pb2_grpc
 
+from .checks import check_service_level
 from .fill import fill_pool
 from .luns import Luns
 from .model import ArrayModel
@@ -202,8 +203,9 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
     def _plan_volume(self, request: pb.CreateVolumeRequest, parent: str) -> tuple[str, VolumeSpec]:
         array_id = self._check_array(ARRAY, parent, "parent")
         pool_id = self._check_array(POOL, request.volume.pool, "volume.pool")
-        labels = checked_labels("volume.labels", request.volume.labels)
-        spec = VolumeSpec(request.volume_id, pool_id, request.volume.capacity_bytes, labels)
+        fields = {"capacity_bytes": 0, **given(request.volume, VolumeSpec)}
+        fields["labels"] = checked_labels("volume.labels", request.volume.labels)
+        spec = VolumeSpec(request.volume_id, pool_id, **fields)
         self._model.check_volume(spec)
         return VOLUME.format(array_id, spec.volume_id), spec
 
@@ -225,15 +227,17 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         volume_id = self._check_array(VOLUME, request.volume.name, "volume.name")
 
         def update() -> pb.Volume:
-            fields = masked(
-                request.update_mask.paths, present(request.volume), ("capacity_bytes", "labels")
-            )
-            labels = checked_labels("volume.labels", request.volume.labels)
+            volume, names = request.volume, ("capacity_bytes", "labels", "service_level_ns")
+            fields = masked(request.update_mask.paths, present(volume), names)
+            labels = checked_labels("volume.labels", volume.labels)
+            check_service_level(volume.service_level_ns)
             self._volume(volume_id)  # which refuses a volume that does not exist
             if "capacity_bytes" in fields:  # first, for it may be refused
-                self._model.update_volume_capacity(volume_id, request.volume.capacity_bytes)
+                self._model.update_volume_capacity(volume_id, volume.capacity_bytes)
             if "labels" in fields:
                 self._model.set_volume_labels(volume_id, labels)
+            if "service_level_ns" in fields:
+                self._model.set_volume_service_level(volume_id, volume.service_level_ns)
             return self._volume(volume_id)
 
         return self._requests.change(request, update)
@@ -405,9 +409,11 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         return pb.Volume(
             name=name,
             pool=POOL.format(self._model.array_id, spec.pool_id),
-            capacity_bytes=spec.capacity_bytes,
             allocated_bytes=self._model.volume_usage(volume_id).allocated_bytes,
             labels=dict(spec.labels),
+            identifier=self._model.advertised.identifier(volume_id),
+            **settings(spec, "volume_id", "pool_id", "labels"),
+            **asdict(self._model.advertised.responses(volume_id)),
         )
 
     def _host(self, host_id: str) -> pb.ArrayHost:

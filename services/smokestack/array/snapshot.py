@@ -69,6 +69,7 @@ class ArrayPart:
             "tables": copy_tables(self._model.state, _COPYING),
             "held": {name: getattr(self._model, name).copy() for name in _HELD},
             "links": {name: copy(getattr(self._model.links, name)) for name in _LINKS},
+            "diversions": self._model.advertised.diversions.save(),
         }
 
     def load(self, saved: Any) -> Callable[[], None]:
@@ -77,6 +78,11 @@ class ArrayPart:
         put_tables = checked_tables(model.state, saved["tables"], _COPYING, model.name)
         held = {name: saved["held"][name].copy() for name in _HELD}
         links = {name: copy(saved["links"][name]) for name in _LINKS}
+        put_diversions = model.advertised.diversions.load(saved["diversions"])
+        itls_by_volume: dict[str, list[int]] = {}
+        for index, (volume_id, *_) in enumerate(held["itls"]):
+            if volume_id in held["volumes"]:
+                itls_by_volume.setdefault(volume_id, []).append(index)
         luns = Luns()
         for export in held["exports"].values():
             luns.take(export)
@@ -89,7 +95,8 @@ class ArrayPart:
                 setattr(model, name, held[name])
             for name in _LINKS:
                 setattr(model.links, name, links[name])
-            model.luns = luns
+            model.luns, model.itls_by_volume = luns, itls_by_volume
+            put_diversions()
 
         return put
 

@@ -70,6 +70,7 @@ class VolumeSpec:
     pool_id: str
     capacity_bytes: int  # a multiple of 512
     labels: Labels = ()
+    service_level_ns: int = 0  # mean response time that is promised; 0: none is
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ class PoolUsage:
     allocation_failure_count: int
 
     @classmethod
-    def of(cls, row: Any, spec: PoolSpec, subscribed_bytes: int) -> PoolUsage:
-        """Reads a pool's row."""
+    def of(cls, row: Any, spec: PoolSpec, subscribed_bytes: int, said_bytes: int) -> PoolUsage:
+        """Reads a pool's row; how much it has is what the array says."""
         return cls(
-            capacity_bytes=spec.capacity_bytes,
+            capacity_bytes=said_bytes,
             allocated_bytes=int(row["allocated_pages"]) * spec.page_bytes,
             subscribed_bytes=subscribed_bytes,
             allocation_failure_count=int(row["failures"]),
@@ -33,6 +33,14 @@ class VolumeUsage:
     """What a thin volume has taken."""
 
     allocated_bytes: int
+
+
+@dataclass(frozen=True)
+class Responses:
+    """What a volume has answered: how many commands, and in what time on average."""
+
+    response_count: int
+    mean_response_ns: int
 
 
 @dataclass(frozen=True)

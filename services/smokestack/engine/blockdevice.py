@@ -70,6 +70,7 @@ class Nexus:
     lun: int
     capacity_bytes: int
     usable: bool
+    identifier: str = ""  # as the unit itself reports it (INQUIRY)
 
 
 class BlockDevice(Protocol):

@@ -1,9 +1,8 @@
-"""What can break in multipath: a path that is out of use."""
+"""What can break in multipath: a path that is out of use, rightly or by mistake."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntFlag
 from typing import TYPE_CHECKING, Final
 
 from smokestack.engine.event_kinds import EventKind
@@ -12,12 +11,13 @@ from smokestack.engine.faults import Fault, FaultBook, FaultState
 
 from .inventory import Device, Path
 from .selection import set_path_state
-from .specs import PathState
+from .specs import DisabledBy, PathState
 
 if TYPE_CHECKING:
     from .model import MultipathModel
 
 PATH_DISABLED: Final = "PATH_DISABLED"
+PATH_FALSELY_DEAD: Final = "PATH_FALSELY_DEAD"
 KINDS: Final = (
     FaultKind(
         PATH_DISABLED,
@@ -25,14 +25,14 @@ KINDS: Final = (
         "The path is out of use: nothing more is sent on it; what is in flight stays in flight.",
         per_io=False,
     ),
+    FaultKind(
+        PATH_FALSELY_DEAD,
+        "multipaths/m1/hosts/h1/devices/a1.v1/paths/h1-a.p0",
+        "The path is said to be dead, though all of it works: nothing more is sent on it.",
+        per_io=False,
+    ),
 )
-
-
-class DisabledBy(IntFlag):
-    """Who has taken a path out of use; it is back in use when nobody has."""
-
-    HAND = 1
-    FAULT = 2
+_BY: Final = {PATH_DISABLED: DisabledBy.FAULT, PATH_FALSELY_DEAD: DisabledBy.LIE}
 
 
 class MultipathFaults(FaultBook):
@@ -71,11 +71,12 @@ class MultipathFaults(FaultBook):
         for device in self._model.all_devices():
             for path in device.paths.values():
                 name = self._name(device, path)
-                held = self.holding(PATH_DISABLED, name)
-                because = held or next((f for f in changed if f.matches(name)), None)
-                cause = because.told if because else ""
-                by = DisabledBy.FAULT
-                disable(self._model, device, path, by, held is not None, cause=cause)
+                for kind, by in _BY.items():
+                    held = self.holding(kind, name)
+                    ended = (f for f in changed if f.rule.kind == kind and f.matches(name))
+                    because = held or next(ended, None)
+                    cause = because.told if because else ""
+                    disable(self._model, device, path, by, held is not None, cause=cause)
 
     def _look_ahead(self) -> None:
         super()._look_ahead()
@@ -105,7 +106,10 @@ def disable(
         set_path_state(model.state, path.row, PathState.ACTIVE)
     elif after and row["state"] == PathState.ACTIVE:
         set_path_state(model.state, path.row, PathState.DISABLED)
-    kind = EventKind.PATH_DISABLED if after else EventKind.PATH_ENABLED
+    if by is DisabledBy.LIE:
+        kind = EventKind.PATH_DOWN if after else EventKind.PATH_UP
+    else:
+        kind = EventKind.PATH_DISABLED if after else EventKind.PATH_ENABLED
     subject = f"hosts/{device.host_id}/devices/{device.name}/paths/{path.name}"
     told = model.events.tell(kind, subject, cause)
     model.events.judge(device, told)

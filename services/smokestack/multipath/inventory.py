@@ -35,6 +35,8 @@ class Device:
     lun: int
     capacity_bytes: int
     row: int
+    identifier: str = ""  # as its unit reported it last
+    found_identifier: str = ""  # as its unit reported it when the device was found
     preferred_path: str = ""
     labels: Labels = ()
     paths: dict[str, Path] = field(default_factory=dict)  # by name, sorted by (initiator, port)
@@ -78,7 +80,16 @@ def add_device(
     device["selector"] = int(spec.selector)
     device["ios_per_path"] = spec.ios_per_path
     set_settings(state, row, spec.selector_settings)
-    return Device(nexus.volume, spec.host_id, array_id, nexus.lun, nexus.capacity_bytes, row)
+    return Device(
+        name=nexus.volume,
+        host_id=spec.host_id,
+        array_id=array_id,
+        lun=nexus.lun,
+        capacity_bytes=nexus.capacity_bytes,
+        row=row,
+        identifier=nexus.identifier,
+        found_identifier=nexus.identifier,
+    )
 
 
 def add_path(state: MultipathState, device: Device, array_row: int, nexus: Nexus) -> Path:
@@ -120,6 +131,7 @@ def update_paths(
     if nexuses:
         device.capacity_bytes = nexuses[0].capacity_bytes
         device.lun = nexuses[0].lun
+        device.identifier = nexuses[0].identifier
     if gone or added:
         set_order(state, device)
     return len(added), len(gone)

@@ -30,10 +30,17 @@ from smokestack.engine.snapshot import Piece, Pieces
 from . import snapshot
 from .checks import check_host, check_multipath, check_path, check_update
 from .events import MultipathEvents
-from .faults import DisabledBy, MultipathFaults, disable
+from .faults import MultipathFaults, disable
 from .inventory import Device, Path, RescanResult, add_device, group, set_preferred, update_paths
 from .selection import map_cpus, set_cpus, set_settings, settings_of
-from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector, SelectorSettings
+from .specs import (
+    DisabledBy,
+    MultipathHostSpec,
+    MultipathSpec,
+    PathState,
+    Selector,
+    SelectorSettings,
+)
 from .state import NIL, MultipathState
 from .status import DeviceStatus
 
@@ -159,6 +166,7 @@ class MultipathModel:
                 usable=any(
                     self.state["path"][p.row]["state"] == PathState.ACTIVE for p in d.paths.values()
                 ),
+                identifier=d.identifier,
             )
             for d in sorted(found, key=lambda d: d.row)
         )

@@ -257,6 +257,8 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
             preferred_path=f"{name}/paths/{preferred}" if preferred else "",
             selector_settings=pb.SelectorSettings(**settings(status.selector_settings)),
             current_path=f"{name}/paths/{status.current_path}" if status.current_path else "",
+            identifier=status.identifier,
+            found_identifier=status.found_identifier,
             active_count=status.active_count,
             queued_count=status.queued_count,
             labels=dict(status.labels),
@@ -283,6 +285,7 @@ def _path_message(name: str, status: PathStatus) -> pb.Path:
         error_count=status.error_count,
         refusal_count=status.refusal_count,
         **settings(status.selection),
+        mean_response_ns=status.mean_response_ns,
     )
 
 

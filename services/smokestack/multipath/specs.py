@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Final
 
 
@@ -30,6 +30,14 @@ class PathState(IntEnum):
     ACTIVE = 1
     DEAD = 2
     DISABLED = 3
+
+
+class DisabledBy(IntFlag):
+    """Who has taken a path out of use; it is back in use when nobody has."""
+
+    HAND = 1
+    FAULT = 2
+    LIE = 4  # it is said to be dead, and works
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from smokestack.engine.labels import Labels
 
 from .inventory import Device
 from .selection import SelectionStatus, current_path, selection_status, settings_of
-from .specs import PathState, Selector, SelectorSettings
+from .specs import DisabledBy, PathState, Selector, SelectorSettings
 from .state import MultipathState
 
 
@@ -28,6 +28,7 @@ class PathStatus:
     error_count: int
     refusal_count: int
     selection: SelectionStatus
+    mean_response_ns: int
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class DeviceStatus:
     preferred_path: str
     selector_settings: SelectorSettings
     current_path: str  # that the policy stays on, or empty
+    identifier: str
+    found_identifier: str
     active_count: int
     queued_count: int
     labels: Labels
@@ -67,6 +70,8 @@ class DeviceStatus:
             preferred_path=device.preferred_path or next(iter(device.paths), ""),
             selector_settings=settings_of(state, device.row),
             current_path="" if at is None else list(device.paths)[at],
+            identifier=device.identifier,
+            found_identifier=device.found_identifier,
             active_count=int(row["active"]),
             queued_count=int(row["queued"]),
             labels=device.labels,
@@ -76,18 +81,20 @@ class DeviceStatus:
 
 def _path_status(state: MultipathState, device: Device, name: str) -> PathStatus:
     path = device.paths[name]
-    row = state["path"][path.row]
+    row, answered = state["path"][path.row], state["path_histogram"][path.row]
+    lie = DisabledBy(int(row["disabled"])) & DisabledBy.LIE
     return PathStatus(
         name=name,
         array_id=path.array_id,
         initiator=path.initiator,
         port=path.port,
-        state=PathState(int(row["state"])),
-        enabled=not row["disabled"],
+        state=PathState.DEAD if lie else PathState(int(row["state"])),
+        enabled=not DisabledBy(int(row["disabled"])) & ~DisabledBy.LIE,
         in_flight_count=int(row["in_flight"]),
         io_count=int(row["ios"]),
         io_bytes=int(row["bytes"]),
         error_count=int(row["errors"]),
         refusal_count=int(row["refused"]),
         selection=selection_status(state, path.row),
+        mean_response_ns=int(answered["sum"]) // max(int(answered["count"]), 1),
     )

@@ -58,13 +58,13 @@ class Goals:
             )
         if array_id not in self._arrays or pool_id not in self._arrays[array_id].pools:
             raise NotFound.of(goal.pool)
-        state = self._arrays[array_id].state
+        array = self._arrays[array_id]
+        state, page_bytes = array.state, array.pools[pool_id].page_bytes
         index = self._arrays[array_id].row_of("pools", pool_id)
 
         def reached() -> bool:
-            row = state["pool"][index]
-            capacity = int(row["capacity_pages"])
-            return int(row["allocated_pages"]) >= target_pages(goal.ratio, capacity)
+            pages = array.advertised.pool_capacity(pool_id) // page_bytes  # as all are told
+            return int(state["pool"]["allocated_pages"][index]) >= target_pages(goal.ratio, pages)
 
         return reached
 

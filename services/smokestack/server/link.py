@@ -144,7 +144,7 @@ class GrpcDevice:
         request = pb.ExchangeRequest(report_luns=pb.ReportLuns(initiators=initiators))
         nexuses = self._ask(request, "nexuses").nexuses.nexuses
         return tuple(
-            Nexus(n.index, n.initiator, n.target, n.volume, n.lun, n.capacity_bytes, n.usable)
+            Nexus(**{field: getattr(n, field) for field in Nexus.__dataclass_fields__})
             for n in nexuses
         )
 
