@@ -31,7 +31,7 @@ from .replay import recording, replay
 from .rescan import rescan
 from .run import run
 from .scenario import scenario
-from .serve import array, estate, hypervisor, multipath
+from .serve import array, csi, estate, hypervisor, multipath
 from .snapshot import snapshot
 from .status import status
 from .stop import stop
@@ -131,6 +131,7 @@ for _command in (
     multipath,
     array,
     estate,
+    csi,
     completion,
 ):
     main.add_command(_command)

@@ -22,6 +22,7 @@ HYPERVISOR_ADDRESS = "127.0.0.1:50051"
 MULTIPATH_ADDRESS = "127.0.0.1:50052"
 ARRAY_ADDRESS = "127.0.0.1:50053"
 ESTATE_ADDRESS = "127.0.0.1:50050"
+CSI_ENDPOINT = "unix:///tmp/csi.sock"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -242,6 +243,74 @@ def serve_estate(
         multipath or "",
         dict(arrays),
         listen,
+        insecure=insecure,
+        ready=_ready(as_json),
+    )
+
+
+@click.group(cls=Group)
+def csi() -> None:
+    """Run the container storage interface on its own, for tools that want a socket."""
+
+
+@csi.command("serve")
+@click.option(
+    "--endpoint",
+    metavar="URL",
+    default=CSI_ENDPOINT,
+    envvar="CSI_ENDPOINT",
+    show_default=True,
+    show_envvar=True,
+    help="Where to serve: unix:///path or HOST:PORT.",
+)
+@click.option(
+    "--array",
+    "array_address",
+    type=named_address,
+    metavar="ID=HOST:PORT",
+    default=f"a1={ARRAY_ADDRESS}",
+    show_default=True,
+    help="The array.",
+)
+@click.option(
+    "--multipath",
+    type=parse_address,
+    metavar="HOST:PORT",
+    default=MULTIPATH_ADDRESS,
+    show_default=True,
+    help="The multipath layer that the node is a host of.",
+)
+@click.option("--controller-only", is_flag=True, help="Serve no Node, and need no multipath layer.")
+@click.option("--node", default="", metavar="ID", help="The host to serve as Node: the first one.")
+@click.option(
+    "--volumes-per-node",
+    type=click.IntRange(0, 16_384),
+    default=0,
+    help="Most volumes that a node may have; 0: as many as there are LUNs.",
+)
+@click.option("--insecure", is_flag=True, help="Allow other machines in, without encryption.")
+@click.option("--json", "as_json", is_flag=True, help="Say where as one line of JSON.")
+def serve_csi(
+    *,
+    endpoint: str,
+    array_address: tuple[str, str],
+    multipath: str,
+    controller_only: bool,
+    node: str,
+    volumes_per_node: int,
+    insecure: bool,
+    as_json: bool,
+) -> None:
+    """Serve CSI until Ctrl-C. The array need not be there yet, or still."""
+    prepare()
+    from smokestack.server.serve import serve_csi as serve
+
+    serve(
+        *array_address,
+        "" if controller_only else multipath,
+        endpoint,
+        node_id=node,
+        volumes_per_node=volumes_per_node,
         insecure=insecure,
         ready=_ready(as_json),
     )

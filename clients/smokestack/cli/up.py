@@ -37,6 +37,11 @@ _PORT_BASE_MAX = 65_000
 @click.option("--listen", default="127.0.0.1", show_default=True, help="Host to listen on.")
 @click.option("--insecure", is_flag=True, help="Allow other machines in, without encryption.")
 @click.option("--json", "as_json", is_flag=True, help="Print the addresses as one line of JSON.")
+@click.option(
+    "--csi-endpoint",
+    metavar="URL",
+    help="Serve CSI of the first array and host there too, e.g. unix:///tmp/csi.sock.",
+)
 @clock_options("paced")
 def up(
     *,
@@ -45,6 +50,7 @@ def up(
     listen: str,
     insecure: bool,
     as_json: bool,
+    csi_endpoint: str | None,
     clock: str,
     factor: float,
     autojump: bool,
@@ -62,10 +68,13 @@ def up(
     settings = clock_settings(clock, factor, autojump)
     with Stack(description, settings) as stack:
         _serve(stack, port_base, listen, insecure)
+        endpoints = stack.endpoints
+        if csi_endpoint:
+            endpoints = (*endpoints, stack.serve_csi(csi_endpoint, insecure=insecure))
         if as_json:
-            print_json(_addresses(stack.endpoints), one_line=True)
+            print_json(_addresses(endpoints), one_line=True)
         else:
-            lines = _introduction(stack.endpoints, description, _how_time_moves(clock, factor))
+            lines = _introduction(endpoints, description, _how_time_moves(clock, factor))
             click.echo("\n".join(lines))
         wait_for_the_end()
     if not as_json:

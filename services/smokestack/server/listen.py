@@ -6,11 +6,14 @@ Loopback only, unless the caller says that it may be open to others.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import socket
+import stat
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -27,6 +30,8 @@ from .switch import Switch
 MESSAGE_BYTES_MAX: Final = 16 << 20
 SERVER_THREADS: Final = 16
 _STOP_SECONDS: Final = 0.5
+_UNIX: Final = "unix://"
+_SOCKET_BYTES_MAX: Final = 107  # of a socket's path: what Linux has room for
 SERVER_OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on a port is a mistake, not a second worker
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -39,7 +44,7 @@ class Endpoint:
     """Where a service is served."""
 
     name: str  # e.g. "arrays/a1"
-    address: str  # host:port
+    address: str  # host:port, or unix:// with a path
     metrics_url: str = ""
 
 
@@ -67,14 +72,12 @@ class Listener:
             options=SERVER_OPTIONS,
         )
         self._add_services(room)
-        host, port = checked_address("listen", listen, insecure)
         self._exporter = None
-        port = self._bind(host, port)
+        self._socket = socket_path(listen)
+        address = self._bind_socket() if self._socket else self._bind(listen, insecure)
         if metrics_listen is not None:
             self._exporter = _exporter(self._switch, metrics_listen, insecure)
-        self.endpoint = Endpoint(
-            room.name, _joined(host, port), self._exporter.url if self._exporter else ""
-        )
+        self.endpoint = Endpoint(room.name, address, self._exporter.url if self._exporter else "")
         room.simulation.services[room.name] = self.endpoint.address
 
     def start(self) -> None:
@@ -95,6 +98,8 @@ class Listener:
         if self._exporter:
             self._exporter.close()
         self._server.stop(_STOP_SECONDS).wait()
+        if self._socket:
+            Path(self._socket).unlink(missing_ok=True)
 
     def _add_services(self, room: Room[Any]) -> None:
         self._server.add_generic_rpc_handlers((self._switch,))
@@ -106,15 +111,43 @@ class Listener:
         )
         reflection.enable_server_reflection(names, self._server)
 
-    def _bind(self, host: str, port: int) -> int:
+    def _bind(self, listen: str, insecure: bool) -> str:
+        host, port = checked_address("listen", listen, insecure)
         _check_free(host, port)
+        return _joined(host, self._added(_joined(host, port)))
+
+    def _bind_socket(self) -> str:
+        """Binds a Unix socket; one that a server left behind is replaced."""
+        address = f"{_UNIX}{self._socket}"
+        with socket.socket(socket.AF_UNIX) as probe:
+            if probe.connect_ex(self._socket) == 0:
+                raise _taken(address, "a server listens there already")
+        if os.path.lexists(self._socket) and not stat.S_ISSOCK(os.lstat(self._socket).st_mode):
+            raise _taken(address, "something else is there")
+        self._added(f"unix:{self._socket}")
+        return address
+
+    def _added(self, address: str) -> int:
         try:
-            bound = self._server.add_insecure_port(_joined(host, port))
+            bound = self._server.add_insecure_port(address)
         except RuntimeError:
             bound = 0
         if not bound:
-            raise _taken(_joined(host, port), "it cannot be bound")
+            raise _taken(address, "it cannot be bound")
         return bound
+
+
+def socket_path(address: str) -> str:
+    """Returns the path of an address such as unix:///tmp/csi.sock; empty: it is none."""
+    if not address.startswith("unix:"):
+        return ""
+    path = address.removeprefix("unix:").removeprefix("//")
+    if not os.path.isabs(path) or len(os.fsencode(path)) > _SOCKET_BYTES_MAX:
+        raise InvalidArgument.at(
+            "listen",
+            f"{address!r} is not unix:// with an absolute path of up to {_SOCKET_BYTES_MAX} bytes",
+        )
+    return path
 
 
 def checked_address(field: str, address: str, insecure: bool) -> tuple[str, int]:

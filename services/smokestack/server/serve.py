@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from typing import Any
 
+from smokestack.dialects.csi import Plugin
 from smokestack.engine.timekeeper import ClockSettings
 from smokestack.multipath.specs import MultipathSpec
 
+from .csi import Elsewhere, csi_room, with_csi
 from .estate import EstateService, estate_room, local_peers, remote, with_estate
 from .goals_elsewhere import GoalsElsewhere
 from .link import DEADLINE_SECONDS, GrpcDevice
@@ -20,6 +22,7 @@ from .recovery import kept_in
 from .rooms import Room, array_room, hypervisor_room, multipath_room
 
 LISTEN_DEFAULT = "127.0.0.1:50051"
+CSI_ENDPOINT_DEFAULT = "unix:///tmp/csi.sock"
 # Multipath answers no sooner than its slowest array; its driver must not give it up before that.
 MULTIPATH_DEADLINE_SECONDS = 4 * DEADLINE_SECONDS
 
@@ -41,7 +44,7 @@ def serve_array(
     ready: Ready = _quietly,
 ) -> None:
     """Serves an array, empty or as its state directory has it; blocks until SIGINT or SIGTERM."""
-    room = array_room(name, seed)
+    room = with_csi(array_room(name, seed))
     with kept_in(room, state) if state is not None else nullcontext():
         _serve(room, listen, metrics_listen, insecure=insecure, ready=ready)
 
@@ -107,6 +110,33 @@ def serve_estate(
     peers += [remote("multipaths", multipath)] if multipath else []
     peers += [remote("arrays", place, f"arrays/{name}") for name, place in (arrays or {}).items()]
     _serve(estate_room(EstateService(peers)), listen, None, insecure=insecure, ready=ready)
+
+
+def serve_csi(
+    array_id: str,
+    array: str,
+    multipath: str = "",
+    endpoint: str = CSI_ENDPOINT_DEFAULT,
+    *,
+    node_id: str = "",
+    volumes_per_node: int = 0,
+    insecure: bool = False,
+    ready: Ready = _quietly,
+) -> None:
+    """Serves CSI over the array, and over one host of the multipath layer, at these addresses.
+
+    They need not be there yet.  Without a multipath layer there is no Node.
+    """
+    for address in filter(None, (array, multipath)):
+        checked_address("address", address, insecure=True)
+    plugin = Plugin(
+        Elsewhere("arrays", array),
+        f"arrays/{array_id}",
+        Elsewhere("multipaths", multipath) if multipath else None,
+        node_id=node_id,
+        volumes_per_node=volumes_per_node,
+    )
+    _serve(csi_room(plugin), endpoint, None, insecure=insecure, ready=ready)
 
 
 def connected(address: str, deadline_seconds: float = DEADLINE_SECONDS) -> GrpcDevice:

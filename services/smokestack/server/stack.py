@@ -12,7 +12,9 @@ from types import TracebackType
 from typing import Any
 
 from smokestack.array.model import ArrayModel
+from smokestack.dialects.csi import Plugin
 from smokestack.engine.border import BorderLock
+from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.snapshot import Pieces
 from smokestack.engine.timekeeper import ClockMode, ClockSettings
 from smokestack.hypervisor.model import HypervisorModel
@@ -22,6 +24,7 @@ from smokestack.v1 import scenario_pb2 as pb
 from smokestack.v1 import simulation_pb2, snapshots_pb2
 
 from .build import Api, build
+from .csi import Current, csi_room, with_csi
 from .estate import EstateService, local_peers, with_estate
 from .goals import Goals
 from .listen import Endpoint, Listener
@@ -48,6 +51,9 @@ class Rooms:
         self.multipath = multipath_room(multipath_spec(scenario), border)
         for array_id, array in self.arrays.items():
             self.multipath.model.connect_array(array_id, array.model)
+        self.arrays = {
+            array_id: with_csi(array, self.multipath.api) for array_id, array in self.arrays.items()
+        }
         self.hypervisor = hypervisor_room(seed=seed, border=border)
         self.hypervisor.model.connect(self.multipath.model)
         self.hypervisor.simulation.goals = Goals(
@@ -115,6 +121,7 @@ class Stack:
         self._clock = clock or ClockSettings()
         self._clock.check()
         self._listeners: list[Listener] = []
+        self._plugins: list[Listener] = []
         self._resetting = threading.Lock()
         self._rooms = self._built(scenario, pieces)
 
@@ -225,6 +232,28 @@ class Stack:
         self._introduce()
         return self.endpoints
 
+    def serve_csi(
+        self, endpoint: str, array_id: str = "", node_id: str = "", *, insecure: bool = False
+    ) -> Endpoint:
+        """Serves CSI alone, at unix:///path or host:port; without names: the first array and host.
+
+        An array's own port serves it too.
+        """
+        array_id = array_id or min(self.arrays)
+        if array_id not in self.arrays:
+            choice = ", ".join(sorted(self.arrays))
+            raise InvalidArgument.at("array_id", f"{array_id!r} is none of {choice}")
+        plugin = Plugin(
+            Current(lambda: self.api.arrays[array_id]),
+            f"arrays/{array_id}",
+            Current(lambda: self.api.multipath),
+            node_id=node_id,
+        )
+        listener = Listener(csi_room(plugin), endpoint, insecure=insecure)
+        self._plugins.append(listener)
+        listener.start()
+        return listener.endpoint
+
     def _introduce(self) -> None:
         """Tells each service where the others are."""
         for room in self.rooms:
@@ -233,8 +262,9 @@ class Stack:
     def close(self) -> None:
         """Stops time, which frees who waits for it, and then serving."""
         self._rooms.close()
-        for listener in self._listeners:
+        for listener in (*self._plugins, *self._listeners):
             listener.stop()
+        self._plugins.clear()
         self._listeners.clear()
 
     def __enter__(self) -> Stack:

@@ -1,0 +1,1 @@
+"""Protocols of real tools, spoken over smokestack's own API: one package each."""
