@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from smokestack.server.processes import Processes
 from smokestack.server.stack import Stack
 from smokestack.v1 import array_pb2, multipath_pb2, snapshots_pb2
 from tests.dialects.csi_client import GIB, Client, capability
+from tests.house import tree
 from tests.server.scenarios import small_scenario
 
 MIB = 1 << 20
@@ -480,3 +482,18 @@ def test_a_plugin_works_the_same_over_services_of_other_processes(tmp_path: Path
         request = node_pb2.NodeGetInfoRequest()
         assert refused(alone.node.NodeGetInfo, request).startswith("UNIMPLEMENTED")
         alone.channel.close()
+
+
+def test_the_example_lives_a_claims_life(
+    client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = runpy.run_path(str(tree.ROOT / "clients/examples/csi/claim.py"))
+    example["main"](f"unix://{tmp_path}/csi.sock")
+    assert capsys.readouterr().out.splitlines() == [
+        "provisioned arrays/a1/volumes/pvc-example, 10 GiB",
+        "attached to h1 as LUN 1, through ports p0,p1",
+        f"published: {DEVICES}/a1.pvc-example",
+        "healthy: True",
+        "deleted",
+    ]
+    assert "arrays/a1/volumes/pvc-example" not in published(client)
