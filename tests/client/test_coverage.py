@@ -52,6 +52,7 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "SubmitIo": hypervisor.Disk.read,
     "GetStatistics": hypervisor.Hypervisor.statistics,
     "WatchEvents": events.Events.watch,
+    "AuditAdvertised": Stack.audit,
     "GetTopology": Stack.topology,
 }
 

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from .advance import advance
+from .audit import audit
 from .bench import bench
 from .clock import clock
 from .completion import completion
@@ -110,6 +111,7 @@ for _command in (
     clock,
     advance,
     topology,
+    audit,
     list_resources,
     get,
     create,

@@ -92,6 +92,7 @@ class Port(Deletable[Way]):
     dropped_count: int
     rx_bytes: int
     tx_bytes: int
+    link_up: bool
 
     @operation
     def update(self, **fields: Unpack[PortUpdate]) -> Call[Port[Way]]:

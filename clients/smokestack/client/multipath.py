@@ -41,6 +41,8 @@ class Path(Resource[Way]):
     cpus: tuple[int, ...]
     dispatched_count: int
     mean_response_ns: int
+    out_of_range_count: int
+    not_ready_ns: int
     # What the device's policy knows of it; None: it keeps no such thing.
     latency_ns: int | None
     sample_count: int | None

@@ -93,6 +93,23 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
             if not whole.next_page_token:
                 return whole
 
+    @procedure
+    def audit(self) -> Generator[Any, Any, estate_pb2.AuditAdvertisedResponse]:
+        """Compares what is advertised with what is observed, by arrays, by hosts, and by both.
+
+        Each finding says what is not as it is said to be, and whose figures show it.
+        """
+        whole = estate_pb2.AuditAdvertisedResponse()
+        while True:
+            request = estate_pb2.AuditAdvertisedRequest(page_token=whole.next_page_token)
+            page = yield Call("EstateService.AuditAdvertised", request, as_it_is)
+            whole.findings.extend(page.findings)
+            del whole.parts[:]
+            whole.parts.extend(page.parts)
+            whole.next_page_token = page.next_page_token
+            if not whole.next_page_token:
+                return whole
+
     @property
     def events(self) -> StackEvents[Way]:
         """What has happened in all services, and why."""

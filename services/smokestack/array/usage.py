@@ -54,6 +54,7 @@ class PortUsage:
     dropped_count: int
     rx_bytes: int
     tx_bytes: int
+    link_up: bool
 
     @classmethod
     def of(cls, row: Any) -> PortUsage:
@@ -66,4 +67,5 @@ class PortUsage:
             dropped_count=int(row["dropped"]),
             rx_bytes=int(row["rx_bytes"]),
             tx_bytes=int(row["tx_bytes"]),
+            link_up=bool(row["up"]),
         )

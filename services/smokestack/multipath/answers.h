@@ -13,6 +13,7 @@ static void settle(mp_t *m, const completion_t *c, slot_t *s, path_t *path, devi
     if (c->status != STATUS_GOOD) {
         path->errors++;
         d->errors++;
+        if (c->sense == SENSE_LBA_OUT_OF_RANGE) path->out_of_range++;
     } else if (s->op == OP_WRITE) {
         d->writes++;
         d->write_bytes += s->length;

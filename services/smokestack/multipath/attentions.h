@@ -56,6 +56,8 @@ static void hear_attention(mp_t *m, const completion_t *c, const slot_t *s) {
 static void not_ready(mp_t *m, const completion_t *c, const slot_t *s) {
     uint32_t row = HEARD_ROWS - 1 - (SENSE_UNAVAILABLE - c->sense);
     m->heard[(size_t)s->device * HEARD_ROWS + row]++;
+    m->path[s->path].not_ready_ns = c->time;
+    m->path[s->path].not_ready_ios = m->path[s->path].ios;
 }
 
 /* Sends a command again, at once or later; its place in the device is free until then. */

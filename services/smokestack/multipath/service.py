@@ -286,6 +286,8 @@ def _path_message(name: str, status: PathStatus) -> pb.Path:
         refusal_count=status.refusal_count,
         **settings(status.selection),
         mean_response_ns=status.mean_response_ns,
+        out_of_range_count=status.out_of_range_count,
+        not_ready_ns=status.not_ready_ns,
     )
 
 

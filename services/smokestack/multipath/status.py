@@ -29,6 +29,8 @@ class PathStatus:
     refusal_count: int
     selection: SelectionStatus
     mean_response_ns: int
+    out_of_range_count: int
+    not_ready_ns: int
 
 
 @dataclass(frozen=True)
@@ -97,4 +99,6 @@ def _path_status(state: MultipathState, device: Device, name: str) -> PathStatus
         refusal_count=int(row["refused"]),
         selection=selection_status(state, path.row),
         mean_response_ns=int(answered["sum"]) // max(int(answered["count"]), 1),
+        out_of_range_count=int(row["out_of_range"]),
+        not_ready_ns=int(row["not_ready_ns"]) if row["not_ready_ios"] == row["ios"] else 0,
     )

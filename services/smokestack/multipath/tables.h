@@ -68,7 +68,10 @@
     F(uint64_t, bytes)                                                                         \
     F(uint64_t, errors)                                                                        \
     F(uint64_t, refused) /* TASK SET FULL or BUSY */                                           \
-    F(uint64_t, failovers) /* times that the path went down with or without I/O on it */
+    F(uint64_t, failovers) /* times that the path went down with or without I/O on it */       \
+    F(uint64_t, out_of_range)  /* commands answered 5/21/00: a size was not as it was said */  \
+    F(int64_t, not_ready_ns)   /* when NOT READY was answered last ... */                      \
+    F(uint64_t, not_ready_ios) /* ... and what `ios` was then */
 
 /* How a device selects paths: settings, and what its policy remembers.  One cache line. */
 #define POLICY_FIELDS(F)                                                                       \

@@ -24,6 +24,7 @@ from smokestack.v1 import (
 from smokestack.v1 import estate_pb2 as pb
 from smokestack.v1 import simulation_pb2 as simulation
 
+from .audit import audit
 from .rooms import Room
 from .topology import Join, Part, checked_filters
 
@@ -59,6 +60,11 @@ class EstateService(estate_pb2_grpc.EstateServiceServicer):
     def GetTopology(self, request: pb.GetTopologyRequest, context: Any = None) -> pb.Topology:
         checked_filters(request)
         return Join(request, self._parts()).topology()
+
+    def AuditAdvertised(
+        self, request: pb.AuditAdvertisedRequest, context: Any = None
+    ) -> pb.AuditAdvertisedResponse:
+        return audit(request, self._parts())
 
     def peers(self) -> list[Peer]:
         """Returns the services that answer, those of other processes with their address."""
