@@ -187,7 +187,7 @@ def test_a_long_journal_is_cut_short_and_calls_go_on(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr(journal, "_ROWS_MIN", 20)
+    monkeypatch.setattr(journal, "_WORK_MIN", 20)
     with kept_array(state) as room:
         build(room)
         for number in range(300):

@@ -174,9 +174,12 @@ class ArrayFaults(FaultBook):
             row["hits"], row["limit"] = fault.hits, fault.rule.count
             row["event"], row["kind"] = fault.told_number, _CODES[fault.rule.kind]
             row["per_mille"] = fault.rule.factor_per_mille
-        for collection in _TABLES:
-            for resource_id in self._array.resources(collection):
-                self._link(collection, resource_id)
+        for table in _TABLES.values():
+            state[table]["faults"] = 0
+        if faults:
+            for collection in _TABLES:
+                for resource_id in self._array.resources(collection):
+                    self._link(collection, resource_id)
 
     def _link(self, collection: str, resource_id: str) -> None:
         """Writes one resource's chain: the rules in force on it, in order."""

@@ -8,10 +8,12 @@ checkpoint: a copy of the service, written beside it.
 
 from __future__ import annotations
 
+import gc
 import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -24,8 +26,10 @@ from .state_directory import StateDirectory, unavailable
 
 TICK_SECONDS: Final = 0.5
 _RETRY_SECONDS: Final = 0.5
-_ROWS_MIN: Final = 4_096  # of a journal that is cut short
-_BYTES_MIN: Final = 16 << 20
+# A journal is cut short when it is longer than this, and than a part of what a checkpoint holds.
+_WORK_MIN: Final = 4_096  # to be done again: a call, and each of these bytes of one
+_WORK_BYTES: Final = 64
+_BYTES_MIN: Final = 16 << 20  # of what windows have changed
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -86,7 +90,8 @@ class Journal:
         self._store: JournalStore = directory.open()
         self._number = self._store.number  # of the row noted last
         self._checkpointed = self._store.checkpointed
-        self._bytes = 0  # of the rows since then
+        self._work = self._bytes = 0  # of the rows since then
+        self._checkpoint_bytes = 0
         self._changed = threading.Condition()
         self._waiting: list[Row | Piece | _Checkpoint] = []  # a piece becomes a row of its own
         self._safe = self._number
@@ -119,6 +124,7 @@ class Journal:
         self._durable.skip()
         self._number += 1
         body = call.requests[0]
+        self._work += 1 + len(body) // _WORK_BYTES
         self._put(Row(self._number, RowKind.CALL, call.time_ns, call.method, body))
         return self._number
 
@@ -228,7 +234,7 @@ class Journal:
         rows = [row for row in map(_row, items) if row.number > self._store.number]
         if rows:  # else they were written before what failed
             self._store.append(rows)
-            self._bytes += sum(len(row.body) for row in rows)
+            self._bytes += sum(len(row.body) for row in rows if row.kind is RowKind.WINDOWS)
 
     def _move(self, checkpoints: Iterator[Any]) -> None:
         for to in checkpoints:
@@ -254,12 +260,14 @@ class Journal:
                     self._take()
                 is_long = self._is_long()
                 number, copied = self._number, self._copied() if is_long else None
+                if is_long:
+                    self._work = self._bytes = 0
             if copied is not None:
                 self._checkpoint(number, copied)
 
     def _is_long(self) -> bool:
-        rows = self._number - self._checkpointed
-        return rows > max(_ROWS_MIN, self._durable.size // 4) or self._bytes > _BYTES_MIN
+        bytes_max = max(_BYTES_MIN, self._checkpoint_bytes // 2)
+        return self._work > max(_WORK_MIN, self._durable.size // 4) or self._bytes > bytes_max
 
     def _checkpoint_if(self, is_due: bool) -> None:
         if is_due:
@@ -269,13 +277,27 @@ class Journal:
     def _checkpoint(self, number: int, copied: Piece) -> bool:
         """Writes a checkpoint that has all up to a number in it; the writer names it."""
         try:
-            name = self._directory.write_checkpoint(number, copied.sealed())
+            with uncollected():
+                data = copied.sealed()
+            name = self._directory.write_checkpoint(number, data)
         except OSError as error:  # the journal has it all, and goes on
             _LOG.warning("no checkpoint in %s: %s", self._directory.path, error)
             return False
-        self._checkpointed, self._bytes = number, 0
+        self._checkpointed, self._checkpoint_bytes = number, len(data)
         self._put(_Checkpoint(number, copied.now_ns, name))
         return True
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Makes many objects without the collector looking through them over and over."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _row(item: Row | Piece) -> Row:

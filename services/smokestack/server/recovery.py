@@ -6,6 +6,7 @@ so a retry that comes after the crash gets the first answer.
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from smokestack.engine.errors import Refused
 from smokestack.engine.requests import Answer, Requests
 from smokestack.engine.snapshot import Piece
 
-from .journal import Durable, Journal
+from .journal import Durable, Journal, uncollected
 from .journal_store import Content, Row, RowKind
 from .recording import REQUESTS
 from .rooms import Room
@@ -89,7 +90,9 @@ def kept_in(room: Room[Any], path: str | Path) -> Iterator[None]:
         if directory.is_new:
             directory.create(kept.copied().sealed(), room.model.now_ns)
         else:
-            _come_back(kept, directory)
+            with uncollected():
+                _come_back(kept, directory)
+            gc.freeze()  # for most of it stays as long as the process does
         room.durable.begin()
         journal = Journal(room.durable, room.border, directory, kept.copied)
         room.simulation.recording.journal = journal
@@ -105,6 +108,7 @@ def kept_in(room: Room[Any], path: str | Path) -> Iterator[None]:
 def _come_back(kept: _Kept, directory: StateDirectory) -> None:
     content = directory.read()
     where = content.checkpoint
+    kept.room.simulation.recording.break_off()  # before calls are repeated: nobody replays them
     try:
         kept.put(directory.checkpoint(content.checkpoint), content.checkpoint_ns)
         for row in content.rows:
@@ -117,7 +121,7 @@ def _come_back(kept: _Kept, directory: StateDirectory) -> None:
         ) from error
     kept.durable.skip()
     kept.durable.power_on(_detail(content))
-    kept.room.simulation.recording.break_off()
+    kept.room.simulation.recording.break_off()  # at the time that has been reached
 
 
 def _detail(content: Content) -> Mapping[str, str | int]:

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import api, closed_network, growth, pipeline, processes, reset, scrape, selectors, snapshots
+from . import (
+    api,
+    closed_network,
+    durable,
+    growth,
+    pipeline,
+    processes,
+    reset,
+    scrape,
+    selectors,
+    snapshots,
+)
 
 BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "closed-network": closed_network.run,
@@ -21,4 +32,5 @@ BENCHMARKS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     "reset": reset.run,
     "snapshots": snapshots.run,
     "selectors": selectors.run,
+    "durable": durable.run,
 }
