@@ -29,7 +29,7 @@ _LISTS = {
     "array_hosts": pb.ListArrayHostsRequest,
     "exports": pb.ListExportsRequest,
 }
-_COUNTED = ("_count", "x_bytes")  # from the last power-on: how such fields end
+_COUNTED = ("_count", "x_bytes", "mean_response_ns")  # from the last power-on: how such fields end
 
 
 @contextmanager
@@ -126,6 +126,13 @@ def observed(room: Room[ArrayModel], events: bool = True) -> dict[str, Any]:
         answer = getattr(room.api, f"List{_words(listing)}")(request(parent=ARRAY, page_size=1000))
         found[listing] = [_lasting(one) for one in getattr(answer, listing)]
     state = room.model.state
+    parts = room.model.keeper.parts["model"].save()
+    diversions = parts.pop("diversions")
+    found["diversions"] = [
+        diversions["targets"],
+        {i: d[:2] for i, d in diversions["going"].items()},
+    ]
+    found["parts"] = {name: part for name, part in parts.items() if name != "tables"}
     pages = state["page"][state["page"]["key"] != 0]
     found["pages"] = sorted(pages.tolist())
     found["itls"] = state.used("itl")[["volume", "port", "valid", "hidden"]].tolist()

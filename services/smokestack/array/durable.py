@@ -101,6 +101,7 @@ class ArrayDurable:
             | {name: state[name].copy() for name in _WRITTEN},
             "faults": model.keeper.parts["faults"].save(),
             "links": {name: _copy(getattr(model.links, name)) for name in _LINKS},
+            "diversions": model.advertised.diversions.save(),
             "driver": model.driver or "",
         }
         self._seen()
@@ -129,6 +130,7 @@ class ArrayDurable:
         model.keeper.parts["faults"].load(taken["faults"])()
         for name in _LINKS:
             setattr(model.links, name, _copy(taken["links"][name]))
+        model.advertised.diversions.repeat(taken["diversions"])
         model.driver = taken["driver"] or None
 
     def power_on(self, detail: Mapping[str, str | int]) -> None:
@@ -142,6 +144,7 @@ class ArrayDurable:
             for counter in counters:
                 state[name][counter] = 0
         state["histogram"].view("u1")[:] = 0
+        model.advertised.diversions.forget_answers()
         state["core"][:] = 0
         state["disk"][:] = 0
         state.restart(model.now_ns)
