@@ -29,6 +29,12 @@ class Box:
     inside: Any = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    one: int
+    other: str
+
+
 @dataclass(frozen=True)
 class Alone:
     one: int
@@ -40,7 +46,7 @@ class Step(NamedTuple):
     detail: Any
 
 
-CLASSES = {kind.__name__: kind for kind in (Colour, Box, Alone, Step)}
+CLASSES = {kind.__name__: kind for kind in (Colour, Box, Named, Alone, Step)}
 
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
 colours = st.sampled_from(Colour)
@@ -52,6 +58,7 @@ def values(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     kinds: list[st.SearchStrategy[Any]] = [
         st.builds(Box, st.text(max_size=3), st.integers(), inner),
         st.builds(Alone, st.integers()),
+        st.builds(Named, one=st.integers(), other=st.text(max_size=2)),
         st.builds(Step, st.integers(), colours, details),
         st.tuples(inner, inner),
         details,

@@ -174,7 +174,11 @@ class Reader:
             raise ValueError(f"{what!r:.40} is no kind of which there are many")
         if len(set(map(len, held))) != 1:
             raise ValueError(f"the fields of {name!r:.40} differ in number")
-        return list(map(self._class(name), *held))
+        kind = self._class(name)
+        if what == "class" and any(field.kw_only for field in fields(kind)):
+            names = [field.name for field in fields(kind)]
+            return [kind(**dict(zip(names, row, strict=True))) for row in zip(*held, strict=True)]
+        return list(map(kind, *held))
 
     def _many_maps(self, shapes: Any, which: Any, values: Any) -> list[Any]:
         keys, left = self._value(shapes), iter(self._value(values))
