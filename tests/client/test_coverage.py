@@ -47,6 +47,8 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "GetRecording": snapshots.History.recording,
     "FillPool": array.Pool.fill,
     "RescanMultipathHost": multipath.MultipathHost.rescan,
+    "GetDeviceStatistics": multipath.Device.statistics,
+    "GetAdapterStatistics": multipath.Adapter.statistics,
     "StopJob": hypervisor.Job.stop,
     "UploadTrace": hypervisor.Traces.upload,
     "SubmitIo": hypervisor.Disk.read,

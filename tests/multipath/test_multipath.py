@@ -28,8 +28,10 @@ from smokestack.engine.errors import (
 from smokestack.engine.records import SLOT_SHIFT, SUBMISSION, HostStatus, Kind, Op, Status
 from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec, PathState, Selector
+from smokestack.multipath.statistics import adapter_statistics, device_statistics
 
 L = 100_000
+PARTS = ("ios_count", "guest_total_ns", "device_total_ns", "kernel_total_ns", "queue_total_ns")
 
 
 def make_stack(
@@ -40,6 +42,8 @@ def make_stack(
     ios_per_path: int = 1,
     queue_limit: int = 1638,
     retry_delay_ns: int = 1_000_000,
+    dsnro: int = 32,
+    adapter_depth: int = 4096,
 ) -> tuple[ArrayModel, MultipathModel]:
     array = ArrayModel("a1")
     array.create_controller(ControllerSpec("c0"))
@@ -51,7 +55,10 @@ def make_stack(
     array.create_export(ExportSpec("v1", "h1", 0))
     multipath = MultipathModel(MultipathSpec(qfull_retry_delay_ns=retry_delay_ns))
     multipath.connect_array("a1", array)
-    multipath.create_host(MultipathHostSpec("h1", ("h1-a",), selector, depth, ios_per_path))
+    queues = {"sched_num_req_outstanding": dsnro, "adapter_queue_depth": adapter_depth}
+    multipath.create_host(
+        MultipathHostSpec("h1", ("h1-a",), selector, depth, ios_per_path, **queues)
+    )
     multipath.rescan("h1")
     return array, multipath
 
@@ -159,6 +166,56 @@ def test_the_lun_queue_depth_binds() -> None:
     assert (device.active_count, device.queued_count) == (2, 3)
 
 
+def test_competing_worlds_share_dsnro_and_the_figures_add_up() -> None:
+    _, multipath = make_stack(depth=8, dsnro=2)
+    attach(multipath)
+    batch = writes(*[0] * 6)
+    batch.records["vm"] = [7, 7, 7, 9, 9, 9]
+    multipath.exchange(1, batch)
+    device = multipath.device("h1", "a1.v1")
+    found = device_statistics(multipath.state, device)
+    # Three of the first world were out when the second came; that leaves no place until one is.
+    assert (found.queue.active_count, found.queue.queued_count) == (3, 3)
+    assert (found.queue.queue_depth, found.active_worlds_count) == (2, 2)
+    assert (found.queue.used_ratio, found.queue.load_ratio) == (1.5, 3.0)
+    assert {vm: (w.active_count, w.queued_count) for vm, w in found.worlds.items()} == {
+        7: (3, 0),
+        9: (0, 3),
+    }
+    serve(multipath, NOTHING)
+    found = device_statistics(multipath.state, device)
+    assert (found.queue.ios_count, found.queue.active_count) == (6, 0)
+    assert (found.queue.queue_depth, found.active_worlds_count) == (8, 0)
+    assert found.queue.guest_total_ns == found.queue.device_total_ns + found.queue.kernel_total_ns
+    assert found.queue.queue_total_ns == found.queue.kernel_total_ns > 0
+    total = [sum(getattr(w, part) for w in found.worlds.values()) for part in PARTS]
+    assert total == [getattr(found.queue, part) for part in PARTS]
+    adapter = adapter_statistics(multipath.state, multipath.adapter("h1", "h1-a"))
+    assert [getattr(adapter, part) for part in PARTS] == total
+
+
+def test_the_adapters_depth_binds_over_all_devices() -> None:
+    _, multipath = make_stack(adapter_depth=2)
+    attach(multipath)
+    answered = multipath.exchange(1, writes(0, 0, 0, 0, 0)).count
+    adapter = adapter_statistics(multipath.state, multipath.adapter("h1", "h1-a"))
+    assert (adapter.active_count, adapter.queued_count) == (2, 3)
+    (device,) = multipath.devices("h1")
+    assert (device.active_count, device.queued_count) == (5, 0)
+    assert answered + len(serve(multipath, NOTHING)) == 5
+
+
+def test_the_queues_histogram_is_the_kernels_without_detours() -> None:
+    _, multipath = make_stack(ports=1, queue_limit=1, retry_delay_ns=700_000)
+    serve(multipath, writes(0, 0))
+    kernel = multipath.state["kernel_histogram"][0]
+    detour = multipath.state["detour_histogram"][0]
+    queue = (kernel["bucket"] + detour["bucket"]).astype(np.int64)  # modulo 2^64
+    assert (kernel["count"], queue.sum(), queue[0]) == (2, 2, 2)
+    assert kernel["sum"] > 700_000
+    assert int(kernel["sum"]) + int(detour["sum"]) == 1 << 64
+
+
 def test_a_refused_command_returns_after_the_delay_as_a_new_attempt() -> None:
     _, multipath = make_stack(ports=1, queue_limit=1, retry_delay_ns=700_000)
     first, second = serve(multipath, writes(0, 0))
@@ -240,6 +297,18 @@ def test_a_dead_array_fails_what_it_has_not_answered_and_the_stack_runs_on() -> 
             InvalidArgument,
             "lun_queue_depth",
         ),
+        (
+            lambda m: m.create_host(MultipathHostSpec("h2", ("x",), adapter_queue_depth=0)),
+            InvalidArgument,
+            "adapter_queue_depth",
+        ),
+        (
+            lambda m: m.update_device("h1", "a1.v1", sched_num_req_outstanding=4097),
+            InvalidArgument,
+            "sched_num_req_outstanding",
+        ),
+        (lambda m: m.update_adapter("h1", "h9-a", 1), NotFound, "adapters/h9-a"),
+        (lambda m: m.update_adapter("h1", "h1-a", 0), InvalidArgument, "queue_depth"),
         (lambda m: m.delete_host("h1"), FailedPrecondition, "has devices"),
         (lambda m: m.update_device("h1", "a1.v9"), NotFound, "devices/a1.v9"),
         (

@@ -142,6 +142,41 @@ def test_a_policys_settings_and_what_it_measures_are_shown(stack: Stack) -> None
     assert get_device(stack).current_path == PATH_A
 
 
+def test_an_adapter_is_updated_and_goes_back_to_its_hosts_default(stack: Stack) -> None:
+    name = f"{MULTIPATH_HOST}/adapters/h1-a"
+    listed = stack.multipath.ListAdapters(pb.ListAdaptersRequest(parent=MULTIPATH_HOST)).adapters
+    assert [(a.name, a.queue_depth) for a in listed] == [
+        (name, 4096),
+        (f"{MULTIPATH_HOST}/adapters/h1-b", 4096),
+    ]
+    adapter = pb.Adapter(name=name, queue_depth=3)
+    assert stack.multipath.UpdateAdapter(pb.UpdateAdapterRequest(adapter=adapter)) == adapter
+    assert stack.multipath.GetAdapter(pb.GetAdapterRequest(name=name)) == adapter
+    request = pb.UpdateAdapterRequest(adapter=pb.Adapter(name=name))
+    request.update_mask.paths.append("queue_depth")
+    assert stack.multipath.UpdateAdapter(request).queue_depth == 4096
+
+
+def test_statistics_of_queues_add_up(stack: Stack) -> None:
+    stack.create_job("j0", io_limit=50, iodepth=40)
+    stack.simulation.Advance(sim.AdvanceRequest(until_idle=True))
+    device = stack.multipath.GetDeviceStatistics(pb.GetDeviceStatisticsRequest(name=DEVICE))
+    queue = device.queue
+    assert (queue.ios_count, queue.io_bytes, queue.queue_depth) == (50, 50 * 4096, 32)
+    assert queue.guest_total_ns == queue.device_total_ns + queue.kernel_total_ns
+    assert queue.kernel_total_ns == queue.queue_total_ns > 0  # 8 waited for a place
+    (world,) = device.worlds
+    assert (world.vm_number, world.queue) == (0, queue)
+    adapters = [
+        stack.multipath.GetAdapterStatistics(
+            pb.GetAdapterStatisticsRequest(name=f"{MULTIPATH_HOST}/adapters/{name}")
+        )
+        for name in ("h1-a", "h1-b")
+    ]
+    assert sum(a.queue.guest_total_ns for a in adapters) == queue.guest_total_ns
+    assert device.time_ns == adapters[0].time_ns > 0
+
+
 def test_a_refused_update_changes_nothing(stack: Stack) -> None:
     before = get_device(stack)
     device = pb.Device(name=DEVICE, ios_per_path=7, lun_queue_depth=5000)
@@ -267,6 +302,18 @@ REFUSED: list[tuple[str, Message, type[Refused], str]] = [
         ),
         InvalidArgument,
         "device.preferred_path",
+    ),
+    ("GetDeviceStatistics", pb.GetDeviceStatisticsRequest(name=f"{DEVICE}9"), NotFound, ""),
+    ("GetAdapter", pb.GetAdapterRequest(name=f"{MULTIPATH_HOST}/adapters/x"), NotFound, ""),
+    ("GetAdapterStatistics", pb.GetAdapterStatisticsRequest(name=DEVICE), InvalidArgument, "name"),
+    ("ListAdapters", pb.ListAdaptersRequest(parent=DEVICE), InvalidArgument, "parent"),
+    (
+        "UpdateAdapter",
+        pb.UpdateAdapterRequest(
+            adapter=pb.Adapter(name=f"{MULTIPATH_HOST}/adapters/h1-a", queue_depth=70_000)
+        ),
+        InvalidArgument,
+        "adapter.queue_depth",
     ),
     ("UpdatePath", pb.UpdatePathRequest(path=pb.Path(name=PATH_A)), InvalidArgument, "update_mask"),
 ]

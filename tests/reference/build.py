@@ -15,6 +15,7 @@ from smokestack.engine.faults import FaultBook
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
 from tests.reference.config import (
+    AdapterUpdated,
     ArrayConfig,
     ArrayLost,
     AttentionEstablished,
@@ -129,11 +130,14 @@ class Models:
                     change.host_id,
                     change.device,
                     lun_queue_depth=change.lun_queue_depth,
+                    sched_num_req_outstanding=change.sched_num_req_outstanding,
                     ios_per_path=change.ios_per_path,
                     preferred_path=change.preferred_path,
                     selector=change.selector,
                     selector_settings=change.selector_settings,
                 )
+            case AdapterUpdated():
+                self.multipath.update_adapter(change.host_id, change.initiator, change.queue_depth)
             case PathEnabled():
                 self.multipath.set_path_enabled(
                     change.host_id, change.device, change.path, change.enabled

@@ -140,6 +140,17 @@ class DeviceUpdated:
     preferred_path: str | None = None
     selector: Selector | None = None
     selector_settings: SelectorSettings | None = None
+    sched_num_req_outstanding: int | None = None
+
+
+@dataclass(frozen=True)
+class AdapterUpdated:
+    """An adapter's queue depth changes."""
+
+    at_ns: int
+    host_id: str
+    initiator: str
+    queue_depth: int
 
 
 @dataclass(frozen=True)
@@ -212,7 +223,14 @@ ArrayChange = (
 )
 
 HostChange = (
-    ArrayLost | Rescanned | DeviceUpdated | PathEnabled | PathUpdated | JobStarted | JobStopped
+    ArrayLost
+    | Rescanned
+    | DeviceUpdated
+    | AdapterUpdated
+    | PathEnabled
+    | PathUpdated
+    | JobStarted
+    | JobStopped
 )
 FaultChange = FaultInjected | FaultCleared
 Change = ArrayChange | HostChange | FaultChange

@@ -177,6 +177,8 @@ def _multipath_host(host: ArrayHostSpec) -> st.SearchStrategy[MultipathHostSpec]
         st.just(tuple(initiator.name for initiator in host.initiators)),
         selector=st.sampled_from(Selector),
         lun_queue_depth=st.sampled_from([1, 2, 3, 5, 64]),
+        sched_num_req_outstanding=st.sampled_from([32, 1, 2, 3]),
+        adapter_queue_depth=st.sampled_from([4096, 1, 2, 5]),
         ios_per_path=st.integers(1, 5),
         selector_settings=selector_settings(),
     )

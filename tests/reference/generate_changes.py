@@ -15,6 +15,7 @@ from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.records import Attention
 from smokestack.multipath.specs import Selector, SelectorSettings
 from tests.reference.config import (
+    AdapterUpdated,
     ArrayConfig,
     ArrayLost,
     AttentionEstablished,
@@ -33,7 +34,10 @@ from tests.reference.config import (
     VolumeCapacity,
 )
 
-KINDS = ("port", "port", "space", "export", "path", "device", "job", "attention", "attention")
+KINDS = (
+    *("port", "port", "space", "export", "path", "device", "adapter", "job"),
+    *("attention", "attention"),
+)
 
 
 @dataclass
@@ -90,7 +94,7 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
             return []
         plan = draw(st.sampled_from(plans.running))
         return [JobStopped(time, plan.host_id, plan.vm_id, plan.job_id)]
-    if kind in ("path", "device"):
+    if kind in ("path", "device", "adapter"):
         return draw(_device_change(plans, time, kind))
     array = draw(st.sampled_from(plans.arrays))
     if array.array_id in plans.lost:
@@ -174,6 +178,9 @@ def _device_change(draw: st.DrawFn, plans: Plans, time: int, kind: str) -> list[
         return []
     host, device = draw(st.sampled_from(seen))
     path = draw(st.sampled_from(plans.paths(host, device)))
+    if kind == "adapter":
+        initiator = path.partition(".")[0]
+        return [AdapterUpdated(time, host, initiator, draw(st.integers(1, 8)))]
     if kind == "path":
         if draw(st.booleans()):
             return [PathEnabled(time, host, device, path, draw(st.booleans()))]
@@ -185,7 +192,8 @@ def _device_change(draw: st.DrawFn, plans: Plans, time: int, kind: str) -> list[
     preferred = draw(st.none() | st.just(path))
     selector = draw(st.none() | st.sampled_from(Selector))
     settings = draw(st.none() | selector_settings())
-    return [DeviceUpdated(time, host, device, depth, ios, preferred, selector, settings)]
+    dsnro = draw(st.none() | st.integers(1, 8))
+    return [DeviceUpdated(time, host, device, depth, ios, preferred, selector, settings, dsnro)]
 
 
 @st.composite

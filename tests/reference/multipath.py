@@ -7,7 +7,7 @@ after a delay.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,7 @@ from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec, Selecto
 from tests.reference import selectors
 from tests.reference.agenda import CHANGE, HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
 from tests.reference.array import Array
-from tests.reference.config import DeviceUpdated, PathEnabled, PathUpdated
+from tests.reference.config import AdapterUpdated, DeviceUpdated, PathEnabled, PathUpdated
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.stations import Command, Itl
@@ -29,11 +29,32 @@ RETRY = 2  # after events (0) and responses (1) of the same time
 
 
 @dataclass(eq=False)
+class Adapter:
+    """An initiator: so many commands are out at most, others wait in turn."""
+
+    depth: int
+    active: int = 0
+    queue: deque[HostIo] = field(default_factory=deque)
+
+
+@dataclass
+class Times:
+    """Where the time of answered I/Os went, each part measured for itself."""
+
+    ios: int = 0
+    guest_ns: int = 0
+    device_ns: int = 0
+    kernel_ns: int = 0
+    queue_ns: int = 0
+
+
+@dataclass(eq=False)
 class Path:
     """One way of a host to a volume: an initiator and a port."""
 
     name: str
     array: Array
+    adapter: Adapter
     itl: Itl
     up: bool
     enabled: bool = True
@@ -63,8 +84,17 @@ class Device:
     ios_per_path: int
     preferred: Path
     settings: SelectorSettings
+    dsnro: int
     queue: deque[HostIo] = field(default_factory=deque)
     active: int = 0
+    worlds: Counter[int] = field(default_factory=Counter)  # VM → commands not yet answered
+    times: dict[int, Times] = field(default_factory=dict)  # by VM
+
+    @property
+    def limit(self) -> int:
+        """How many I/Os may be in flight: competing worlds share less (FACTS 2.2)."""
+        competing = sum(count > 0 for count in self.worlds.values()) >= 2
+        return min(self.depth, self.dsnro) if competing else self.depth
 
 
 @dataclass(eq=False, slots=True)
@@ -79,7 +109,11 @@ class HostIo:
     vm: int
     attempt: int = 0
     path: Path | None = None
-    start_ns: int = 0  # when it left on the path
+    start_ns: int = 0  # when it left on the path, or was held on it
+    submitted_ns: int = 0
+    queued_ns: int = 0  # when it last joined a queue
+    waited_ns: int = 0  # in queues, all in all
+    sent_ns: int | None = None  # when its last attempt left; None while an adapter holds it
 
 
 class Multipath:
@@ -93,6 +127,7 @@ class Multipath:
         self._ios: dict[int, HostIo] = {}
         self._paths: dict[tuple[Array, int], tuple[Device, Path]] = {}
         self._by_index: list[Device] = []
+        self.adapters: dict[tuple[str, str], Adapter] = {}
         self._lost: set[Array] = set()
         self.devices: dict[tuple[str, str], Device] = {}
         self.complete: Callable[[Completion], None]  # the hypervisor's, set when it stands
@@ -108,6 +143,8 @@ class Multipath:
     def create_host(self, spec: MultipathHostSpec) -> None:
         """Adds a host and lets it scan."""
         self._hosts[spec.host_id] = spec
+        for initiator in spec.initiators:
+            self.adapters[spec.host_id, initiator] = Adapter(spec.adapter_queue_depth)
         self.rescan(spec.host_id)
 
     def rescan(self, host_id: str) -> None:
@@ -118,7 +155,8 @@ class Multipath:
             for itl in array.itls:
                 if itl.shown and itl.initiator in spec.initiators and array not in self._lost:
                     name = f"{itl.initiator}.{itl.port.spec.port_id}"
-                    path = Path(name, array, itl, up=array.usable(itl.port))
+                    adapter = self.adapters[host_id, itl.initiator]
+                    path = Path(name, array, adapter, itl, up=array.usable(itl.port))
                     found.setdefault(f"{array.array_id}.{itl.export.volume_id}", []).append(path)
         for name, paths in sorted(found.items()):
             device = self.devices.get((host_id, name))
@@ -142,6 +180,7 @@ class Multipath:
             ios_per_path=spec.ios_per_path,
             preferred=paths[0],
             settings=spec.selector_settings,
+            dsnro=spec.sched_num_req_outstanding,
         )
         self._by_index.append(device)
         self.devices[spec.host_id, name] = device
@@ -197,7 +236,15 @@ class Multipath:
                 device.policy = kind(device.paths)
         if change.lun_queue_depth is not None:
             device.depth = change.lun_queue_depth
-            self._pump(device)
+        if change.sched_num_req_outstanding is not None:
+            device.dsnro = change.sched_num_req_outstanding
+        self._pump(device)  # which does nothing when no limit has changed
+
+    def update_adapter(self, change: AdapterUpdated) -> None:
+        """Changes how many commands an adapter may have out."""
+        adapter = self.adapters[change.host_id, change.initiator]
+        adapter.depth = change.queue_depth
+        self._serve(adapter)
 
     def set_path_enabled(self, change: PathEnabled) -> None:
         """Takes a path out of use or back; what is in flight on it stays in flight."""
@@ -218,6 +265,10 @@ class Multipath:
         found = self.devices[host_id, device]
         return found, next(each for each in found.paths if each.name == path)
 
+    def all_devices(self) -> list[Device]:
+        """Every device that was ever found, by index."""
+        return self._by_index
+
     # --- I/O ----------------------------------------------------------------------------------
 
     def submit(self, io: HostIo) -> None:
@@ -227,21 +278,37 @@ class Multipath:
     def _submitted(self, io: HostIo) -> None:
         device = self._by_index[io.nexus]
         self._ios[io.ident] = io
+        io.submitted_ns = io.queued_ns = self._agenda.now
+        device.worlds[io.vm] += 1
         device.queue.append(io)
         self._pump(device)
 
     def _pump(self, device: Device) -> None:
         """Sends from the queue's head while the device has places."""
-        while device.queue and device.active < device.depth:
+        while device.queue and device.active < device.limit:
             io = device.queue.popleft()
             path = self._select(device, io)
             if path is None:
+                device.worlds[io.vm] -= 1
                 self._give_up(io)
                 continue
             device.active += 1
             path.in_flight += 1
             path.in_flight_bytes += io.length
             io.path, io.start_ns = path, self._agenda.now
+            io.sent_ns = None
+            path.adapter.queue.append(io)
+            self._serve(path.adapter)
+
+    def _serve(self, adapter: Adapter) -> None:
+        """Sends what an adapter's free places allow, in the order in which it came."""
+        while adapter.queue and adapter.active < adapter.depth:
+            io = adapter.queue.popleft()
+            adapter.active += 1
+            io.sent_ns = io.start_ns = self._agenda.now
+            io.waited_ns += io.sent_ns - io.queued_ns
+            path = io.path
+            assert path is not None
             path.array.submit(Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl))
 
     def _select(self, device: Device, io: HostIo) -> Path | None:
@@ -294,22 +361,36 @@ class Multipath:
         refused = record.status in (Status.TASK_SET_FULL, Status.BUSY)
         attention = record.sense >> 16 == UNIT_ATTENTION
         again = refused or attention or record.sense in NOT_READY
+        path = io.path
         self._land(device, io, answered=not again)
+        self._serve(path.adapter)
         if refused:
             io.attempt += 1
             then = self._agenda.now + self._spec.qfull_retry_delay_ns
             self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
         elif attention:
             io.attempt += 1
-            device.queue.appendleft(io)
+            self._rejoin(device, io)
         elif record.sense in NOT_READY:
             io.attempt += 1
             then = self._agenda.now + self._spec.not_ready_retry_delay_ns
             self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
         else:
             del self._ios[io.ident]
+            device.worlds[io.vm] -= 1
+            self._account(device, io)
             self._tell(record._replace(nexus=io.nexus))
         self._pump(device)
+
+    def _account(self, device: Device, io: HostIo) -> None:
+        now, sent = self._agenda.now, io.sent_ns
+        assert sent is not None
+        times = device.times.setdefault(io.vm, Times())
+        times.ios += 1
+        times.guest_ns += now - io.submitted_ns
+        times.device_ns += now - sent
+        times.kernel_ns += sent - io.submitted_ns
+        times.queue_ns += io.waited_ns
 
     def _land(self, device: Device, io: HostIo, *, answered: bool) -> None:
         assert io.path is not None
@@ -320,12 +401,21 @@ class Multipath:
             device.policy.answered(io.path, self._choice(device, io), io.start_ns)
         elif io.path in device.paths:
             device.policy.unanswered(io.path, io.start_ns)
+        if io.sent_ns is None:
+            io.path.adapter.queue.remove(io)
+        else:
+            io.path.adapter.active -= 1
         io.path = None
 
     def _retry(self, io: HostIo) -> None:
         device = self._by_index[io.nexus]
-        device.queue.appendleft(io)
+        self._rejoin(device, io)
         self._pump(device)
+
+    def _rejoin(self, device: Device, io: HostIo) -> None:
+        """Puts an I/O at the head of its queue."""
+        io.queued_ns = self._agenda.now
+        device.queue.appendleft(io)
 
     # --- paths that go down and come back -----------------------------------------------------
 
@@ -337,15 +427,19 @@ class Multipath:
         self._turn(device)
         if not path.up:
             self._take_back(device, path)
+            self._serve(path.adapter)
         self._pump(device)
 
     def _take_back(self, device: Device, path: Path, but: frozenset[Any] = frozenset()) -> None:
         """Puts what is in flight on a path back to the queue's head, lowest id first."""
         for io in sorted(self._ios.values(), key=lambda io: io.ident, reverse=True):
             if io.path is path and (io.ident, io.attempt) not in but:
-                io.attempt += 1
+                if io.sent_ns is None:  # its adapter has held it: no attempt was made
+                    io.waited_ns += self._agenda.now - io.queued_ns
+                else:
+                    io.attempt += 1
                 self._land(device, io, answered=False)
-                device.queue.appendleft(io)
+                self._rejoin(device, io)
 
     def lose(self, array: Array) -> None:
         """Gives up an array whose process has died, but for what it has answered already."""
@@ -361,3 +455,5 @@ class Multipath:
             for path in mine:
                 self._take_back(device, path, answered)
                 self._pump(device)
+        for adapter in self.adapters.values():
+            self._serve(adapter)

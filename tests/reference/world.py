@@ -9,6 +9,7 @@ from __future__ import annotations
 from tests.reference.agenda import CHANGE, Agenda
 from tests.reference.array import Array
 from tests.reference.config import (
+    AdapterUpdated,
     ArrayLost,
     Change,
     DeviceUpdated,
@@ -70,6 +71,8 @@ class World:
                 self.multipath.rescan(change.host_id)
             case DeviceUpdated():
                 self.multipath.update_device(change)
+            case AdapterUpdated():
+                self.multipath.update_adapter(change)
             case PathEnabled():
                 self.multipath.set_path_enabled(change)
             case PathUpdated():

@@ -22,6 +22,8 @@ from tests.server.small_stack import MIB, MS, SmallStack
 GOLDEN = Path(__file__).parents[1] / "golden"
 # Not of the model: what a scrape says about itself and its process, and the clock.
 OWN = {
+    "smokestack_adapter_active_commands": "gauge",
+    "smokestack_adapter_queued_commands": "gauge",
     "smokestack_scrape_collector_duration_seconds": "gauge",
     "smokestack_scrape_collector_success": "gauge",
     "smokestack_virtual_time_seconds_total": "counter",

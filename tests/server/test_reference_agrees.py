@@ -30,7 +30,7 @@ from smokestack.server.run import run_stack
 from smokestack.server.scenario import default_scenario
 from smokestack.workload import JobSpec, compile_job
 from smokestack.workload.traces import bundled, parse
-from tests.reference.build import build_models, build_reference
+from tests.reference.build import Models, build_models, build_reference
 from tests.reference.config import (
     ArrayConfig,
     DeviceUpdated,
@@ -42,6 +42,7 @@ from tests.reference.config import (
 from tests.reference.digest import Completion
 from tests.reference.generate import Scenario, scenarios
 from tests.reference.samples import array, job, port, stack
+from tests.reference.world import World
 
 RECORDED = Path(os.environ.get("SMOKESTACK_TRACE", "../shared/data/cloudphysics-w00.vscsi"))
 PREFIX = 10_000  # commands of 32 bytes each
@@ -66,6 +67,32 @@ def agree(config: StackConfig, until_ns: int, cuts: tuple[int, ...] = ()) -> Non
         models.run(time)
     assert first_difference(reference.completions, models.completions) is None
     assert reference.digest() == models.digest()
+    assert times_of_models(models) == times_of_reference(reference)
+
+
+def times_of_reference(world: World) -> dict[tuple[int, int], tuple[int, ...]]:
+    """Where the time of the I/Os of each (device, VM) went; guests' measured for itself."""
+    return {
+        (device.index, vm): (t.ios, t.guest_ns, t.device_ns, t.kernel_ns, t.queue_ns)
+        for device in world.multipath.all_devices()
+        for vm, t in device.times.items()
+    }
+
+
+def times_of_models(models: Models) -> dict[tuple[int, int], tuple[int, ...]]:
+    """The same of the kernel's worlds, whose guests' time is the sum of its parts."""
+    state = models.multipath.state
+    paths = state.used("path")
+    assert (paths["guest_ns"] == paths["device_ns"] + paths["kernel_ns"]).all()
+    return {
+        (int(w["device"]), int(w["vm"])): (
+            int(w["ios"]),
+            int(w["device_ns"] + w["kernel_ns"]),
+            *(int(w[part]) for part in ("device_ns", "kernel_ns", "queue_ns")),
+        )
+        for w in state["world"][1 : state.row["world_count"]]
+        if w["ios"]
+    }
 
 
 def test_a_deeper_queue_is_used_at_the_border_where_it_is_made() -> None:

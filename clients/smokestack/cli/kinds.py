@@ -63,6 +63,7 @@ KINDS = (
     Kind("multipath", "multipaths/*", "Multipath"),
     Kind("multipath-host", "multipaths/*/hosts/*", "MultipathHost"),
     Kind("device", "multipaths/*/hosts/*/devices/*", "Device"),
+    Kind("adapter", "multipaths/*/hosts/*/adapters/*", "Adapter"),
     Kind("path", "multipaths/*/hosts/*/devices/*/paths/*", "Path"),
     Kind("host", "hosts/*", "Host"),
     Kind("vm", "hosts/*/vms/*", "Vm"),

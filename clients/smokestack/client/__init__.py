@@ -15,7 +15,7 @@ from .array import Array, ArrayHost, Controller, Export, Pool, Port, Volume
 from .blocking import connect, connect_array, connect_hypervisor, connect_multipath
 from .events import Event, Watch
 from .hypervisor import Disk, Host, Hypervisor, Job, Trace, Vm
-from .multipath import Device, Multipath, MultipathHost, Path
+from .multipath import Adapter, Device, Multipath, MultipathHost, Path
 from .operations import Async, Sync
 from .sessions import Patience
 from .snapshots import Snapshot
@@ -23,6 +23,7 @@ from .stack import Stack
 from .words import GiB, KiB, MiB, TiB
 
 __all__ = [
+    "Adapter",
     "Array",
     "ArrayHost",
     "Async",

@@ -89,6 +89,7 @@ class DeviceUpdate(TypedDict, total=False):
 
     selector: Selector | None
     lun_queue_depth: int | None
+    sched_num_req_outstanding: int | None
     ios_per_path: int | None
     preferred_path: str | None
     labels: Mapping[str, str] | None
@@ -116,6 +117,8 @@ class Device(Resource[Way]):
     labels: Mapping[str, str]
     identifier: str
     found_identifier: str
+    sched_num_req_outstanding: int
+    queue_limit: int
 
     @property
     def paths(self) -> Paths[Way]:
@@ -127,11 +130,49 @@ class Device(Resource[Way]):
         """Changes the device's queue or policy; I/O that is queued or in flight goes on."""
         return self._update(fields)
 
+    @operation
+    def statistics(self) -> Call[pb.DeviceStatistics]:
+        """Gets what the device's queue has done, and each world's share, as esxtop would."""
+        request = pb.GetDeviceStatisticsRequest(name=self.name)
+        return Call(f"{_SERVICE}.GetDeviceStatistics", request, as_it_is)
+
 
 class Devices(Collection[Way, Device[Way]]):
     """A host's devices."""
 
     resource = Device
+
+
+class AdapterUpdate(TypedDict, total=False):
+    """What of an adapter can be changed; None goes back to the host's setting."""
+
+    queue_depth: int | None
+
+
+class Adapter(Resource[Way]):
+    """An initiator of a host as a queue."""
+
+    of_kind = Kind(pb, _SERVICE, "Adapter", "adapters")
+    queue_depth: int
+    active_count: int
+    queued_count: int
+
+    @operation
+    def update(self, **fields: Unpack[AdapterUpdate]) -> Call[Adapter[Way]]:
+        """Changes the adapter's queue depth; I/O that waits or is in flight goes on."""
+        return self._update(fields)
+
+    @operation
+    def statistics(self) -> Call[pb.AdapterStatistics]:
+        """Gets what the adapter's queue has done, as esxtop would."""
+        request = pb.GetAdapterStatisticsRequest(name=self.name)
+        return Call(f"{_SERVICE}.GetAdapterStatistics", request, as_it_is)
+
+
+class Adapters(Collection[Way, Adapter[Way]]):
+    """A host's adapters."""
+
+    resource = Adapter
 
 
 class MultipathHostFields(TypedDict, total=False):
@@ -142,6 +183,8 @@ class MultipathHostFields(TypedDict, total=False):
     lun_queue_depth: int
     ios_per_path: int
     selector_settings: SelectorSettings
+    sched_num_req_outstanding: int
+    adapter_queue_depth: int
 
 
 class MultipathHost(Deletable[Way]):
@@ -153,6 +196,13 @@ class MultipathHost(Deletable[Way]):
     lun_queue_depth: int
     ios_per_path: int
     selector_settings: pb.SelectorSettings
+    sched_num_req_outstanding: int
+    adapter_queue_depth: int
+
+    @property
+    def adapters(self) -> Adapters[Way]:
+        """Its initiators, as queues."""
+        return Adapters(self._session, self.name)
 
     @property
     def devices(self) -> Devices[Way]:

@@ -68,6 +68,7 @@ class EventKind(StrEnum):
     DEVICE_ADDED = "DEVICE_ADDED", "A rescan found a device."
     DEVICE_REMOVED = "DEVICE_REMOVED", "A rescan found a device gone."
     DEVICE_PATHS_CHANGED = "DEVICE_PATHS_CHANGED", "A rescan found paths of a known device changed."
+    ADAPTER_UPDATED = "ADAPTER_UPDATED", "An adapter's queue depth was changed."
     DEVICE_UPDATED = "DEVICE_UPDATED", "A device's queue depth or path selection was changed."
     PATH_DOWN = "PATH_DOWN", "A path died: what was in flight on it is sent again on another."
     PATH_UP = "PATH_UP", "A path that was dead came back."

@@ -107,7 +107,7 @@ static void accept(
 static inline int64_t stirs(const mp_t *m, const completion_t *c) {
     if (c->kind == KIND_EVENT) return c->time;
     const device_t *d = &m->device[m->slot[c->id >> SLOT_SHIFT].device];
-    if (d->queued) return c->time;
+    if (d->queued || m->state->held_count) return c->time;
     return retried(c) ? c->time + retry_delay(m, c) : NEVER_NS;
 }
 
@@ -170,16 +170,18 @@ static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_buffer batch;
     if (PyErr_Occurred() || arg_records(args[1], &batch, sizeof(submission_t), count) < 0)
         return NULL;
-    uint32_t need;
-    int good;
+    uint32_t need, worlds;
+    int fits, good;
     Py_BEGIN_ALLOW_THREADS
     if (begins) m.state->batch_taken = m.state->out_count = 0;
     need = begins && count ? slots_needed(batch.buf, (uint32_t)count) : 0;
-    good = need <= m.slot_rows && (!begins || slots_free(&m, batch.buf, (uint32_t)count));
+    worlds = begins ? m.state->world_count + (uint32_t)count : 0; /* should each be new */
+    fits = need <= m.slot_rows && worlds <= m.world_rows;
+    good = fits && (!begins || slots_free(&m, batch.buf, (uint32_t)count));
     if (good) run(&m, until, batch.buf, (uint32_t)count);
     Py_END_ALLOW_THREADS
     PyBuffer_Release(&batch);
-    if (need > m.slot_rows) return PyLong_FromUnsignedLong(need);
+    if (!fits) return PyLong_FromUnsignedLong(need > worlds / 2 ? need : worlds / 2 + 1);
     if (!good) return PyErr_Format(PyExc_ValueError, "a submission's slot is in use");
     PyObject *answer = PyTuple_New(1 + (Py_ssize_t)m.state->array_count);
     for (uint32_t a = 0; answer && a <= m.state->array_count; a++) {
@@ -292,10 +294,14 @@ static PyMethodDef METHODS[] = {
 #define POLICY_ROW(type, field) ROW("policy", policy_t, field)
 #define MEASURE_ROW(type, field) ROW("measure", measure_t, field)
 #define SLOT_ROW(type, field) ROW("slot", slot_t, field)
+#define ADAPTER_ROW(type, field) ROW("adapter", adapter_t, field)
+#define WORLD_ROW(type, field) ROW("world", world_t, field)
 static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVICE_ROW)
                                           PATH_FIELDS(PATH_ROW) ORDER_FIELDS(ORDER_ROW)
                                               SLOT_FIELDS(SLOT_ROW) NOTE_FIELDS(NOTE_ROW)
                                                   POLICY_FIELDS(POLICY_ROW)
-                                                      MEASURE_FIELDS(MEASURE_ROW)};
+                                                      MEASURE_FIELDS(MEASURE_ROW)
+                                                  ADAPTER_FIELDS(ADAPTER_ROW)
+                                                      WORLD_FIELDS(WORLD_ROW)};
 
 KERNEL_MODULE(multipath, "Multipath's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

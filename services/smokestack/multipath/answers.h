@@ -4,12 +4,43 @@
 
 #include "attentions.h"
 
-static void settle(mp_t *m, const completion_t *c, slot_t *s, path_t *path, device_t *d) {
+/* Of a command that was refused, or lost with a path: the time of its kernel share that it spent
+ * in queues.  Few are, so only the difference is kept of its histogram. */
+static uint64_t queue_ns_of(mp_t *m, uint32_t i, uint64_t kernel_ns) {
+    uint64_t queue_ns = kernel_ns - (uint64_t)m->detour[i];
+    hist_t *h = &m->detour_histogram[m->slot[i].device];
+    h->sum += queue_ns - kernel_ns; /* modulo 2^64, as are the buckets */
+    h->bucket[hist_index(queue_ns)]++;
+    h->bucket[hist_index(kernel_ns)]--;
+    return queue_ns;
+}
+
+/* Tells where an answered command's time went: guest = device + kernel, queue is of kernel. */
+static inline void account(mp_t *m, const completion_t *c, uint32_t i, path_t *path) {
+    const slot_t *s = &m->slot[i];
+    world_t *w = &m->world[s->world];
     uint64_t device_ns = (uint64_t)(c->time - s->dispatch_ns);
+    uint64_t kernel_ns = (uint64_t)(s->dispatch_ns - s->submit_ns);
+    uint64_t queue_ns = s->attempt ? queue_ns_of(m, i, kernel_ns) : kernel_ns;
     hist_add(&m->path_histogram[s->path], device_ns);
-    hist_add(&m->kernel_histogram[s->device], (uint64_t)(s->dispatch_ns - s->submit_ns));
+    hist_add(&m->kernel_histogram[s->device], kernel_ns);
     path->ios++;
     path->bytes += s->length;
+    path->device_ns += device_ns;
+    path->kernel_ns += kernel_ns;
+    path->queue_ns += queue_ns;
+    path->guest_ns += (uint64_t)(c->time - s->submit_ns);
+    w->ios++;
+    w->bytes += s->length;
+    w->device_ns += device_ns;
+    w->kernel_ns += kernel_ns;
+    w->queue_ns += queue_ns;
+}
+
+static void settle(mp_t *m, const completion_t *c, uint32_t i, path_t *path, device_t *d) {
+    slot_t *s = &m->slot[i];
+    account(m, c, i, path);
+    world_leave(m, d, s->world);
     if (c->status != STATUS_GOOD) {
         path->errors++;
         d->errors++;
@@ -41,11 +72,10 @@ static void complete(mp_t *m, const completion_t *c) {
     slot_t *s = &m->slot[i];
     path_t *path = &m->path[s->path];
     device_t *d = &m->device[s->device];
-    d->active--;
-    path->in_flight--;
-    path->in_flight_bytes -= s->length;
+    undispatch(m, s, path, d);
     ended(m, s, c->time, !retried(c));
-    if (!retried(c)) settle(m, c, s, path, d);
+    adapter_release(m, path, c->time);
+    if (!retried(c)) settle(m, c, i, path, d);
     else if (is_refusal(c)) retry_later(m, c, i, path, d);
     else try_again(m, c, i, d);
     pump(m, s->device, c->time);
@@ -55,7 +85,8 @@ static void retry(mp_t *m, uint32_t i) {
     slot_t *s = &m->slot[i];
     device_t *d = &m->device[s->device];
     d->retries++;
-    queue_rejoin(m, d, i);
+    detour(m, i, s->time);
+    queue_rejoin(m, d, i, s->time);
     pump(m, s->device, s->time);
 }
 

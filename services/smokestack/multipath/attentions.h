@@ -67,7 +67,8 @@ static void try_again(mp_t *m, const completion_t *c, uint32_t i, device_t *d) {
     if (is_attention(c)) {
         hear_attention(m, c, s);
         d->retries++;
-        queue_rejoin(m, d, i);
+        detour(m, i, c->time);
+        queue_rejoin(m, d, i, c->time);
         return;
     }
     not_ready(m, c, s);

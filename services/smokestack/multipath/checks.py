@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from smokestack.engine.checks import identifier, in_range
 from smokestack.engine.errors import InvalidArgument
 
 from .inventory import Device
-from .specs import MultipathHostSpec, MultipathSpec, Selector, SelectorSettings
+from .specs import (
+    DeviceSettings,
+    MultipathHostSpec,
+    MultipathSpec,
+    Selector,
+    SelectorSettings,
+)
 
 _DELAY_NS_MAX: Final = 60 * 10**9
 _SETTINGS: Final = {
@@ -31,6 +37,13 @@ def check_multipath(spec: MultipathSpec) -> None:
     in_range("multipath.not_ready_retry_delay_ns", spec.not_ready_retry_delay_ns, 0, _DELAY_NS_MAX)
 
 
+_RANGES: Final = {
+    "lun_queue_depth": (1, 4096),
+    "sched_num_req_outstanding": (1, 4096),
+    "ios_per_path": (1, 1 << 30),
+}
+
+
 def check_host(spec: MultipathHostSpec) -> None:
     """Refuses a host without initiators, or with settings that no device takes."""
     identifier("host.host_id", spec.host_id)
@@ -39,33 +52,28 @@ def check_host(spec: MultipathHostSpec) -> None:
     for index, initiator in enumerate(spec.initiators):
         identifier(f"host.initiators[{index}]", initiator)
     _check_selector("host.selector", spec.selector)
-    in_range("host.lun_queue_depth", spec.lun_queue_depth, 1, 4096)
-    in_range("host.ios_per_path", spec.ios_per_path, 1, 1 << 30)
     _check_settings("host.selector_settings", spec.selector_settings)
+    for name, (least, most) in _RANGES.items():
+        in_range(f"host.{name}", getattr(spec, name), least, most)
+    in_range("host.adapter_queue_depth", spec.adapter_queue_depth, 1, 65536)
 
 
-def check_update(
-    device: Device,
-    lun_queue_depth: int | None,
-    selector: Selector | None,
-    ios_per_path: int | None,
-    preferred_path: str | None,
-    *,
-    selector_settings: SelectorSettings | None,
-) -> None:
+def check_update(device: Device, settings: DeviceSettings) -> None:
     """Refuses settings that a device cannot take; None leaves a setting as it is."""
-    if lun_queue_depth is not None:
-        in_range("device.lun_queue_depth", lun_queue_depth, 1, 4096)
-    if selector is not None:
-        _check_selector("device.selector", selector)
-    if ios_per_path is not None:
-        in_range("device.ios_per_path", ios_per_path, 1, 1 << 30)
-    if selector_settings is not None:
-        _check_settings("device.selector_settings", selector_settings)
-    if preferred_path and preferred_path not in device.paths:
+    given = {name: value for name, value in settings.items() if value is not None}
+    for name, (least, most) in _RANGES.items():
+        if name in given:
+            in_range(f"device.{name}", cast(int, given[name]), least, most)
+    if "selector" in given:
+        _check_selector("device.selector", cast(Selector, given["selector"]))
+    if "selector_settings" in given:
+        wanted = cast(SelectorSettings, given["selector_settings"])
+        _check_settings("device.selector_settings", wanted)
+    preferred = settings.get("preferred_path")
+    if preferred and preferred not in device.paths:
         raise InvalidArgument.at(
             "device.preferred_path",
-            f"{preferred_path!r} is no path of {device.name}: use one of {', '.join(device.paths)}",
+            f"{preferred!r} is no path of {device.name}: use one of {', '.join(device.paths)}",
         )
 
 

@@ -19,6 +19,7 @@ from .inventory import Path
 from .model import MultipathModel
 from .selection import HST_UNIT
 from .specs import PathState, Selector
+from .state import MultipathState
 
 # In the order of PathState, which begins at 1.
 _PATH_STATES: Final = tuple(state.name.lower() for state in PathState)
@@ -83,7 +84,11 @@ _KERNEL_LATENCY: Final = Family(
     "histogram",
     "Virtual time from a command's submission to its last dispatch: queue and retries (KAVG).",
 )
-# Two families say the same as long as nothing but an administrator moves a device's depth.
+_QUEUE_LATENCY: Final = Family(
+    "smokestack_queue_latency_seconds",
+    "histogram",
+    "Virtual time of the kernel's share that a command spent in queues (QAVG).",
+)
 _DEVICE_GAUGES: Final = (
     (
         "depth",
@@ -94,11 +99,19 @@ _DEVICE_GAUGES: Final = (
         ),
     ),
     (
-        "depth",
+        "depth_configured",
         Family(
             "smokestack_device_queue_depth_configured",
             "gauge",
             "Commands that the device may have outstanding as configured.",
+        ),
+    ),
+    (
+        "dsnro",
+        Family(
+            "smokestack_device_sched_num_req_outstanding",
+            "gauge",
+            "Commands that the device may have outstanding while worlds compete (DSNRO).",
         ),
     ),
     (
@@ -118,6 +131,32 @@ _DEVICE_GAUGES: Final = (
         ),
     ),
 )
+_ADAPTER_GAUGES: Final = (
+    (
+        "depth",
+        Family(
+            "smokestack_adapter_queue_depth",
+            "gauge",
+            "Commands that the adapter may have outstanding (AQLEN).",
+        ),
+    ),
+    (
+        "active",
+        Family(
+            "smokestack_adapter_active_commands",
+            "gauge",
+            "Commands of the adapter outstanding at arrays (ACTV).",
+        ),
+    ),
+    (
+        "queued",
+        Family(
+            "smokestack_adapter_queued_commands",
+            "gauge",
+            "Commands with a path that wait for a place in the adapter's queue (QUED).",
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -130,6 +169,9 @@ class _Copy:
     path: NDArray[Any]
     measure: NDArray[Any]
     kernel_latency: NDArray[np.int64]
+    detours: NDArray[np.int64]
+    adapters: list[tuple[tuple[str, str], int]]
+    adapter: NDArray[Any]
     path_latency: NDArray[np.int64]
 
 
@@ -141,13 +183,15 @@ class MultipathCollector:
         self._model = model
         self._border = border
         self._device_level = Level("host", "lun")
+        self._adapter_level = Level("host", "hba")
         self._path_level = Level("host", "path", "lun")
 
     def collect(self) -> list[Samples]:
         """Copies what the tables say at a border, and writes it down after."""
         with self._border.change():
             copy = self._copy()
-        return [virtual_time(self.name, copy.now_ns), *self._paths(copy), *self._devices(copy)]
+        samples = [*self._paths(copy), *self._devices(copy), *self._adapters(copy)]
+        return [virtual_time(self.name, copy.now_ns), *samples]
 
     def _copy(self) -> _Copy:
         model, state = self._model, self._model.state
@@ -159,6 +203,9 @@ class MultipathCollector:
             device=state.used("device").copy(),
             path=state.used("path").copy(),
             measure=state.used("measure").copy(),
+            adapters=sorted(model.adapters.items()),
+            adapter=state.used("adapter").copy(),
+            detours=_detours(state),
             kernel_latency=octaves(state.used("kernel_histogram")),
             path_latency=octaves(state.used("path_histogram")),
         )
@@ -188,7 +235,22 @@ class MultipathCollector:
             rows.numbers(_IMBALANCE, imbalance),
             rows.latencies(_DEVICE_LATENCY, latency[at]),
             rows.latencies(_KERNEL_LATENCY, copy.kernel_latency[at]),
+            rows.latencies(_QUEUE_LATENCY, copy.kernel_latency[at] + copy.detours[at]),
         ]
+
+    def _adapters(self, copy: _Copy) -> list[Samples]:
+        rows = self._adapter_level.rows([key for key, _ in copy.adapters])
+        table = copy.adapter[[row for _, row in copy.adapters]]
+        return [rows.counts(family, table[name]) for name, family in _ADAPTER_GAUGES]
+
+
+def _detours(state: MultipathState) -> NDArray[np.int64]:
+    """Returns what devices' queue latencies have other than kernel latencies, by device's row."""
+    histograms = state.used("detour_histogram")
+    rows = np.zeros((len(histograms), octaves(histograms[:0]).shape[1]), np.int64)
+    some = np.flatnonzero(state.used("device")["retries"])  # of most it is nothing
+    rows[some] = octaves(histograms[some])
+    return rows
 
 
 def _path_rows(copy: _Copy) -> NDArray[np.intp]:

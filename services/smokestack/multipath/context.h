@@ -17,7 +17,7 @@
 
 enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISPATCH, T_COUNTS,
        T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_HEARD, T_POLICY,
-       T_MEASURE, T_COUNT };
+       T_MEASURE, T_ADAPTER, T_WORLD, T_DETOUR, T_DETOUR_HISTOGRAM, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
     {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
@@ -27,7 +27,9 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"kernel_histogram", sizeof(hist_t)}, {"path_histogram", sizeof(hist_t)},
     {"calendar", sizeof(calendar_t)}, {"bucket", sizeof(cal_bucket_t)},
     {"note", sizeof(note_t)}, {"heard", sizeof(uint64_t)},
-    {"policy", sizeof(policy_t)}, {"measure", sizeof(measure_t)}};
+    {"policy", sizeof(policy_t)}, {"measure", sizeof(measure_t)},
+    {"adapter", sizeof(adapter_t)}, {"world", sizeof(world_t)},
+    {"detour", sizeof(int64_t)}, {"detour_histogram", sizeof(hist_t)}};
 
 typedef struct {
     mp_state_t *state;
@@ -48,7 +50,12 @@ typedef struct {
     uint64_t *heard; /* answers of each device that were no answers, by what they said */
     policy_t *policy;   /* by device */
     measure_t *measure; /* by path */
+    adapter_t *adapter;
+    world_t *world;
+    int64_t *detour; /* a slot's time outside queues before its last dispatch, after the first */
+    hist_t *detour_histogram; /* what to add to a device's kernel histogram for its queue's */
     uint32_t slot_rows;
+    uint32_t world_rows;
     int64_t dispatched_ns; /* of this window's first dispatch */
 } mp_t;
 
@@ -62,7 +69,9 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_CALENDAR], k->table[T_BUCKET],
                   k->table[T_NOTE],     k->table[T_HEARD],
                   k->table[T_POLICY],   k->table[T_MEASURE],
-                  k->rows[T_SLOT],
+                  k->table[T_ADAPTER],  k->table[T_WORLD],
+                  k->table[T_DETOUR],   k->table[T_DETOUR_HISTOGRAM],
+                  k->rows[T_SLOT],      k->rows[T_WORLD],
                   NEVER_NS};
 }
 

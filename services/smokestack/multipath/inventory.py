@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from smokestack.engine.blockdevice import Nexus
 from smokestack.engine.labels import Labels
 
+from . import queues
+from .queues import Adapters
 from .selection import map_cpus, set_path_state, set_settings
 from .specs import MultipathHostSpec, PathState
 from .state import HEARD_ROWS, NIL, MultipathState
@@ -76,10 +78,14 @@ def add_device(
     state.row["device_count"] = row + 1
     device = state["device"][row]
     device["queue_head"] = device["queue_tail"] = device["current"] = NIL
-    device["depth"] = spec.lun_queue_depth
+    state.append("detour_histogram")
+    device["world_head"] = NIL
+    device["depth"] = device["depth_configured"] = spec.lun_queue_depth
+    device["dsnro"] = spec.sched_num_req_outstanding
     device["selector"] = int(spec.selector)
     device["ios_per_path"] = spec.ios_per_path
     set_settings(state, row, spec.selector_settings)
+    queues.fit_limit(device)
     return Device(
         name=nexus.volume,
         host_id=spec.host_id,
@@ -92,7 +98,9 @@ def add_device(
     )
 
 
-def add_path(state: MultipathState, device: Device, array_row: int, nexus: Nexus) -> Path:
+def add_path(
+    state: MultipathState, device: Device, array_row: int, adapters: Adapters, nexus: Nexus
+) -> Path:
     """Appends a path's row; it begins in the state that the array reports."""
     row = state.append("path")
     state.append("path_histogram")
@@ -100,13 +108,18 @@ def add_path(state: MultipathState, device: Device, array_row: int, nexus: Nexus
     state["measure"][row]["relative_throughput"] = 1
     path = state["path"][row]
     path["array"], path["itl"], path["device"] = array_row, nexus.index, device.row
+    path["adapter"] = adapters[device.host_id, nexus.initiator]
     path["state"] = PathState.ACTIVE if nexus.usable else PathState.DEAD
     name = f"{nexus.initiator}.{nexus.target}"
     return Path(name, device.array_id, nexus.initiator, nexus.target, nexus.index, row)
 
 
 def update_paths(
-    state: MultipathState, device: Device, array_row: int, nexuses: Sequence[Nexus]
+    state: MultipathState,
+    device: Device,
+    array_row: int,
+    adapters: Adapters,
+    nexuses: Sequence[Nexus],
 ) -> tuple[int, int]:
     """Brings a device's paths in line with what the array reports; returns (added, removed)."""
     reported = {f"{n.initiator}.{n.target}": n for n in nexuses}
@@ -120,7 +133,7 @@ def update_paths(
         del device.paths[path.name]
     added = [name for name in reported if name not in device.paths]
     for name in added:
-        device.paths[name] = add_path(state, device, array_row, reported[name])
+        device.paths[name] = add_path(state, device, array_row, adapters, reported[name])
     for name, path in device.paths.items():
         row = state["path"][path.row]
         if not reported[name].usable and row["state"] != PathState.DISABLED:

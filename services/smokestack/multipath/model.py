@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,24 +24,17 @@ from smokestack.engine.blockdevice import (
 from smokestack.engine.checks import identifier, in_range
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from smokestack.engine.event_kinds import EventKind
-from smokestack.engine.labels import Labels
 from smokestack.engine.records import NEVER_NS
 from smokestack.engine.snapshot import Piece, Pieces
 
-from . import snapshot
+from . import queues, snapshot
 from .checks import check_host, check_multipath, check_path, check_update
 from .events import MultipathEvents
 from .faults import MultipathFaults, disable
 from .inventory import Device, Path, RescanResult, add_device, group, set_preferred, update_paths
+from .queues import Adapters
 from .selection import map_cpus, set_cpus, set_settings, settings_of
-from .specs import (
-    DisabledBy,
-    MultipathHostSpec,
-    MultipathSpec,
-    PathState,
-    Selector,
-    SelectorSettings,
-)
+from .specs import DeviceSettings, DisabledBy, MultipathHostSpec, MultipathSpec, PathState
 from .state import NIL, MultipathState
 from .status import DeviceStatus
 
@@ -78,6 +72,7 @@ class MultipathModel:
         self.arrays: dict[str, ConnectedArray] = {}
         self._live: list[ConnectedArray] = []  # those not lost, in the order of their rows
         self.hosts: dict[str, MultipathHostSpec] = {}
+        self.adapters: Adapters = {}
         self._devices: dict[tuple[str, str], Device] = {}
         self.faults = MultipathFaults(self)
         self.keeper = snapshot.keeper_of(self)
@@ -142,14 +137,8 @@ class MultipathModel:
         self.events.tell(EventKind.DRIVER_DETACHED, driver=driver or "", epoch=self.epoch)
         for array in self._live:
             array.device.detach()
-        state = self.state
-        state["slot"]["phase"] = 0
-        state["path"]["in_flight"] = state["path"]["in_flight_bytes"] = 0
-        for column in ("active", "queued"):
-            state["device"][column] = 0
-        state["device"]["queue_head"] = state["device"]["queue_tail"] = NIL
-        state.row["hand_count"] = state.row["born_count"] = 0
-        state.kernel.start(self.now_ns)
+        queues.empty(self.state)
+        self.state.kernel.start(self.now_ns)
 
     def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
         """Returns the devices of these hosts, in index order."""
@@ -296,6 +285,9 @@ class MultipathModel:
         if spec.host_id in self.hosts:
             raise AlreadyExists.of(f"{self.name}/hosts/{spec.host_id}")
         self.hosts[spec.host_id] = spec
+        for initiator in spec.initiators:
+            row = queues.add_adapter(self.state, spec.adapter_queue_depth)
+            self.adapters[spec.host_id, initiator] = row
         self.events.tell(EventKind.HOST_CREATED, f"hosts/{spec.host_id}")
 
     def delete_host(self, host_id: str) -> None:
@@ -307,6 +299,7 @@ class MultipathModel:
                 reason="IN_USE",
             )
         del self.hosts[host_id]
+        self.adapters = {key: row for key, row in self.adapters.items() if key[0] != host_id}
         self.events.tell(EventKind.HOST_DELETED, f"hosts/{host_id}")
 
     def host(self, host_id: str) -> MultipathHostSpec:
@@ -330,7 +323,9 @@ class MultipathModel:
                     self._devices[host_id, name] = device
                     counts[0] += 1
                 device = self._devices[host_id, name]
-                added, removed = update_paths(self.state, device, array.row, found[name])
+                added, removed = update_paths(
+                    self.state, device, array.row, self.adapters, found[name]
+                )
                 counts[2] += added
                 counts[3] += removed
                 self._map_paths(array, device)
@@ -339,7 +334,7 @@ class MultipathModel:
         for name, device in known.items():
             if name in seen or self.arrays[device.array_id].lost_at_ns is not None:
                 continue
-            counts[3] += update_paths(self.state, device, 0, [])[1]
+            counts[3] += update_paths(self.state, device, 0, self.adapters, [])[1]
             counts[1] += 1
             del self._devices[host_id, name]
             changed.append(device)
@@ -382,48 +377,48 @@ class MultipathModel:
         """Returns every host's devices, by (host, name)."""
         return [d for _, d in sorted(self._devices.items())]
 
-    def update_device(
-        self,
-        host_id: str,
-        device: str,
-        *,
-        lun_queue_depth: int | None = None,
-        selector: Selector | None = None,
-        ios_per_path: int | None = None,
-        preferred_path: str | None = None,
-        labels: Labels | None = None,
-        selector_settings: SelectorSettings | None = None,
-    ) -> None:
-        """Changes a device's depth, policy or labels; all is checked before anything changes.
+    def update_device(self, host_id: str, device: str, **settings: Unpack[DeviceSettings]) -> None:
+        """Changes a device's queue, policy or labels; all is checked before anything changes.
 
         Another policy begins with nothing remembered; other settings act on what is remembered.
         """
         found = self.device(host_id, device)
-        check_update(
-            found,
-            lun_queue_depth,
-            selector,
-            ios_per_path,
-            preferred_path,
-            selector_settings=selector_settings,
-        )
+        check_update(found, settings)
         row = self.state["device"][found.row]
-        if lun_queue_depth is not None:
-            row["depth"] = lun_queue_depth
-            row["stirred"] = self.state.row["stirred"] = 1
+        queues.set_limits(self.state, found.row, settings)
+        ios_per_path, selector = settings.get("ios_per_path"), settings.get("selector")
         if ios_per_path is not None:
             row["ios_per_path"] = ios_per_path
+        selector_settings = settings.get("selector_settings")
         if selector_settings is not None:
             set_settings(self.state, found.row, selector_settings)
         if selector is not None and selector != row["selector"]:
             row["selector"] = int(selector)
             self.state.kernel.hand_over(found.row)
+        preferred_path = settings.get("preferred_path")
         if preferred_path is not None:
             found.preferred_path = preferred_path
             set_preferred(self.state, found)
+        labels = settings.get("labels")
         if labels is not None:
             found.labels = labels
         self.events.tell(EventKind.DEVICE_UPDATED, f"hosts/{host_id}/devices/{device}")
+
+    # --- adapters ---------------------------------------------------------------------------
+
+    def adapter(self, host_id: str, initiator: str) -> int:
+        """Returns the row of a host's adapter."""
+        self.host(host_id)
+        if (host_id, initiator) not in self.adapters:
+            raise NotFound.of(f"{self.name}/hosts/{host_id}/adapters/{initiator}")
+        return self.adapters[host_id, initiator]
+
+    def update_adapter(self, host_id: str, initiator: str, queue_depth: int) -> None:
+        """Changes how many commands an adapter may have out."""
+        row = self.adapter(host_id, initiator)
+        in_range("adapter.queue_depth", queue_depth, 1, 65536)
+        queues.set_adapter_depth(self.state, row, queue_depth)
+        self.events.tell(EventKind.ADAPTER_UPDATED, f"hosts/{host_id}/adapters/{initiator}")
 
     def set_path_enabled(self, host_id: str, device: str, path: str, enabled: bool) -> None:
         """Takes a path out of use or back; what is in flight on it stays in flight."""

@@ -4,6 +4,22 @@
 
 #include "queues.h"
 
+/* Takes a command off a path that is lost; one that its adapter holds has not been sent yet. */
+static void take_back(mp_t *m, uint32_t i, path_t *path, device_t *d, int64_t now) {
+    slot_t *s = &m->slot[i];
+    adapter_t *a = &m->adapter[path->adapter];
+    undispatch(m, s, path, d);
+    ended(m, s, now, 0);
+    if (s->phase == PHASE_HELD) {
+        adapter_drop(m, a, i);
+        return;
+    }
+    a->active--;
+    s->attempt++;
+    path->errors++;
+    detour(m, i, now);
+}
+
 /* Every unanswered command on the path goes back to the head of its queue, in order of id. */
 static void requeue_path(mp_t *m, uint32_t p, int64_t now) {
     path_t *path = &m->path[p];
@@ -11,13 +27,8 @@ static void requeue_path(mp_t *m, uint32_t p, int64_t now) {
     uint32_t list = NIL;
     for (uint32_t i = 0; i < m->slot_rows; i++) {
         slot_t *s = &m->slot[i];
-        if (s->phase != PHASE_IN_FLIGHT || s->path != p) continue;
-        s->attempt++;
-        d->active--;
-        path->in_flight--;
-        path->in_flight_bytes -= s->length;
-        path->errors++;
-        ended(m, s, now, 0);
+        if ((s->phase != PHASE_IN_FLIGHT && s->phase != PHASE_HELD) || s->path != p) continue;
+        take_back(m, i, path, d, now);
         uint32_t *at = &list; /* descending, so that rejoining one by one leaves it ascending */
         while (*at != NIL && m->slot[*at].id > s->id) at = &m->slot[*at].next;
         s->next = *at;
@@ -26,9 +37,10 @@ static void requeue_path(mp_t *m, uint32_t p, int64_t now) {
     while (list != NIL) {
         uint32_t next = m->slot[list].next;
         d->retries++;
-        queue_rejoin(m, d, list);
+        queue_rejoin(m, d, list, now);
         list = next;
     }
+    m->adapter[path->adapter].stirred = 1;
 }
 
 static int reachable(const mp_t *m, const device_t *d) {
@@ -81,6 +93,7 @@ static void path_event(mp_t *m, const completion_t *c, uint32_t rest) {
         m->path[p].down_ns = next_down(m, p, rest);
         path_lost(m, p, (note_t){.time = c->time, .kind = NOTE_PATH_DOWN, .cause = c->array_ns});
         requeue_path(m, p, c->time);
+        adapter_stirred(m, &m->adapter[m->path[p].adapter], c->time);
     } else {
         path_found(m, p, c);
     }
@@ -100,8 +113,9 @@ static void lose_array(mp_t *m, uint32_t array, int64_t now, uint64_t cause) {
         }
         for (uint32_t i = 0; i < d->path_count; i++)
             if (m->path[order[i].sorted].array == array) requeue_path(m, order[i].sorted, now);
-        pump(m, device, now);
+        pump(m, device, now); /* has no path left: what it has fails */
     }
+    m->state->stirred = 2; /* adapters have places for other arrays' devices */
 }
 
 #endif

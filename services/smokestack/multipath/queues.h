@@ -2,7 +2,9 @@
 #ifndef SMOKESTACK_MULTIPATH_QUEUES_H
 #define SMOKESTACK_MULTIPATH_QUEUES_H
 
+#include "adapter.h"
 #include "selection.h"
+#include "worlds.h"
 
 static inline void queue_append(mp_t *m, device_t *d, uint32_t i) {
     m->slot[i].next = NIL;
@@ -13,7 +15,8 @@ static inline void queue_append(mp_t *m, device_t *d, uint32_t i) {
     d->queued++;
 }
 
-static inline void queue_rejoin(mp_t *m, device_t *d, uint32_t i) {
+static inline void queue_rejoin(mp_t *m, device_t *d, uint32_t i, int64_t now) {
+    m->slot[i].time = now;
     m->slot[i].next = d->queue_head;
     m->slot[i].phase = PHASE_QUEUED;
     if (d->queue_head == NIL) d->queue_tail = i;
@@ -29,6 +32,12 @@ static inline uint32_t queue_take(mp_t *m, device_t *d) {
     return i;
 }
 
+/* A command rejoins its queue: since its dispatch it has been elsewhere. */
+static inline void detour(mp_t *m, uint32_t i, int64_t now) {
+    const slot_t *s = &m->slot[i];
+    m->detour[i] = (s->attempt > 1 ? m->detour[i] : 0) + now - s->dispatch_ns;
+}
+
 /* Completes a command that no array will answer; it reaches the submitter one lookahead later. */
 static void bear(mp_t *m, uint64_t id, uint16_t attempt, uint32_t device, int64_t cause_ns) {
     completion_t record = {.time = cause_ns + m->state->lookahead_ns, .id = id, .nexus = device,
@@ -40,45 +49,53 @@ static void bear(mp_t *m, uint64_t id, uint16_t attempt, uint32_t device, int64_
     m->born[at] = record;
 }
 
+/* Gives a command its place in the device and its path. */
 static void dispatch(mp_t *m, uint32_t i, uint32_t p, int64_t now) {
     slot_t *s = &m->slot[i];
     path_t *path = &m->path[p];
-    uint64_t id = s->id, lba = s->lba;
-    uint32_t length = s->length, itl = path->itl, vm = s->vm;
-    submission_t *batch = &m->dispatch[(size_t)path->array * m->state->dispatch_rows];
-    uint32_t at = m->counts[path->array]++;
-    for (; at > 0 && batch[at - 1].time == now && batch[at - 1].id > id; at--)
-        batch[at] = batch[at - 1];
-    batch[at] = (submission_t){now, id, lba, length, itl, vm, s->attempt, s->op, 0};
-    if (m->dispatched_ns == NEVER_NS) m->dispatched_ns = now;
+    m->device[s->device].active++;
+    m->world[s->world].active++;
     s->path = p;
-    s->phase = PHASE_IN_FLIGHT;
-    s->dispatch_ns = now;
+    s->dispatch_ns = now; /* should its adapter hold it, until it is sent */
     path->in_flight++;
     path->in_flight_bytes += s->length;
     path->dispatched++;
+    adapter_send(m, i, now);
+}
+
+/* Takes both back, from a command that is answered, or lost with its path. */
+static inline void undispatch(mp_t *m, const slot_t *s, path_t *path, device_t *d) {
+    d->active--;
+    m->world[s->world].active--;
+    path->in_flight--;
+    path->in_flight_bytes -= s->length;
+}
+
+/* A command that is not answered by an array leaves the host. */
+static void fail(mp_t *m, uint32_t i, device_t *d, int64_t now) {
+    slot_t *s = &m->slot[i];
+    d->no_connect++;
+    d->errors++;
+    world_leave(m, d, s->world);
+    bear(m, s->id, s->attempt, s->device, now);
+    s->phase = PHASE_FREE;
 }
 
 /* Sends what the device's depth allows; a command without a path is failed at once. */
 static void pump(mp_t *m, uint32_t device, int64_t now) {
     device_t *d = &m->device[device];
-    while (d->queued && d->active < d->depth) {
+    while (d->queued && d->active < d->limit) {
         uint32_t i = queue_take(m, d);
         uint32_t path = choose(m, device, &m->slot[i], now);
-        if (path == NIL) {
-            d->no_connect++;
-            d->errors++;
-            bear(m, m->slot[i].id, m->slot[i].attempt, device, now);
-            m->slot[i].phase = PHASE_FREE;
-        } else {
-            d->active++;
-            dispatch(m, i, path, now);
-        }
+        if (path == NIL) fail(m, i, d, now);
+        else dispatch(m, i, path, now);
     }
 }
 
-/* At a border, before anything else then: what a change lets devices send. */
+/* At a border, before anything else then: what a change lets adapters and devices send. */
 static void pump_stirred(mp_t *m) {
+    for (uint32_t n = 0; n < m->state->adapter_count; n++)
+        adapter_stirred(m, &m->adapter[n], m->state->until_ns);
     for (uint32_t device = 0; device < m->state->device_count; device++) {
         if (!m->device[device].stirred) continue;
         m->device[device].stirred = 0;
@@ -94,8 +111,11 @@ static void submit(mp_t *m, const submission_t *in) {
         return;
     }
     device_t *d = &m->device[in->nexus];
-    m->slot[i] = (slot_t){.id = in->id, .lba = in->lba, .submit_ns = in->time,
-                          .length = in->length, .device = in->nexus, .vm = in->vm, .op = in->op};
+    uint32_t world = world_of(m, &m->slot[i], in);
+    m->slot[i] = (slot_t){.time = in->time, .id = in->id, .lba = in->lba, .submit_ns = in->time,
+                          .length = in->length, .device = in->nexus, .world = world,
+                          .op = in->op};
+    world_enter(m, d, world);
     queue_append(m, d, i);
     pump(m, in->nexus, in->time);
 }

@@ -16,7 +16,7 @@ static inline uint32_t choose(const mp_t *m, uint32_t device, const slot_t *s, i
     choice_t choice = choice_of(m, device, now);
     const selector_t *selector = SELECTORS[choice.device->selector];
     choice.length = s->length;
-    choice.vm = s->vm;
+    choice.vm = m->world[s->world].vm;
     uint32_t path = selector->select_path(&choice);
     if (selector->start_io && path != NIL) selector->start_io(&choice, path);
     return path;
@@ -28,7 +28,7 @@ static inline void ended(const mp_t *m, const slot_t *s, int64_t now, int answer
     if (!selector->end_io) return;
     choice_t choice = choice_of(m, s->device, now);
     choice.length = s->length;
-    choice.vm = s->vm;
+    choice.vm = m->world[s->world].vm;
     selector->end_io(&choice, s->path, s->dispatch_ns, answered);
 }
 

@@ -6,7 +6,7 @@ handlers ignore their context, so that a scenario is built by calling them as pl
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from google.protobuf import empty_pb2
@@ -23,17 +23,20 @@ from smokestack.v1 import multipath_pb2_grpc
 
 from .model import MultipathModel
 from .specs import MultipathHostSpec, Selector, SelectorSettings
+from .statistics import QueueStatistics, adapter_statistics, device_statistics
 from .status import DeviceStatus, PathStatus
 
 MULTIPATH = NameForm("multipaths/m1")
 HOST = NameForm("multipaths/m1/hosts/h1")
 DEVICE = NameForm("multipaths/m1/hosts/h1/devices/a1.v1")
+ADAPTER = NameForm("multipaths/m1/hosts/h1/adapters/h1-a")
 PATH = NameForm("multipaths/m1/hosts/h1/devices/a1.v1/paths/h1-a.p0")
 
 # The model says "host" where the API, which has two more kinds of hosts, says "multipath_host".
 _FIELDS = {"host.host_id": "multipath_host_id", "host.": "multipath_host."}
 _DEVICE_FIELDS = (
     "lun_queue_depth",
+    "sched_num_req_outstanding",
     "selector",
     "ios_per_path",
     "preferred_path",
@@ -172,7 +175,10 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
                 raise InvalidArgument.at(
                     "device.preferred_path", "lies on another device: use a path of this one"
                 )
-        defaults = {"lun_queue_depth": host.lun_queue_depth, "ios_per_path": host.ios_per_path}
+        defaults = {
+            name: getattr(host, name)
+            for name in ("lun_queue_depth", "sched_num_req_outstanding", "ios_per_path")
+        }
         return {
             **defaults,
             **present(message),
@@ -181,6 +187,70 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
             "labels": checked_labels("device.labels", message.labels),
             "selector_settings": _settings(message.selector_settings, host.selector_settings),
         }
+
+    def GetDeviceStatistics(
+        self, request: pb.GetDeviceStatisticsRequest, context: Any = None
+    ) -> pb.DeviceStatistics:
+        host_id, device = self._parse(DEVICE, request.name)
+        with self._requests.read():
+            model = self._model
+            found = device_statistics(model.state, model.device(host_id, device))
+            return pb.DeviceStatistics(
+                name=request.name,
+                time_ns=model.now_ns,
+                queue=_queue_message(found.queue),
+                active_worlds_count=found.active_worlds_count,
+                worlds=[
+                    pb.WorldStatistics(vm_number=vm, queue=_queue_message(queue))
+                    for vm, queue in found.worlds.items()
+                ],
+                task_set_full_count=found.task_set_full_count,
+                busy_count=found.busy_count,
+                retries_count=found.retries_count,
+            )
+
+    # --- adapters ---------------------------------------------------------------------------
+
+    def GetAdapter(self, request: pb.GetAdapterRequest, context: Any = None) -> pb.Adapter:
+        host_id, initiator = self._parse(ADAPTER, request.name)
+        with self._requests.read():
+            return self._adapter(host_id, initiator)
+
+    def ListAdapters(
+        self, request: pb.ListAdaptersRequest, context: Any = None
+    ) -> pb.ListAdaptersResponse:
+        (host_id,) = self._parse(HOST, request.parent, "parent")
+        with self._requests.read():
+            initiators = sorted(self._model.host(host_id).initiators)
+            found, token = page(initiators, request.page_size, request.page_token, request.parent)
+            return pb.ListAdaptersResponse(
+                adapters=[self._adapter(host_id, name) for name in found], next_page_token=token
+            )
+
+    def UpdateAdapter(self, request: pb.UpdateAdapterRequest, context: Any = None) -> pb.Adapter:
+        host_id, initiator = self._parse(ADAPTER, request.adapter.name, "adapter.name")
+
+        def update() -> pb.Adapter:
+            masked(request.update_mask.paths, present(request.adapter), ("queue_depth",))
+            depth = self._model.host(host_id).adapter_queue_depth
+            if request.adapter.HasField("queue_depth"):
+                depth = request.adapter.queue_depth
+            self._model.update_adapter(host_id, initiator, depth)
+            return self._adapter(host_id, initiator)
+
+        return self._requests.change(request, update)
+
+    def GetAdapterStatistics(
+        self, request: pb.GetAdapterStatisticsRequest, context: Any = None
+    ) -> pb.AdapterStatistics:
+        host_id, initiator = self._parse(ADAPTER, request.name)
+        with self._requests.read():
+            row = self._model.adapter(host_id, initiator)
+            return pb.AdapterStatistics(
+                name=request.name,
+                time_ns=self._model.now_ns,
+                queue=_queue_message(adapter_statistics(self._model.state, row)),
+            )
 
     # --- paths ------------------------------------------------------------------------------
 
@@ -240,6 +310,8 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
             lun_queue_depth=spec.lun_queue_depth,
             ios_per_path=spec.ios_per_path,
             selector_settings=pb.SelectorSettings(**settings(spec.selector_settings)),
+            sched_num_req_outstanding=spec.sched_num_req_outstanding,
+            adapter_queue_depth=spec.adapter_queue_depth,
         )
 
     def _device(self, status: DeviceStatus) -> pb.Device:
@@ -262,6 +334,17 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
             active_count=status.active_count,
             queued_count=status.queued_count,
             labels=dict(status.labels),
+            sched_num_req_outstanding=status.sched_num_req_outstanding,
+            queue_limit=status.queue_limit,
+        )
+
+    def _adapter(self, host_id: str, initiator: str) -> pb.Adapter:
+        row = self._model.state["adapter"][self._model.adapter(host_id, initiator)]
+        return pb.Adapter(
+            name=self._name(ADAPTER, host_id, initiator),
+            queue_depth=int(row["depth"]),
+            active_count=int(row["active"]),
+            queued_count=int(row["queued"]),
         )
 
     def _path(self, host_id: str, device: str, path: str) -> pb.Path:
@@ -270,6 +353,12 @@ class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
             if status.name == path:
                 return _path_message(name, status)
         raise NotFound.of(name)
+
+
+def _queue_message(queue: QueueStatistics) -> pb.QueueStatistics:
+    return pb.QueueStatistics(
+        **asdict(queue), used_ratio=queue.used_ratio, load_ratio=queue.load_ratio
+    )
 
 
 def _path_message(name: str, status: PathStatus) -> pb.Path:

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from .model import MultipathModel
 
 _COPYING: Final = Copying(
-    sparse=frozenset({"kernel_histogram", "path_histogram", "heard"}),
-    heads={"hand": "hand_count", "born": "born_count", "note": "note_count"},
+    sparse=frozenset({"kernel_histogram", "path_histogram", "detour_histogram", "heard"}),
+    heads={
+        "hand": "hand_count",
+        "born": "born_count",
+        "note": "note_count",
+        "world": "world_count",
+    },
     scratch=frozenset({"dispatch", "counts", "out"}),
 )
 
@@ -66,6 +71,7 @@ class MultipathPart:
             "spec": model.spec,
             "seed": model.seed,
             "hosts": model.hosts.copy(),
+            "adapters": model.adapters.copy(),
             "devices": {key: device.row for key, device in model._devices.items()},
             "named": model.events.named(),
             "arrays": {
@@ -89,14 +95,14 @@ class MultipathPart:
         put_tables = checked_tables(model.state, saved["tables"], _COPYING, model.name)
         devices = {row: copied(device) for row, device in saved["named"][0].items()}
         known = {key: devices[row] for key, row in saved["devices"].items()}
-        hosts = saved["hosts"].copy()
+        hosts, adapters = saved["hosts"].copy(), saved["adapters"].copy()
         tables_of = {name: copy.path_of.copy() for name, copy in saved["arrays"].items()}
 
         def put() -> None:
             put_tables()
             model.state.refit(saved["paths_most"])
             model.spec, model.seed = saved["spec"], saved["seed"]
-            model.hosts, model._devices = hosts, known
+            model.hosts, model.adapters, model._devices = hosts, adapters, known
             model.events.name(devices, saved["named"][1])
             for name, copy in saved["arrays"].items():
                 array = model.arrays[name]

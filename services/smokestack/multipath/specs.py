@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import IntEnum, IntFlag
-from typing import Final
+from typing import Final, TypedDict
+
+from smokestack.engine.labels import Labels
 
 
 class Selector(IntEnum):
@@ -64,6 +66,20 @@ class MultipathHostSpec:
     lun_queue_depth: int = 32  # DQLEN; QLogic on ESX 3.x/4.x, 1..4096
     ios_per_path: int = 1000  # round robin's switch, FACTS 2.1
     selector_settings: SelectorSettings = SelectorSettings()
+    sched_num_req_outstanding: int = 32  # DSNRO: FACTS 2.2, 1..4096
+    adapter_queue_depth: int = 4096  # AQLEN of each initiator, 1..65536
+
+
+class DeviceSettings(TypedDict, total=False):
+    """What of a device can be changed; None leaves a setting as it is."""
+
+    lun_queue_depth: int | None
+    sched_num_req_outstanding: int | None
+    selector: Selector | None
+    ios_per_path: int | None
+    preferred_path: str | None
+    labels: Labels | None
+    selector_settings: SelectorSettings | None
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,10 @@ _ORDER: Final = (
     "heard",
     "policy",
     "measure",
+    "adapter",
+    "world",
+    "detour",
+    "detour_histogram",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,
@@ -43,6 +47,8 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "counts": np.dtype("<u4"),
     "kernel_histogram": HISTOGRAM,
     "path_histogram": HISTOGRAM,
+    "detour": np.dtype("<i8"),
+    "detour_histogram": HISTOGRAM,
     "calendar": np.dtype("V64"),
     "bucket": np.dtype("<u8"),
     "heard": np.dtype("<u8"),
@@ -59,6 +65,8 @@ class MultipathState(Tables):
         self.paths_most = 1  # of any device
         self.batches: list[NDArray[Any]] = []  # each array's part of the dispatch table
         self.row["change_ns"] = NEVER_NS
+        self["world"]["device"][0] = NIL  # the world of a slot that nothing has used
+        self.row["world_count"] = 1
         self.kernel.start(0)
         self.fit_slots(_SLOT_ROWS)
 
@@ -76,6 +84,8 @@ class MultipathState(Tables):
         self.reserve("slot", rows)
         slots = len(self["slot"])
         self.reserve("born", slots)
+        self.reserve("detour", slots)
+        self.reserve("world", 2 * slots)
         self._fit_hand(slots)
         self.reserve("bucket", 1 << (2 * slots - 1).bit_length())
         self._fit_dispatch()

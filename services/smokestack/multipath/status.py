@@ -53,6 +53,8 @@ class DeviceStatus:
     active_count: int
     queued_count: int
     labels: Labels
+    sched_num_req_outstanding: int
+    queue_limit: int
     paths: tuple[PathStatus, ...]
 
     @classmethod
@@ -67,7 +69,7 @@ class DeviceStatus:
             lun=device.lun,
             capacity_bytes=device.capacity_bytes,
             selector=Selector(int(row["selector"])),
-            lun_queue_depth=int(row["depth"]),
+            lun_queue_depth=int(row["depth_configured"]),
             ios_per_path=int(row["ios_per_path"]),
             preferred_path=device.preferred_path or next(iter(device.paths), ""),
             selector_settings=settings_of(state, device.row),
@@ -77,6 +79,8 @@ class DeviceStatus:
             active_count=int(row["active"]),
             queued_count=int(row["queued"]),
             labels=device.labels,
+            sched_num_req_outstanding=int(row["dsnro"]),
+            queue_limit=int(row["limit"]),
             paths=tuple(_path_status(state, device, name) for name in device.paths),
         )
 

@@ -23,6 +23,10 @@
     F(uint32_t, batch_taken) /* of the running exchange's submissions */                       \
     F(uint32_t, out_count)   /* what the running exchange will answer, so far */               \
     F(uint32_t, stirred) /* 1: a device is; 2: and the border has come */                      \
+    F(uint32_t, world_count) /* rows of the world table in use; the first stands for none */   \
+    F(uint32_t, adapter_count)                                                                 \
+    F(uint32_t, held_count) /* commands that wait for a place in some adapter */               \
+    F(uint32_t, padding)                                                                       \
     F(uint64_t, event_count) /* number of the newest event */
 
 #define DEVICE_FIELDS(F)                                                                       \
@@ -30,9 +34,13 @@
     F(uint32_t, queue_tail)                                                                    \
     F(uint32_t, queued)                                                                        \
     F(uint32_t, active)                                                                        \
-    F(uint32_t, depth) /* DQLEN */                                                             \
+    F(uint32_t, limit) /* of active: what follows from the four below */                       \
+    F(uint32_t, depth) /* DQLEN now */                                                         \
+    F(uint32_t, depth_configured)                                                              \
+    F(uint32_t, dsnro) /* limit of the depth while two or more worlds compete */               \
+    F(uint32_t, worlds_active) /* that have a command here */                                  \
+    F(uint32_t, world_head) /* its worlds, newest first, or NIL */                             \
     F(uint32_t, stirred) /* may send more since a change: looked at from the next border on */ \
-    F(uint32_t, padding)                                                                       \
     F(uint32_t, selector)                                                                      \
     F(uint32_t, order_base)                                                                    \
     F(uint32_t, path_count)                                                                    \
@@ -61,7 +69,7 @@
     F(uint32_t, in_flight)                                                                     \
     F(int64_t, down_ns) /* when an event in hand takes it down, or 0 */                         \
     F(uint32_t, lost) /* its array's process is gone: no event in hand revives it */           \
-    F(uint32_t, padding)                                                                       \
+    F(uint32_t, adapter) /* of its initiator */                                                \
     F(uint64_t, in_flight_bytes)                                                               \
     F(uint64_t, dispatched)                                                                    \
     F(uint64_t, ios)                                                                           \
@@ -71,7 +79,35 @@
     F(uint64_t, failovers) /* times that the path went down with or without I/O on it */       \
     F(uint64_t, out_of_range)  /* commands answered 5/21/00: a size was not as it was said */  \
     F(int64_t, not_ready_ns)   /* when NOT READY was answered last ... */                      \
-    F(uint64_t, not_ready_ios) /* ... and what `ios` was then */
+    F(uint64_t, not_ready_ios) /* ... and what `ios` was then */                               \
+    /* Over the I/Os answered by the path, ns: guest = device + kernel, queue is of kernel. */ \
+    F(uint64_t, device_ns)                                                                     \
+    F(uint64_t, kernel_ns)                                                                     \
+    F(uint64_t, queue_ns)                                                                      \
+    F(uint64_t, guest_ns)
+
+/* An initiator of a host: commands sent to a device take a place here, or wait for one. */
+#define ADAPTER_FIELDS(F)                                                                      \
+    F(uint32_t, depth) /* AQLEN */                                                             \
+    F(uint32_t, active)                                                                        \
+    F(uint32_t, queued)                                                                        \
+    F(uint32_t, head)                                                                          \
+    F(uint32_t, tail)                                                                          \
+    F(uint32_t, stirred)
+
+/* A world is a VM as a device sees it: whose commands they are. */
+#define WORLD_FIELDS(F)                                                                        \
+    F(uint32_t, device)                                                                        \
+    F(uint32_t, vm)                                                                            \
+    F(uint32_t, next)                                                                          \
+    F(uint32_t, outstanding) /* queued, sent or waiting to retry: active while there is any */ \
+    F(uint32_t, active)      /* sent */                                                        \
+    F(uint32_t, padding)                                                                       \
+    F(uint64_t, ios)                                                                           \
+    F(uint64_t, bytes)                                                                         \
+    F(uint64_t, device_ns) /* as a path's */                                                   \
+    F(uint64_t, kernel_ns)                                                                     \
+    F(uint64_t, queue_ns)
 
 /* How a device selects paths: settings, and what its policy remembers.  One cache line. */
 #define POLICY_FIELDS(F)                                                                       \
@@ -109,7 +145,7 @@
 
 /* A command on its way through the host: one cache line. */
 #define SLOT_FIELDS(F)                                                                         \
-    F(int64_t, time) /* a refused command rejoins its queue; an answered one frees its slot */ \
+    F(int64_t, time) /* queued: since when; refused: rejoins its queue; answered: frees it */  \
     F(uint64_t, id)                                                                            \
     F(uint64_t, lba)                                                                           \
     F(int64_t, submit_ns)                                                                      \
@@ -118,7 +154,7 @@
     F(uint32_t, device)                                                                        \
     F(uint32_t, path)                                                                          \
     F(uint32_t, next)                                                                          \
-    F(uint32_t, vm)                                                                            \
+    F(uint32_t, world)                                                                         \
     F(uint16_t, attempt)                                                                       \
     F(uint8_t, op)                                                                             \
     F(uint8_t, phase)
@@ -128,18 +164,22 @@ DECLARE_STRUCT(device_t, DEVICE_FIELDS)
 DECLARE_STRUCT(path_t, PATH_FIELDS)
 DECLARE_STRUCT(policy_t, POLICY_FIELDS)
 DECLARE_STRUCT(measure_t, MEASURE_FIELDS)
+DECLARE_STRUCT(adapter_t, ADAPTER_FIELDS)
+DECLARE_STRUCT(world_t, WORLD_FIELDS)
 DECLARE_STRUCT(order_t, ORDER_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
 
 _Static_assert(sizeof(slot_t) == 64, "a command is one cache line");
 _Static_assert(sizeof(policy_t) == 64, "a policy is one cache line");
 _Static_assert(sizeof(measure_t) == 64, "a path's measures are one cache line");
+_Static_assert(sizeof(world_t) == 64, "a world is one cache line");
 
 /* What the kernel notes; multipath/events.py has the same numbers. */
 enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,
        NOTE_RESTORED = 5, NOTE_ATTENTION = 6 };
 
 enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING,
+       PHASE_HELD, /* has a path, and waits for a place in its adapter */
        PHASE_MARK = 0x80 /* beside another, while a batch is checked */ };
 enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3 }; /* as specs.PathState */
 

@@ -224,7 +224,12 @@ def _build_multipath_host(
     settings = multipath_pb2.MultipathHost(
         initiators=[initiator.name for initiator in host.initiators], selector=host.selector
     )
-    for field in ("lun_queue_depth", "ios_per_path"):
+    for field in (
+        "lun_queue_depth",
+        "ios_per_path",
+        "sched_num_req_outstanding",
+        "adapter_queue_depth",
+    ):
         if host.HasField(field):
             setattr(settings, field, getattr(host, field))
     if host.HasField("selector_settings"):

@@ -44,7 +44,13 @@ def scenario(load: Load) -> scenario_pb2.Scenario:
     found.multipath.qfull_retry_delay_ns = load.retry_delay_ns
     _add_array(found, load)
     for number in range(2):
-        host = found.hosts.add(name=f"h{number}", lun_queue_depth=4096, selector=load.selector)
+        host = found.hosts.add(
+            name=f"h{number}",
+            lun_queue_depth=4096,
+            sched_num_req_outstanding=4096,
+            adapter_queue_depth=65_536,
+            selector=load.selector,
+        )
         for fabric in found.fabrics:
             host.initiators.add(name=f"h{number}-{fabric}", fabric=fabric)
     share = 4 * _GIB // -(-load.vms // load.volumes)

@@ -1,0 +1,88 @@
+/* Adapter queues: a host's initiators, each with so many commands out at most (AQLEN: FACTS 2.2).
+ *
+ * A command comes here with its place in the device and its path, as in a driver, below the LUN
+ * queue.  When the adapter is full it waits its turn, first in, first out over all devices.
+ */
+#ifndef SMOKESTACK_MULTIPATH_ADAPTER_H
+#define SMOKESTACK_MULTIPATH_ADAPTER_H
+
+#include "context.h"
+
+/* Puts a command on the wire. */
+static void send(mp_t *m, uint32_t i, int64_t now) {
+    slot_t *s = &m->slot[i];
+    const path_t *path = &m->path[s->path];
+    uint64_t id = s->id, lba = s->lba;
+    uint32_t length = s->length, itl = path->itl, vm = m->world[s->world].vm;
+    submission_t *batch = &m->dispatch[(size_t)path->array * m->state->dispatch_rows];
+    uint32_t at = m->counts[path->array]++;
+    for (; at > 0 && batch[at - 1].time == now && batch[at - 1].id > id; at--)
+        batch[at] = batch[at - 1];
+    batch[at] = (submission_t){now, id, lba, length, itl, vm, s->attempt, s->op, 0};
+    if (m->dispatched_ns == NEVER_NS) m->dispatched_ns = now;
+    s->phase = PHASE_IN_FLIGHT;
+    s->dispatch_ns = now;
+}
+
+static void adapter_hold(mp_t *m, adapter_t *a, uint32_t i) {
+    m->slot[i].next = NIL;
+    m->slot[i].phase = PHASE_HELD;
+    if (a->head == NIL) a->head = i;
+    else m->slot[a->tail].next = i;
+    a->tail = i;
+    a->queued++;
+    m->state->held_count++;
+}
+
+/* Sends a command that has a path, or holds it until the path's adapter has a place. */
+static inline void adapter_send(mp_t *m, uint32_t i, int64_t now) {
+    adapter_t *a = &m->adapter[m->path[m->slot[i].path].adapter];
+    if (a->active >= a->depth) {
+        adapter_hold(m, a, i);
+        return;
+    }
+    a->active++;
+    send(m, i, now);
+}
+
+/* Sends what an adapter's free places allow. */
+static void adapter_serve(mp_t *m, adapter_t *a, int64_t now) {
+    while (a->queued && a->active < a->depth) {
+        uint32_t i = a->head;
+        a->head = m->slot[i].next;
+        if (a->head == NIL) a->tail = NIL;
+        a->queued--;
+        m->state->held_count--;
+        a->active++;
+        send(m, i, now);
+    }
+}
+
+/* The same where it may have been told to. */
+static inline void adapter_stirred(mp_t *m, adapter_t *a, int64_t now) {
+    if (!a->stirred) return;
+    a->stirred = 0;
+    adapter_serve(m, a, now);
+}
+
+/* A command of this path has left the wire. */
+static inline void adapter_release(mp_t *m, const path_t *path, int64_t now) {
+    adapter_t *a = &m->adapter[path->adapter];
+    a->active--;
+    if (a->queued) adapter_serve(m, a, now);
+}
+
+/* Takes a held command out of the middle of its adapter's queue. */
+static void adapter_drop(mp_t *m, adapter_t *a, uint32_t i) {
+    uint32_t last = NIL;
+    for (uint32_t *at = &a->head; *at != NIL; last = *at, at = &m->slot[*at].next) {
+        if (*at != i) continue;
+        *at = m->slot[i].next;
+        if (a->tail == i) a->tail = last;
+        break;
+    }
+    a->queued--;
+    m->state->held_count--;
+}
+
+#endif

@@ -1,0 +1,65 @@
+"""The queues on a command's way through a host: what limits them, and changing that at a border."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .specs import DeviceSettings
+from .state import NIL, MultipathState
+
+# By host and initiator: the adapter's row.
+Adapters = dict[tuple[str, str], int]
+
+
+def fit_limit(device: Any) -> None:
+    """Works out anew how many commands a device may have out: the twin of ``worlds.h``."""
+    limit = int(device["depth"])
+    if device["worlds_active"] >= 2:
+        limit = min(limit, int(device["dsnro"]))
+    device["limit"] = limit
+
+
+def set_limits(state: MultipathState, row: int, settings: DeviceSettings) -> None:
+    """Changes what limits a device, as far as anything is said about it."""
+    depth = settings.get("lun_queue_depth")
+    shared = settings.get("sched_num_req_outstanding")
+    if depth is None and shared is None:
+        return
+    device = state["device"][row]
+    if depth is not None:
+        device["depth"] = device["depth_configured"] = depth
+    if shared is not None:
+        device["dsnro"] = shared
+    fit_limit(device)
+    device["stirred"] = state.row["stirred"] = 1
+
+
+def add_adapter(state: MultipathState, depth: int) -> int:
+    """Appends the row of an initiator's adapter."""
+    row = state.append("adapter")
+    state.row["adapter_count"] = row + 1
+    adapter = state["adapter"][row]
+    adapter["depth"] = depth
+    adapter["head"] = adapter["tail"] = NIL
+    return row
+
+
+def set_adapter_depth(state: MultipathState, row: int, depth: int) -> None:
+    """Changes how many commands an adapter may have out."""
+    state["adapter"]["depth"][row] = depth
+    state["adapter"]["stirred"][row] = state.row["stirred"] = 1
+
+
+def empty(state: MultipathState) -> None:
+    """Lets go of every command on its way: what was in flight is gone."""
+    state["slot"]["phase"] = 0
+    state["path"]["in_flight"] = state["path"]["in_flight_bytes"] = 0
+    for table in ("device", "adapter"):
+        state[table]["active"] = state[table]["queued"] = 0
+    state["device"]["queue_head"] = state["device"]["queue_tail"] = NIL
+    state["adapter"]["head"] = state["adapter"]["tail"] = NIL
+    state["world"]["outstanding"] = state["world"]["active"] = 0
+    state["device"]["worlds_active"] = 0
+    for device in state.used("device"):
+        fit_limit(device)
+    state.row["hand_count"] = state.row["born_count"] = state.row["held_count"] = 0

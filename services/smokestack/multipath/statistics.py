@@ -1,0 +1,112 @@
+"""esxtop's view of the queues: what each has carried, and where the I/Os' time went.
+
+All are counters since the start, in nanoseconds: of two readings a difference of totals by a
+difference of I/Os is an average (DAVG, KAVG, QAVG, GAVG: FACTS 2.3).  GAVG = DAVG + KAVG exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .inventory import Device
+from .state import NIL, MultipathState
+
+
+@dataclass(frozen=True)
+class QueueStatistics:
+    """One queue: totals over the I/Os answered, and its commands as they stand."""
+
+    ios_count: int
+    io_bytes: int
+    guest_total_ns: int
+    device_total_ns: int
+    kernel_total_ns: int
+    queue_total_ns: int
+    queue_depth: int
+    active_count: int
+    queued_count: int
+
+    @property
+    def used_ratio(self) -> float:
+        """esxtop's %USD."""
+        return self.active_count / self.queue_depth
+
+    @property
+    def load_ratio(self) -> float:
+        """esxtop's LOAD."""
+        return (self.active_count + self.queued_count) / self.queue_depth
+
+
+@dataclass(frozen=True)
+class DeviceStatistics:
+    """A device's queue, and its worlds' shares by VM number."""
+
+    queue: QueueStatistics
+    worlds: dict[int, QueueStatistics]
+    active_worlds_count: int
+    task_set_full_count: int
+    busy_count: int
+    retries_count: int
+
+
+def device_statistics(state: MultipathState, device: Device) -> DeviceStatistics:
+    """Reads a device's counters; paths that a rescan has removed still count."""
+    row = state["device"][device.row]
+    paths = state.used("path")
+    limit = int(row["limit"])
+    return DeviceStatistics(
+        queue=_over_paths(paths[paths["device"] == device.row], limit, row),
+        worlds=_worlds(state, row, limit),
+        active_worlds_count=int(row["worlds_active"]),
+        task_set_full_count=int(row["task_set_full"]),
+        busy_count=int(row["busy"]),
+        retries_count=int(row["retries"]),
+    )
+
+
+def adapter_statistics(state: MultipathState, adapter: int) -> QueueStatistics:
+    """Reads an adapter's counters."""
+    row = state["adapter"][adapter]
+    paths = state.used("path")
+    return _over_paths(paths[paths["adapter"] == adapter], int(row["depth"]), row)
+
+
+def _over_paths(paths: Any, depth: int, queue: Any) -> QueueStatistics:
+    def total(column: str) -> int:
+        return int(paths[column].sum(dtype=np.uint64))
+
+    return QueueStatistics(
+        ios_count=total("ios"),
+        io_bytes=total("bytes"),
+        guest_total_ns=total("guest_ns"),
+        device_total_ns=total("device_ns"),
+        kernel_total_ns=total("kernel_ns"),
+        queue_total_ns=total("queue_ns"),
+        queue_depth=depth,
+        active_count=int(queue["active"]),
+        queued_count=int(queue["queued"]),
+    )
+
+
+def _worlds(state: MultipathState, device: Any, limit: int) -> dict[int, QueueStatistics]:
+    found = {}
+    at = int(device["world_head"])
+    while at != NIL:
+        world = state["world"][at]
+        device_ns, kernel_ns = int(world["device_ns"]), int(world["kernel_ns"])
+        found[int(world["vm"])] = QueueStatistics(
+            ios_count=int(world["ios"]),
+            io_bytes=int(world["bytes"]),
+            guest_total_ns=device_ns + kernel_ns,
+            device_total_ns=device_ns,
+            kernel_total_ns=kernel_ns,
+            queue_total_ns=int(world["queue_ns"]),
+            queue_depth=limit,
+            active_count=int(world["active"]),
+            queued_count=int(world["outstanding"]) - int(world["active"]),
+        )
+        at = int(world["next"])
+    return dict(sorted(found.items()))
