@@ -21,6 +21,7 @@ from tests.reference.config import (
     AttentionEstablished,
     Change,
     DeviceUpdated,
+    DiskCreated,
     ExportCreated,
     ExportDeleted,
     FaultCleared,
@@ -33,8 +34,12 @@ from tests.reference.config import (
     PortEnabled,
     PortQueueLimit,
     Rescanned,
+    SnapshotCreated,
+    SnapshotDeleted,
     StackConfig,
     VolumeCapacity,
+    VolumeCreated,
+    VolumeDeleted,
 )
 from tests.reference.digest import Completion
 from tests.reference.world import World
@@ -150,6 +155,8 @@ class Models:
                     relative_throughput=change.relative_throughput,
                     cpus=change.cpus,
                 )
+            case DiskCreated():
+                self.hypervisor.create_disk(change.disk)
             case JobStarted():
                 self.hypervisor.create_job(change.plan)
             case JobStopped():
@@ -179,6 +186,14 @@ class Models:
                 array.update_pool_capacity(change.pool_id, change.capacity_bytes)
             case VolumeCapacity():
                 array.update_volume_capacity(change.volume_id, change.capacity_bytes)
+            case VolumeCreated():
+                array.create_volume(change.volume)
+            case VolumeDeleted():
+                array.delete_volume(change.volume_id)
+            case SnapshotCreated():
+                array.create_snapshot(change.snapshot_id, change.volume_id)
+            case SnapshotDeleted():
+                array.delete_snapshot(change.snapshot_id)
             case ExportCreated():
                 array.create_export(change.export)
             case ExportDeleted():

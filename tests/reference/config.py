@@ -81,6 +81,43 @@ class VolumeCapacity:
 
 
 @dataclass(frozen=True)
+class VolumeCreated:
+    """A volume is added, perhaps as a clone."""
+
+    at_ns: int
+    array_id: str
+    volume: VolumeSpec
+
+
+@dataclass(frozen=True)
+class VolumeDeleted:
+    """A volume that is exported to nobody is removed."""
+
+    at_ns: int
+    array_id: str
+    volume_id: str
+
+
+@dataclass(frozen=True)
+class SnapshotCreated:
+    """A volume is kept as it is."""
+
+    at_ns: int
+    array_id: str
+    snapshot_id: str
+    volume_id: str
+
+
+@dataclass(frozen=True)
+class SnapshotDeleted:
+    """A snapshot is removed."""
+
+    at_ns: int
+    array_id: str
+    snapshot_id: str
+
+
+@dataclass(frozen=True)
 class ExportCreated:
     """A volume is shown to a host, which sees it after a rescan."""
 
@@ -177,6 +214,14 @@ class PathUpdated:
 
 
 @dataclass(frozen=True)
+class DiskCreated:
+    """A VM gets a disk on a device that its host has found."""
+
+    at_ns: int
+    disk: DiskSpec
+
+
+@dataclass(frozen=True)
 class JobStarted:
     """A job is created; it issues from its start time on, or from now if that is past."""
 
@@ -217,6 +262,10 @@ ArrayChange = (
     | PortQueueLimit
     | PoolCapacity
     | VolumeCapacity
+    | VolumeCreated
+    | VolumeDeleted
+    | SnapshotCreated
+    | SnapshotDeleted
     | ExportCreated
     | ExportDeleted
     | AttentionEstablished
@@ -229,6 +278,7 @@ HostChange = (
     | AdapterUpdated
     | PathEnabled
     | PathUpdated
+    | DiskCreated
     | JobStarted
     | JobStopped
 )

@@ -164,6 +164,10 @@ class Multipath:
                 self._add_device(spec, name, paths)
             elif {path.itl for path in device.paths} != {path.itl for path in paths}:
                 raise NotImplementedError("paths of a known device do not change here")
+            else:  # what is in flight on a path that is down is taken back when its event comes
+                up = {path.itl: path.up for path in paths}
+                for path in device.paths:
+                    path.up = up[path.itl]
         gone = [key for key in self.devices if key[0] == host_id and key[1] not in found]
         for key in gone:
             if self.devices[key].paths[0].array not in self._lost:

@@ -13,6 +13,7 @@ from tests.reference.config import (
     ArrayLost,
     Change,
     DeviceUpdated,
+    DiskCreated,
     FaultCleared,
     FaultInjected,
     JobStarted,
@@ -77,6 +78,8 @@ class World:
                 self.multipath.set_path_enabled(change)
             case PathUpdated():
                 self.multipath.update_path(change)
+            case DiskCreated():
+                self.hypervisor.create_disk(change.disk)
             case JobStarted():
                 self.hypervisor.create_job(change.plan)
             case JobStopped():
