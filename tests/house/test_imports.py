@@ -55,7 +55,7 @@ def is_under(module: str, names: tuple[str, ...]) -> bool:
 
 def may_speak_grpc(path: Path) -> bool:
     return (
-        path.name == "service.py"
+        path.name.endswith("service.py")
         or path.parts[0] in ("protos", "clients")
         or tree.room_of(path) in ("server", "dialects")
     )

@@ -21,25 +21,23 @@ from tests.reference.config import (
     AttentionEstablished,
     Change,
     DeviceUpdated,
-    DiskCreated,
     ExportCreated,
     ExportDeleted,
+    FabricChange,
     FaultCleared,
     FaultInjected,
     JobStarted,
     JobStopped,
+    LinkUpdated,
     PathEnabled,
     PathUpdated,
     PoolCapacity,
     PortEnabled,
     PortQueueLimit,
     Rescanned,
-    SnapshotCreated,
-    SnapshotDeleted,
     StackConfig,
+    TrunkSet,
     VolumeCapacity,
-    VolumeCreated,
-    VolumeDeleted,
 )
 from tests.reference.digest import Completion
 from tests.reference.world import World
@@ -155,8 +153,8 @@ class Models:
                     relative_throughput=change.relative_throughput,
                     cpus=change.cpus,
                 )
-            case DiskCreated():
-                self.hypervisor.create_disk(change.disk)
+            case TrunkSet() | LinkUpdated():
+                self._apply_fabric(change)
             case JobStarted():
                 self.hypervisor.create_job(change.plan)
             case JobStopped():
@@ -175,6 +173,17 @@ class Models:
         rooms = (self.hypervisor, self.multipath, *self.arrays.values())
         return next(room.faults for room in rooms if room.name == service)
 
+    def _apply_fabric(self, change: FabricChange) -> None:
+        if isinstance(change, TrunkSet):
+            self.multipath.update_fabric(change.fabric, change.bandwidth_bytes_per_second)
+        else:
+            self.multipath.update_link(
+                change.fabric,
+                change.link,
+                bandwidth_bytes_per_second=change.bandwidth_bytes_per_second,
+                bb_credits=change.bb_credits,
+            )
+
     @staticmethod
     def _apply_to_array(array: ArrayModel, change: Change) -> None:
         match change:
@@ -186,14 +195,6 @@ class Models:
                 array.update_pool_capacity(change.pool_id, change.capacity_bytes)
             case VolumeCapacity():
                 array.update_volume_capacity(change.volume_id, change.capacity_bytes)
-            case VolumeCreated():
-                array.create_volume(change.volume)
-            case VolumeDeleted():
-                array.delete_volume(change.volume_id)
-            case SnapshotCreated():
-                array.create_snapshot(change.snapshot_id, change.volume_id)
-            case SnapshotDeleted():
-                array.delete_snapshot(change.snapshot_id)
             case ExportCreated():
                 array.create_export(change.export)
             case ExportDeleted():

@@ -81,43 +81,6 @@ class VolumeCapacity:
 
 
 @dataclass(frozen=True)
-class VolumeCreated:
-    """A volume is added, perhaps as a clone."""
-
-    at_ns: int
-    array_id: str
-    volume: VolumeSpec
-
-
-@dataclass(frozen=True)
-class VolumeDeleted:
-    """A volume that is exported to nobody is removed."""
-
-    at_ns: int
-    array_id: str
-    volume_id: str
-
-
-@dataclass(frozen=True)
-class SnapshotCreated:
-    """A volume is kept as it is."""
-
-    at_ns: int
-    array_id: str
-    snapshot_id: str
-    volume_id: str
-
-
-@dataclass(frozen=True)
-class SnapshotDeleted:
-    """A snapshot is removed."""
-
-    at_ns: int
-    array_id: str
-    snapshot_id: str
-
-
-@dataclass(frozen=True)
 class ExportCreated:
     """A volume is shown to a host, which sees it after a rescan."""
 
@@ -214,11 +177,23 @@ class PathUpdated:
 
 
 @dataclass(frozen=True)
-class DiskCreated:
-    """A VM gets a disk on a device that its host has found."""
+class TrunkSet:
+    """A fabric's arrays are put behind a trunk of a rate; 0: one switch joins all."""
 
     at_ns: int
-    disk: DiskSpec
+    fabric: str
+    bandwidth_bytes_per_second: int
+
+
+@dataclass(frozen=True)
+class LinkUpdated:
+    """A link is given a rate and buffers."""
+
+    at_ns: int
+    fabric: str
+    link: str
+    bandwidth_bytes_per_second: int
+    bb_credits: int
 
 
 @dataclass(frozen=True)
@@ -262,10 +237,6 @@ ArrayChange = (
     | PortQueueLimit
     | PoolCapacity
     | VolumeCapacity
-    | VolumeCreated
-    | VolumeDeleted
-    | SnapshotCreated
-    | SnapshotDeleted
     | ExportCreated
     | ExportDeleted
     | AttentionEstablished
@@ -278,12 +249,12 @@ HostChange = (
     | AdapterUpdated
     | PathEnabled
     | PathUpdated
-    | DiskCreated
     | JobStarted
     | JobStopped
 )
+FabricChange = TrunkSet | LinkUpdated
 FaultChange = FaultInjected | FaultCleared
-Change = ArrayChange | HostChange | FaultChange
+Change = ArrayChange | HostChange | FabricChange | FaultChange
 
 
 @dataclass(frozen=True)

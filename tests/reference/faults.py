@@ -83,6 +83,11 @@ class Rules:
         """Whether a rule breaks this at a time."""
         return any(r.matches(kind, subject) and r.in_force(now, phase) for r in self.rules)
 
+    def factor(self, kind: str, subject: str, now: int) -> int:
+        """What the first rule in force at a time makes of something, per mille; 0: none does."""
+        found = (r for r in self.rules if r.matches(kind, subject) and r.in_force(now))
+        return next((rule.asked.factor_per_mille for rule in found), 0)
+
     def hit(self, kind: str, subject: str, ident: int, attempt: int) -> Rule | None:
         """The first rule that hits an I/O now; the hit counts."""
         for rule in self.rules:

@@ -25,19 +25,20 @@ from tests.reference.config import (
     ExportDeleted,
     JobStarted,
     JobStopped,
+    LinkUpdated,
     PathEnabled,
     PathUpdated,
     PoolCapacity,
     PortEnabled,
     PortQueueLimit,
     Rescanned,
+    TrunkSet,
     VolumeCapacity,
 )
-from tests.reference.generate_copies import Copies, copy_changes
 
 KINDS = (
-    *("port", "port", "space", "copy", "copy", "export"),
-    *("path", "device", "adapter", "job", "attention", "attention"),
+    *("port", "port", "space", "export", "path", "device", "adapter", "job"),
+    *("attention", "attention", "fabric"),
 )
 
 
@@ -55,11 +56,20 @@ class Plans:
     shown: set[tuple[str, str]] = field(default_factory=set)  # (host, device), once or now
     pages: dict[tuple[str, str], int] = field(default_factory=dict)  # (array, pool) → added
     bytes: dict[tuple[str, str], int] = field(default_factory=dict)  # (array, volume) → added
-    copies: dict[str, Copies] = field(default_factory=dict)  # array → what it has of them
 
     def __post_init__(self) -> None:
-        self.copies = {array.array_id: Copies(array) for array in self.arrays}
         self.shown |= {(host, name) for host, named in self.devices for name in named}
+
+    @property
+    def ends(self) -> set[str]:
+        """The initiators and ports that are joined from the start."""
+        found = set()
+        for host, named in self.devices:
+            for device in named:
+                for path in self.paths(host, device):
+                    initiator, port = path.split(".")
+                    found |= {initiator, f"{device.split('.')[0]}.{port}"}
+        return found
 
     def paths(self, host_id: str, device: str) -> list[str]:
         """The names of a device's paths."""
@@ -97,6 +107,8 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
             return []
         plan = draw(st.sampled_from(plans.running))
         return [JobStopped(time, plan.host_id, plan.vm_id, plan.job_id)]
+    if kind == "fabric":
+        return draw(_fabric_change(plans, time))
     if kind in ("path", "device", "adapter"):
         return draw(_device_change(plans, time, kind))
     array = draw(st.sampled_from(plans.arrays))
@@ -106,8 +118,6 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
         return draw(_port_change(plans, time, array))
     if kind == "attention":
         return draw(_attention_change(time, array))
-    if kind == "copy":
-        return draw(copy_changes(plans.copies[array.array_id], plans.hosts, time))
     if kind == "space":
         return draw(_space_change(plans, time, array))
     return draw(_export_change(plans, time, array))
@@ -137,7 +147,6 @@ def _space_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig) 
     key = (array.array_id, volume.volume_id)
     plans.bytes[key] = plans.bytes.get(key, 0) + 512 * draw(st.integers(1, 200))
     capacity = volume.capacity_bytes + plans.bytes[key]
-    plans.copies[array.array_id].volumes[volume.volume_id] = capacity
     return [VolumeCapacity(time, array.array_id, volume.volume_id, capacity)]
 
 
@@ -175,6 +184,19 @@ def _export_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig)
     plans.hidden.add(key)  # nothing else happens to what comes late
     export = ExportSpec(volume, host, lun=100 + len(plans.shown))
     return [ExportCreated(time, array.array_id, export), *rescans]
+
+
+@st.composite
+def _fabric_change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
+    """Gives links rates that reads of pages feel, and few buffers."""
+    rates = st.sampled_from([0, 10**8, 10**9, 2 * 10**7])
+    if draw(st.booleans()):
+        return [TrunkSet(time, "fa", draw(rates))]
+    ends = [i.name for host in plans.hosts for i in host.initiators if i.fabric == "fa"]
+    ends += [f"{a.array_id}.{p.port_id}" for a in plans.arrays for p in a.ports if p.fabric == "fa"]
+    known = {"a0.p0", *ends} & plans.ends
+    link = draw(st.sampled_from(sorted(known)))
+    return [LinkUpdated(time, "fa", link, draw(rates), draw(st.sampled_from([1, 2, 16])))]
 
 
 @st.composite

@@ -20,7 +20,8 @@ PER_IO = (
     "NOT_READY",
 )
 LIES = ("WRONG_VOLUME", "PATH_FALSELY_DEAD", "IDENTITY_CHANGED")
-KINDS = (*PER_IO, *LIES, "PORT_DOWN", "PORT_DOWN", "PATH_DISABLED", "VM_PAUSED", "VM_PAUSED")
+LASTING = ("PORT_DOWN", "PORT_DOWN", "PATH_DISABLED", "VM_PAUSED", "VM_PAUSED", "SLOW_DRAIN")
+KINDS = (*PER_IO, *LIES, *LASTING)
 
 
 @st.composite
@@ -81,6 +82,9 @@ def _target(draw: st.DrawFn, stack: StackConfig, kind: str) -> tuple[str, str]:
         initiator = draw(st.sampled_from(host.initiators))
         paths = [f"{devices}/*/paths/{initiator}.*", f"{devices}/*/paths/*0"]
         return "multipaths/m1", draw(st.sampled_from(paths))
+    if kind == "SLOW_DRAIN":
+        links = "multipaths/m1/fabrics/*/links/"
+        return "multipaths/m1", draw(st.sampled_from([f"{links}h0-*", f"{links}a0.p0"]))
     array = draw(st.sampled_from(stack.arrays))
     name = f"arrays/{array.array_id}"
     broken = {

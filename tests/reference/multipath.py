@@ -13,19 +13,28 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from smokestack.engine.records import EventCode, HostStatus, Kind, Sense, Status
+from smokestack.engine.records import EventCode, HostStatus, Kind, Op, Sense, Status
 from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec, SelectorSettings
 from tests.reference import selectors
 from tests.reference.agenda import CHANGE, HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
 from tests.reference.array import Array
-from tests.reference.config import AdapterUpdated, DeviceUpdated, PathEnabled, PathUpdated
+from tests.reference.config import (
+    AdapterUpdated,
+    DeviceUpdated,
+    FabricChange,
+    PathEnabled,
+    PathUpdated,
+    TrunkSet,
+)
 from tests.reference.digest import Completion
+from tests.reference.fabric import FRAME_BYTES, Fabric, Link
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.stations import Command, Itl
 
 NOT_READY = (Sense.TRANSITION, Sense.STANDBY, Sense.UNAVAILABLE)
 UNIT_ATTENTION = 6  # the sense key
-RETRY = 2  # after events (0) and responses (1) of the same time
+# Of one time: links that change, events, answers, retries.
+LINK, ANSWER, RETRY = -1, 1, 2
 
 
 @dataclass(eq=False)
@@ -132,6 +141,8 @@ class Multipath:
         self.devices: dict[tuple[str, str], Device] = {}
         self.complete: Callable[[Completion], None]  # the hypervisor's, set when it stands
         self.lookahead_ns = min(array.lookahead_ns for array in arrays)
+        self.fabrics: dict[str, Fabric] = {}
+        self._crossing: set[tuple[int, int]] = set()
         self._service = f"multipaths/{spec.name}"
         self.rules = Rules(agenda, self._service, seed=0)
         self.rules.moved = self._rules_move
@@ -164,10 +175,6 @@ class Multipath:
                 self._add_device(spec, name, paths)
             elif {path.itl for path in device.paths} != {path.itl for path in paths}:
                 raise NotImplementedError("paths of a known device do not change here")
-            else:  # what is in flight on a path that is down is taken back when its event comes
-                up = {path.itl: path.up for path in paths}
-                for path in device.paths:
-                    path.up = up[path.itl]
         gone = [key for key in self.devices if key[0] == host_id and key[1] not in found]
         for key in gone:
             if self.devices[key].paths[0].array not in self._lost:
@@ -190,10 +197,40 @@ class Multipath:
         self.devices[spec.host_id, name] = device
         for path in paths:
             self._paths[path.array, path.itl.index] = device, path
+            self._join(path)
             full = f"{self._service}/hosts/{spec.host_id}/devices/{name}/paths/{path.name}"
             path.held = partial(self._held, full)
             path.was_usable = path.usable
         self._map_cpus(device)
+
+    def _join(self, path: Path) -> None:
+        """Finds the links that a path crosses."""
+        port = path.itl.port.spec
+        base = f"{self._service}/fabrics/{port.fabric}/links"
+        fabric = self.fabrics.setdefault(
+            port.fabric, Fabric(Link(f"{base}/trunk", slow=self._slow))
+        )
+        for link in (f"{path.array.array_id}.{port.port_id}", path.itl.initiator):
+            fabric.links.setdefault(link, Link(f"{base}/{link}", slow=self._slow))
+
+    def _slow(self, link: str, now: int) -> int:
+        """How slowly a link drains; what changes is felt one lookahead later."""
+        return self.rules.factor("SLOW_DRAIN", link, now - self.lookahead_ns)
+
+    def update_fabric(self, change: FabricChange) -> None:
+        """Puts arrays behind a trunk or one switch in its place; gives a link rate and buffers."""
+        fabric = self.fabrics[change.fabric]
+        if isinstance(change, TrunkSet):
+            self._later(setattr, fabric, "has_trunk", change.bandwidth_bytes_per_second > 0)
+            self._later(setattr, fabric.trunk, "rate", change.bandwidth_bytes_per_second)
+        else:
+            link = fabric.links[change.link]
+            self._later(setattr, link, "rate", change.bandwidth_bytes_per_second)
+            self._later(setattr, link, "credits", change.bb_credits)
+
+    def _later(self, action: Callable[..., None], *arguments: object) -> None:
+        key = (self._agenda.now + self.lookahead_ns, MULTIPATH, LINK, 0, 0)
+        self._agenda.add(key, action, *arguments)
 
     def _held(self, path: str) -> bool:
         kinds = ("PATH_DISABLED", "PATH_FALSELY_DEAD")
@@ -361,6 +398,32 @@ class Multipath:
         io = self._ios.get(record.ident)
         if io is None or io.path is None or io.attempt != record.attempt:
             return  # of an attempt that was given up
+        through = self._cross(io, record)
+        if through > self._agenda.now:
+            key = (through, MULTIPATH, ANSWER, record.ident, record.attempt)
+            self._crossing.add((record.ident, record.attempt))
+            self._agenda.add(key, self._arrive, record._replace(time=through))
+        else:
+            self._answered(io, record)
+
+    def _cross(self, io: HostIo, record: Completion) -> int:
+        """When an answer that comes now from a port has crossed the fabric."""
+        assert io.path is not None
+        itl = io.path.itl
+        carries = io.op == Op.READ and record.status == Status.GOOD
+        frames = max(1, -(-io.length // FRAME_BYTES)) if carries else 1
+        fabric = self.fabrics[itl.port.spec.fabric]
+        target = f"{io.path.array.array_id}.{itl.port.spec.port_id}"
+        return fabric.cross(target, itl.initiator, frames, self._agenda.now)
+
+    def _arrive(self, record: Completion) -> None:
+        """Takes an answer that a fabric has held up; its path may be down by now."""
+        self._crossing.discard((record.ident, record.attempt))
+        io = self._ios.get(record.ident)
+        if io is not None and io.path is not None and io.attempt == record.attempt:
+            self._answered(io, record)
+
+    def _answered(self, io: HostIo, record: Completion) -> None:
         device = self._by_index[io.nexus]
         refused = record.status in (Status.TASK_SET_FULL, Status.BUSY)
         attention = record.sense >> 16 == UNIT_ATTENTION
@@ -450,6 +513,7 @@ class Multipath:
         heard = self._agenda.lose(array, array.forward_ns, self.lookahead_ns)
         records = [entry[-1][-1] for entry in heard]
         answered = frozenset((record.ident, record.attempt) for record in records)
+        answered |= self._crossing
         self._lost.add(array)
         for device in self._by_index:
             mine = [path for path in device.paths if path.array is array]

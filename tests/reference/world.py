@@ -13,15 +13,16 @@ from tests.reference.config import (
     ArrayLost,
     Change,
     DeviceUpdated,
-    DiskCreated,
     FaultCleared,
     FaultInjected,
     JobStarted,
     JobStopped,
+    LinkUpdated,
     PathEnabled,
     PathUpdated,
     Rescanned,
     StackConfig,
+    TrunkSet,
 )
 from tests.reference.digest import Completion, digest_of
 from tests.reference.hypervisor import Hypervisor
@@ -78,8 +79,8 @@ class World:
                 self.multipath.set_path_enabled(change)
             case PathUpdated():
                 self.multipath.update_path(change)
-            case DiskCreated():
-                self.hypervisor.create_disk(change.disk)
+            case TrunkSet() | LinkUpdated():
+                self.multipath.update_fabric(change)
             case JobStarted():
                 self.hypervisor.create_job(change.plan)
             case JobStopped():

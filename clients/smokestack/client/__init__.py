@@ -11,11 +11,19 @@ from smokestack.v1.hypervisor_pb2 import BlockSize
 from smokestack.v1.types_pb2 import Initiator
 
 from . import aio, errors
-from .array import Array, ArrayHost, Controller, Export, Pool, Port, Volume, VolumeSnapshot
+from .array import Array, ArrayHost, Controller, Export, Pool, Port, Volume
 from .blocking import connect, connect_array, connect_hypervisor, connect_multipath
 from .events import Event, Watch
 from .hypervisor import Disk, Host, Hypervisor, Job, Trace, Vm
-from .multipath import Adapter, Device, Multipath, MultipathHost, Path
+from .multipath import (
+    Adapter,
+    Device,
+    Fabric,
+    FabricLink,
+    Multipath,
+    MultipathHost,
+    Path,
+)
 from .operations import Async, Sync
 from .sessions import Patience
 from .snapshots import Snapshot
@@ -33,6 +41,8 @@ __all__ = [
     "Disk",
     "Event",
     "Export",
+    "Fabric",
+    "FabricLink",
     "GiB",
     "Host",
     "Hypervisor",
@@ -53,7 +63,6 @@ __all__ = [
     "Trace",
     "Vm",
     "Volume",
-    "VolumeSnapshot",
     "Watch",
     "aio",
     "connect",

@@ -11,7 +11,7 @@ from .kinds import Kind
 from .operations import Call, Way, as_it_is, operation
 from .resources import Collection, Deletable, Resource
 from .service import Service
-from .words import PathState, Selector
+from .words import FabricLinkKind, PathState, Selector
 
 _SERVICE = "MultipathService"
 
@@ -229,6 +229,66 @@ class MultipathHosts(Collection[Way, MultipathHost[Way]]):
         return self._create(host_id, fields)
 
 
+class FabricLinkUpdate(TypedDict, total=False):
+    """What of a link can be changed; None goes back to the default."""
+
+    bandwidth_bytes_per_second: int | None
+    bb_credits: int | None
+
+
+class FabricLink(Resource[Way]):
+    """One link of a fabric: an initiator's, an array port's, or the trunk."""
+
+    of_kind = Kind(pb, _SERVICE, "FabricLink", "links")
+    kind: FabricLinkKind
+    bandwidth_bytes_per_second: int
+    bb_credits: int
+    frame_count: int
+    credit_zero_count: int
+    credit_zero_ns: int
+
+    @operation
+    def update(self, **fields: Unpack[FabricLinkUpdate]) -> Call[FabricLink[Way]]:
+        """Changes the link's rate or its buffers."""
+        return self._update(fields)
+
+
+class FabricLinks(Collection[Way, FabricLink[Way]]):
+    """A fabric's links."""
+
+    resource = FabricLink
+
+
+class FabricUpdate(TypedDict, total=False):
+    """What of a fabric can be changed; None goes back to the default."""
+
+    trunk_bandwidth_bytes_per_second: int | None
+
+
+class Fabric(Resource[Way]):
+    """What joins initiators and array ports: a switch, or two with a trunk between them."""
+
+    of_kind = Kind(pb, _SERVICE, "Fabric", "fabrics")
+    trunk_bandwidth_bytes_per_second: int
+    link_count: int
+
+    @property
+    def links(self) -> FabricLinks[Way]:
+        """Its links."""
+        return FabricLinks(self._session, self.name)
+
+    @operation
+    def update(self, **fields: Unpack[FabricUpdate]) -> Call[Fabric[Way]]:
+        """Puts the fabric's arrays behind a trunk of a rate; 0 takes it away."""
+        return self._update(fields)
+
+
+class Fabrics(Collection[Way, Fabric[Way]]):
+    """A multipath layer's fabrics."""
+
+    resource = Fabric
+
+
 class Multipath(Resource[Way], Service[Way]):
     """A multipath layer."""
 
@@ -241,3 +301,8 @@ class Multipath(Resource[Way], Service[Way]):
     def hosts(self) -> MultipathHosts[Way]:
         """Its hosts."""
         return MultipathHosts(self._session, self.name)
+
+    @property
+    def fabrics(self) -> Fabrics[Way]:
+        """The fabrics that rescans have found."""
+        return Fabrics(self._session, self.name)

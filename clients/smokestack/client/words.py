@@ -19,6 +19,7 @@ Selector = Literal[
     "IO_AFFINITY",
     "LEAST_BLOCKS",
 ]
+FabricLinkKind = Literal["HOST", "TRUNK", "TARGET"]
 PathState = Literal["ACTIVE", "DEAD", "DISABLED"]
 Pattern = Literal["RANDOM", "SEQUENTIAL", "ZIPF"]
 Arrival = Literal["CONSTANT", "POISSON"]

@@ -23,15 +23,7 @@ from . import attentions
 from .advertised import Advertised
 from .faults import PORT_DOWN, ArrayFaults
 from .luns import Luns
-from .specs import (
-    ArrayHostSpec,
-    ControllerSpec,
-    ExportSpec,
-    PoolSpec,
-    PortSpec,
-    VolumeSnapshotSpec,
-    VolumeSpec,
-)
+from .specs import ArrayHostSpec, ControllerSpec, ExportSpec, PoolSpec, PortSpec, VolumeSpec
 from .state import ATTENTION_ROWS, ArrayState
 from .usage import PoolUsage, PortUsage, VolumeUsage
 
@@ -53,7 +45,6 @@ class ArrayInventory:
         self.ports: dict[str, PortSpec] = {}
         self.pools: dict[str, PoolSpec] = {}
         self.volumes: dict[str, VolumeSpec] = {}
-        self.snapshots: dict[str, VolumeSnapshotSpec] = {}
         self.hosts: dict[str, ArrayHostSpec] = {}
         self.exports: dict[tuple[str, str], ExportSpec] = {}
         self.luns = Luns()
@@ -94,6 +85,7 @@ class ArrayInventory:
                     capacity_bytes=self.advertised.host_capacity(volume_id),
                     usable=usable[port_id],
                     identifier=self.advertised.host_identifier(volume_id, host_id),
+                    fabric=self.ports[port_id].fabric,
                 )
             )
         return tuple(found)
@@ -161,13 +153,6 @@ class ArrayInventory:
         self._present("volumes", self.volumes, volume_id)
         row = self.state["volume"][self._rows["volumes", volume_id]]
         page_bytes = self.pools[self.volumes[volume_id].pool_id].page_bytes
-        return VolumeUsage(int(row["allocated_pages"]) * page_bytes)
-
-    def snapshot_usage(self, snapshot_id: str) -> VolumeUsage:
-        """Returns what a snapshot has of its pool, shared pages included."""
-        self._present("snapshots", self.snapshots, snapshot_id)
-        row = self.state["volume"][self._rows["snapshots", snapshot_id]]
-        page_bytes = self.pools[self.snapshots[snapshot_id].pool_id].page_bytes
         return VolumeUsage(int(row["allocated_pages"]) * page_bytes)
 
     def port_usage(self, port_id: str) -> PortUsage:

@@ -19,7 +19,6 @@ from .specs import (
     MediaDistribution,
     PoolSpec,
     PortSpec,
-    VolumeSnapshotSpec,
     VolumeSpec,
 )
 
@@ -37,11 +36,10 @@ _CLASSES: Final = (
     MediaDistribution,
     PoolSpec,
     PortSpec,
-    VolumeSnapshotSpec,
     VolumeSpec,
 )
 _COPYING: Final = Copying(
-    sparse=frozenset({"histogram", "page", "share", "attention"}),
+    sparse=frozenset({"histogram", "page", "attention"}),
     scratch=frozenset({"delta"}),
     heads={"inbox": "inbox_count", "out": "out_end", "note": "note_count"},
 )
@@ -51,7 +49,6 @@ _HELD: Final = (
     "ports",
     "pools",
     "volumes",
-    "snapshots",
     "hosts",
     "exports",
     "itls",

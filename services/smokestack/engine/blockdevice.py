@@ -71,6 +71,7 @@ class Nexus:
     capacity_bytes: int
     usable: bool
     identifier: str = ""  # as the unit itself reports it (INQUIRY)
+    fabric: str = ""  # that joins initiator and target; empty above multipath
 
 
 class BlockDevice(Protocol):

@@ -59,14 +59,6 @@ class EventKind(StrEnum):
     VOLUME_CREATED = "VOLUME_CREATED", "A thin volume was added."
     VOLUME_DELETED = "VOLUME_DELETED", "A volume was removed and its pages went back to the pool."
     VOLUME_RESIZED = "VOLUME_RESIZED", "A volume grew."
-    VOLUME_SNAPSHOT_CREATED = (
-        "VOLUME_SNAPSHOT_CREATED",
-        "A volume was kept as it was then; its pages are shared until it writes to them.",
-    )
-    VOLUME_SNAPSHOT_DELETED = (
-        "VOLUME_SNAPSHOT_DELETED",
-        "A snapshot of a volume was removed, and the pages that only it had are free.",
-    )
     EXPORT_CREATED = "EXPORT_CREATED", "A volume was shown to a host."
     EXPORT_DELETED = "EXPORT_DELETED", "A volume was hidden from a host."
 
@@ -82,6 +74,8 @@ class EventKind(StrEnum):
     PATH_UP = "PATH_UP", "A path that was dead came back."
     PATH_DISABLED = "PATH_DISABLED", "A path was taken out of use, by hand or by a fault."
     PATH_ENABLED = "PATH_ENABLED", "A path was put back into use."
+    FABRIC_UPDATED = "FABRIC_UPDATED", "A fabric's trunk was changed."
+    LINK_UPDATED = "LINK_UPDATED", "A link's rate or its buffers were changed."
     DEVICE_ALL_PATHS_DOWN = "DEVICE_ALL_PATHS_DOWN", "A device's last usable path was lost."
     DEVICE_PATHS_RESTORED = "DEVICE_PATHS_RESTORED", "A device without usable paths has one again."
     UNIT_ATTENTION = (

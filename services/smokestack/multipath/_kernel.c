@@ -7,6 +7,7 @@
  * time comes here.
  */
 #include "answers.h"
+#include "fabric.h"
 #include "paths.h"
 
 /* --- a window ------------------------------------------------------------------------------ */
@@ -50,16 +51,10 @@ static void run(mp_t *m, int64_t until, const submission_t *batch, uint32_t coun
     }
     s->batch_taken = in;
     s->hand_count -= taken;
+    s->hand_told -= taken;
     for (uint32_t n = 0; n < s->hand_count; n++) m->hand[n] = m->hand[n + taken];
     s->hand_fresh = s->hand_count;
     s->until_ns = horizon;
-}
-
-/* The order in which records reach a submitter: at one instant events before responses. */
-static inline int before(const completion_t *a, const completion_t *b) {
-    if (a->time != b->time) return a->time < b->time;
-    if ((a->kind == KIND_EVENT) != (b->kind == KIND_EVENT)) return a->kind == KIND_EVENT;
-    return a->id != b->id ? a->id < b->id : a->attempt < b->attempt;
 }
 
 /* Whether an answer is to the attempt that is out; answers to older ones come too late. */
@@ -117,18 +112,27 @@ static uint32_t finish(mp_t *m, int64_t *next) {
     int64_t stir = cal_first(m->calendar, m->bucket, m->slot, NEVER_NS);
     uint32_t ready = s->out_count, born = 0;
     int64_t end = s->until_ns + s->lookahead_ns;
-    s->arrays_next_ns = *next;
+    if (s->fabric_limits) fabric_carry(m, end);
     if (s->stirred == 1 && s->until_ns == s->target_ns) s->stirred = 2;
     if (s->stirred == 2 && s->until_ns < stir) stir = s->until_ns;
+    uint32_t told = s->hand_told;
     for (uint32_t n = 0; n < s->hand_count; n++) {
         const completion_t *c = &m->hand[n];
         int64_t at = stirs(m, c);
         if (at < stir) stir = at;
-        if (n < s->hand_fresh || c->kind == KIND_EVENT || retried(c)) continue;
+        if (n < s->hand_told) continue;
+        if (c->time >= end) { /* still on its way across a fabric: this time is known, no later */
+            if (c->time < *next) *next = c->time;
+            break;
+        }
+        told = n + 1;
+        if (c->kind == KIND_EVENT || retried(c)) continue;
         while (born < s->born_count && before(&m->born[born], c)) m->out[ready++] = m->born[born++];
         m->out[ready] = *c;
         m->out[ready++].nexus = m->slot[c->id >> SLOT_SHIFT].device;
     }
+    s->hand_told = told;
+    s->arrays_next_ns = *next;
     while (born < s->born_count && m->born[born].time < end) m->out[ready++] = m->born[born++];
     s->born_count -= born;
     for (uint32_t n = 0; n < s->born_count; n++) m->born[n] = m->born[n + born];
@@ -296,12 +300,14 @@ static PyMethodDef METHODS[] = {
 #define SLOT_ROW(type, field) ROW("slot", slot_t, field)
 #define ADAPTER_ROW(type, field) ROW("adapter", adapter_t, field)
 #define WORLD_ROW(type, field) ROW("world", world_t, field)
+#define LINK_ROW(type, field) ROW("link", link_t, field)
 static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVICE_ROW)
                                           PATH_FIELDS(PATH_ROW) ORDER_FIELDS(ORDER_ROW)
                                               SLOT_FIELDS(SLOT_ROW) NOTE_FIELDS(NOTE_ROW)
                                                   POLICY_FIELDS(POLICY_ROW)
                                                       MEASURE_FIELDS(MEASURE_ROW)
                                                   ADAPTER_FIELDS(ADAPTER_ROW)
-                                                      WORLD_FIELDS(WORLD_ROW)};
+                                                      WORLD_FIELDS(WORLD_ROW)
+                                                          LINK_FIELDS(LINK_ROW)};
 
 KERNEL_MODULE(multipath, "Multipath's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

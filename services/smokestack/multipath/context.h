@@ -17,7 +17,7 @@
 
 enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISPATCH, T_COUNTS,
        T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_HEARD, T_POLICY,
-       T_MEASURE, T_ADAPTER, T_WORLD, T_DETOUR, T_DETOUR_HISTOGRAM, T_COUNT };
+       T_MEASURE, T_ADAPTER, T_WORLD, T_DETOUR, T_DETOUR_HISTOGRAM, T_LINK, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
     {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
@@ -29,7 +29,8 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"note", sizeof(note_t)}, {"heard", sizeof(uint64_t)},
     {"policy", sizeof(policy_t)}, {"measure", sizeof(measure_t)},
     {"adapter", sizeof(adapter_t)}, {"world", sizeof(world_t)},
-    {"detour", sizeof(int64_t)}, {"detour_histogram", sizeof(hist_t)}};
+    {"detour", sizeof(int64_t)}, {"detour_histogram", sizeof(hist_t)},
+    {"link", sizeof(link_t)}};
 
 typedef struct {
     mp_state_t *state;
@@ -54,6 +55,7 @@ typedef struct {
     world_t *world;
     int64_t *detour; /* a slot's time outside queues before its last dispatch, after the first */
     hist_t *detour_histogram; /* what to add to a device's kernel histogram for its queue's */
+    link_t *link;
     uint32_t slot_rows;
     uint32_t world_rows;
     int64_t dispatched_ns; /* of this window's first dispatch */
@@ -71,8 +73,16 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_POLICY],   k->table[T_MEASURE],
                   k->table[T_ADAPTER],  k->table[T_WORLD],
                   k->table[T_DETOUR],   k->table[T_DETOUR_HISTOGRAM],
+                  k->table[T_LINK],
                   k->rows[T_SLOT],      k->rows[T_WORLD],
                   NEVER_NS};
+}
+
+/* The order in which records reach a submitter: at one instant events before responses. */
+static inline int before(const completion_t *a, const completion_t *b) {
+    if (a->time != b->time) return a->time < b->time;
+    if ((a->kind == KIND_EVENT) != (b->kind == KIND_EVENT)) return a->kind == KIND_EVENT;
+    return a->id != b->id ? a->id < b->id : a->attempt < b->attempt;
 }
 
 #endif

@@ -1,4 +1,4 @@
-"""What can break in multipath: a path that is out of use, rightly or by mistake."""
+"""What can break in multipath: paths out of use, rightly or by mistake; links that are slow."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PATH_DISABLED: Final = "PATH_DISABLED"
 PATH_FALSELY_DEAD: Final = "PATH_FALSELY_DEAD"
+SLOW_DRAIN: Final = "SLOW_DRAIN"
 KINDS: Final = (
     FaultKind(
         PATH_DISABLED,
@@ -30,6 +31,14 @@ KINDS: Final = (
         "multipaths/m1/hosts/h1/devices/a1.v1/paths/h1-a.p0",
         "The path is said to be dead, though all of it works: nothing more is sent on it.",
         per_io=False,
+    ),
+    FaultKind(
+        SLOW_DRAIN,
+        "multipaths/m1/fabrics/fabric-a/links/h1-a",
+        "The link's receiver gives buffer credits back late: a frame takes factor_per_mille / 1000 "
+        "times as long, and what waits behind it holds up other links of the fabric.",
+        per_io=False,
+        takes_factor=True,
     ),
 )
 _BY: Final = {PATH_DISABLED: DisabledBy.FAULT, PATH_FALSELY_DEAD: DisabledBy.LIE}
@@ -48,7 +57,10 @@ class MultipathFaults(FaultBook):
         return self._model.now_ns
 
     def subjects(self, kind: FaultKind) -> Sequence[str]:
-        """Returns the full names of all paths."""
+        """Returns the full names of all paths, or of all links."""
+        if kind.name == SLOW_DRAIN:
+            fabrics = self._model.fabrics
+            return [fabrics.name(*found) for found in fabrics.all_links()]
         return [
             self._name(device, path)
             for device in self._model.all_devices()
@@ -64,10 +76,11 @@ class MultipathFaults(FaultBook):
             self.apply(self.now_ns, [])
 
     def apply(self, at_ns: int, changed: Sequence[Fault]) -> None:
-        """Takes paths out of use and back, from a time on."""
+        """Takes paths out of use and back, and makes links slow, from a time on."""
         for fault in changed:
             if fault.state is FaultState.ACTIVE:
                 fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
+        self.fit_links()
         for device in self._model.all_devices():
             for path in device.paths.values():
                 name = self._name(device, path)
@@ -77,6 +90,13 @@ class MultipathFaults(FaultBook):
                     because = held or next(ended, None)
                     cause = because.told if because else ""
                     disable(self._model, device, path, by, held is not None, cause=cause)
+
+    def fit_links(self) -> None:
+        """Has the kernel know all links as settings and rules in force want them."""
+        fabrics = self._model.fabrics
+        for fabric, link in fabrics.all_links():
+            slow = self.holding(SLOW_DRAIN, fabrics.name(fabric, link))
+            fabrics.write(link, slow.rule.factor_per_mille if slow else 0)
 
     def _look_ahead(self) -> None:
         super()._look_ahead()

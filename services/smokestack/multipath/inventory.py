@@ -25,6 +25,7 @@ class Path:
     port: str
     itl: int  # the array's index
     row: int
+    fabric: str = ""
 
 
 @dataclass
@@ -110,8 +111,11 @@ def add_path(
     path["array"], path["itl"], path["device"] = array_row, nexus.index, device.row
     path["adapter"] = adapters[device.host_id, nexus.initiator]
     path["state"] = PathState.ACTIVE if nexus.usable else PathState.DEAD
+    path["host_link"] = path["trunk_link"] = path["target_link"] = NIL
     name = f"{nexus.initiator}.{nexus.target}"
-    return Path(name, device.array_id, nexus.initiator, nexus.target, nexus.index, row)
+    return Path(
+        name, device.array_id, nexus.initiator, nexus.target, nexus.index, row, nexus.fabric
+    )
 
 
 def update_paths(

@@ -30,6 +30,7 @@ from smokestack.engine.snapshot import Piece, Pieces
 from . import queues, snapshot
 from .checks import check_host, check_multipath, check_path, check_update
 from .events import MultipathEvents
+from .fabrics import Fabrics
 from .faults import MultipathFaults, disable
 from .inventory import Device, Path, RescanResult, add_device, group, set_preferred, update_paths
 from .queues import Adapters
@@ -74,6 +75,7 @@ class MultipathModel:
         self.hosts: dict[str, MultipathHostSpec] = {}
         self.adapters: Adapters = {}
         self._devices: dict[tuple[str, str], Device] = {}
+        self.fabrics = Fabrics(self.state, self.name)
         self.faults = MultipathFaults(self)
         self.keeper = snapshot.keeper_of(self)
 
@@ -329,6 +331,7 @@ class MultipathModel:
                 counts[2] += added
                 counts[3] += removed
                 self._map_paths(array, device)
+                self.fabrics.join(device)
                 changed.append(device)
         seen = {device.name for device in changed}
         for name, device in known.items():
@@ -419,6 +422,33 @@ class MultipathModel:
         in_range("adapter.queue_depth", queue_depth, 1, 65536)
         queues.set_adapter_depth(self.state, row, queue_depth)
         self.events.tell(EventKind.ADAPTER_UPDATED, f"hosts/{host_id}/adapters/{initiator}")
+
+    # --- fabrics ----------------------------------------------------------------------------
+
+    def update_fabric(self, fabric_id: str, trunk_bandwidth_bytes_per_second: int) -> None:
+        """Puts a fabric's arrays behind a trunk of this rate; 0: one switch joins all."""
+        self.fabrics.set_trunk(fabric_id, trunk_bandwidth_bytes_per_second)
+        self.fabrics.rewire([d for d in self.all_devices() if d.paths])
+        self.faults.fit_links()
+        self.events.tell(EventKind.FABRIC_UPDATED, f"fabrics/{fabric_id}")
+
+    def update_link(
+        self,
+        fabric_id: str,
+        link_id: str,
+        *,
+        bandwidth_bytes_per_second: int | None = None,
+        bb_credits: int | None = None,
+    ) -> None:
+        """Changes a link's rate or its buffers; all is checked before anything changes."""
+        self.fabrics.set_link(
+            fabric_id,
+            link_id,
+            bandwidth_bytes_per_second=bandwidth_bytes_per_second,
+            bb_credits=bb_credits,
+        )
+        self.faults.fit_links()
+        self.events.tell(EventKind.LINK_UPDATED, f"fabrics/{fabric_id}/links/{link_id}")
 
     def set_path_enabled(self, host_id: str, device: str, path: str, enabled: bool) -> None:
         """Takes a path out of use or back; what is in flight on it stays in flight."""

@@ -20,14 +20,16 @@ static void take_back(mp_t *m, uint32_t i, path_t *path, device_t *d, int64_t no
     detour(m, i, now);
 }
 
-/* Every unanswered command on the path goes back to the head of its queue, in order of id. */
-static void requeue_path(mp_t *m, uint32_t p, int64_t now) {
+/* Every command on the path that is unanswered, or whose answer is on its way across a fabric if
+ * those count as lost, too, goes back to the head of its queue, in order of id. */
+static void requeue_path(mp_t *m, uint32_t p, int64_t now, int answers_too) {
     path_t *path = &m->path[p];
     device_t *d = &m->device[path->device];
     uint32_t list = NIL;
     for (uint32_t i = 0; i < m->slot_rows; i++) {
         slot_t *s = &m->slot[i];
-        if ((s->phase != PHASE_IN_FLIGHT && s->phase != PHASE_HELD) || s->path != p) continue;
+        int sent = s->phase == PHASE_IN_FLIGHT || (answers_too && s->phase == PHASE_ANSWERED);
+        if ((!sent && s->phase != PHASE_HELD) || s->path != p) continue;
         take_back(m, i, path, d, now);
         uint32_t *at = &list; /* descending, so that rejoining one by one leaves it ascending */
         while (*at != NIL && m->slot[*at].id > s->id) at = &m->slot[*at].next;
@@ -92,7 +94,7 @@ static void path_event(mp_t *m, const completion_t *c, uint32_t rest) {
     if (c->sense == EVENT_PATH_DOWN) {
         m->path[p].down_ns = next_down(m, p, rest);
         path_lost(m, p, (note_t){.time = c->time, .kind = NOTE_PATH_DOWN, .cause = c->array_ns});
-        requeue_path(m, p, c->time);
+        requeue_path(m, p, c->time, 1);
         adapter_stirred(m, &m->adapter[m->path[p].adapter], c->time);
     } else {
         path_found(m, p, c);
@@ -112,7 +114,8 @@ static void lose_array(mp_t *m, uint32_t array, int64_t now, uint64_t cause) {
             m->path[order[i].sorted].lost = 1;
         }
         for (uint32_t i = 0; i < d->path_count; i++)
-            if (m->path[order[i].sorted].array == array) requeue_path(m, order[i].sorted, now);
+            if (m->path[order[i].sorted].array == array)
+                requeue_path(m, order[i].sorted, now, 0);
         pump(m, device, now); /* has no path left: what it has fails */
     }
     m->state->stirred = 2; /* adapters have places for other arrays' devices */

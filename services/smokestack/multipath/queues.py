@@ -62,4 +62,6 @@ def empty(state: MultipathState) -> None:
     state["device"]["worlds_active"] = 0
     for device in state.used("device"):
         fit_limit(device)
-    state.row["hand_count"] = state.row["born_count"] = state.row["held_count"] = 0
+    for column in ("hand_count", "hand_told", "born_count", "held_count"):
+        state.row[column] = 0
+    state["link"]["free_ns"] = 0

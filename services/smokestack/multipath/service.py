@@ -21,6 +21,7 @@ from smokestack.engine.requests import UNRECORDED, Border, Recorder, Requests
 from smokestack.v1 import multipath_pb2 as pb
 from smokestack.v1 import multipath_pb2_grpc
 
+from .fabric_service import FabricHandlers
 from .model import MultipathModel
 from .specs import MultipathHostSpec, Selector, SelectorSettings
 from .statistics import QueueStatistics, adapter_statistics, device_statistics
@@ -46,7 +47,7 @@ _DEVICE_FIELDS = (
 _PATH_FIELDS = ("enabled", "relative_throughput", "cpus")
 
 
-class MultipathService(multipath_pb2_grpc.MultipathServiceServicer):
+class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServicer):
     """Serves one multipath layer."""
 
     def __init__(

@@ -14,6 +14,7 @@ from smokestack.engine.errors import FailedPrecondition
 from smokestack.engine.snapshot import Keeper, Pieces, piece_of, refuse_others
 from smokestack.engine.tables_copy import Copying, TableCopy, checked_tables, copy_tables
 
+from .fabrics import Fabric, Link, LinkKind
 from .inventory import Device, Path, copied
 from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector, SelectorSettings
 
@@ -48,6 +49,9 @@ _CLASSES: Final = (
     TableCopy,
     ArrayCopy,
     Device,
+    Fabric,
+    Link,
+    LinkKind,
     MultipathHostSpec,
     MultipathSpec,
     Path,
@@ -79,6 +83,7 @@ class MultipathPart:
                 for name, a in model.arrays.items()
             },
             "paths_most": model.state.paths_most,
+            "fabrics": {name: f.copy() for name, f in model.fabrics.fabrics.items()},
         }
 
     def load(self, saved: Any) -> Callable[[], None]:
@@ -96,6 +101,7 @@ class MultipathPart:
         devices = {row: copied(device) for row, device in saved["named"][0].items()}
         known = {key: devices[row] for key, row in saved["devices"].items()}
         hosts, adapters = saved["hosts"].copy(), saved["adapters"].copy()
+        fabrics = {name: fabric.copy() for name, fabric in saved["fabrics"].items()}
         tables_of = {name: copy.path_of.copy() for name, copy in saved["arrays"].items()}
 
         def put() -> None:
@@ -103,6 +109,7 @@ class MultipathPart:
             model.state.refit(saved["paths_most"])
             model.spec, model.seed = saved["spec"], saved["seed"]
             model.hosts, model.adapters, model._devices = hosts, adapters, known
+            model.fabrics.fabrics = fabrics
             model.events.name(devices, saved["named"][1])
             for name, copy in saved["arrays"].items():
                 array = model.arrays[name]

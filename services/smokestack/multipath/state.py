@@ -38,6 +38,7 @@ _ORDER: Final = (
     "world",
     "detour",
     "detour_histogram",
+    "link",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,

@@ -26,6 +26,8 @@
     F(uint32_t, world_count) /* rows of the world table in use; the first stands for none */   \
     F(uint32_t, adapter_count)                                                                 \
     F(uint32_t, held_count) /* commands that wait for a place in some adapter */               \
+    F(uint32_t, hand_told) /* of those in hand, how many the submitter has heard of */         \
+    F(uint32_t, fabric_limits) /* a link of a fabric can hold answers up */                    \
     F(uint32_t, padding)                                                                       \
     F(uint64_t, event_count) /* number of the newest event */
 
@@ -70,6 +72,9 @@
     F(int64_t, down_ns) /* when an event in hand takes it down, or 0 */                         \
     F(uint32_t, lost) /* its array's process is gone: no event in hand revives it */           \
     F(uint32_t, adapter) /* of its initiator */                                                \
+    F(uint32_t, host_link)   /* the links that it crosses, or NIL */                           \
+    F(uint32_t, trunk_link)                                                                    \
+    F(uint32_t, target_link)                                                                   \
     F(uint64_t, in_flight_bytes)                                                               \
     F(uint64_t, dispatched)                                                                    \
     F(uint64_t, ios)                                                                           \
@@ -138,6 +143,16 @@
     F(uint32_t, relative_throughput) /* service time: 0 to 100 */                              \
     F(uint32_t, mapped) /* affinity: the mask was given, and does not follow the path count */
 
+/* A link of a fabric, in the direction of the hosts. */
+#define LINK_FIELDS(F)                                                                         \
+    F(int64_t, free_ns)  /* when it has sent all that has come to it */                        \
+    F(int64_t, frame_ns) /* what a frame takes; 0: never a bottleneck by itself */             \
+    F(uint32_t, credits) /* buffers for frames behind it, BB_Credit */                         \
+    F(uint32_t, padding)                                                                       \
+    F(uint64_t, frames)                                                                        \
+    F(uint64_t, credit_zero)    /* times that it had to wait for a buffer */                   \
+    F(uint64_t, credit_zero_ns) /* and how long, all in all */
+
 /* A device's paths in two orders, a row each: as discovered, and least recently used first. */
 #define ORDER_FIELDS(F)                                                                        \
     F(uint32_t, sorted)                                                                        \
@@ -167,6 +182,7 @@ DECLARE_STRUCT(measure_t, MEASURE_FIELDS)
 DECLARE_STRUCT(adapter_t, ADAPTER_FIELDS)
 DECLARE_STRUCT(world_t, WORLD_FIELDS)
 DECLARE_STRUCT(order_t, ORDER_FIELDS)
+DECLARE_STRUCT(link_t, LINK_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
 
 _Static_assert(sizeof(slot_t) == 64, "a command is one cache line");

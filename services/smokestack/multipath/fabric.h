@@ -1,0 +1,105 @@
+/* The fabrics between initiators and arrays, on the way back: frames wait for buffer credits.
+ *
+ * An answer crosses up to three links: the array port's, the inter-switch link, the initiator's.
+ * Each sends frame by frame and no faster than its rate; a frame leaves a link only when the next
+ * one has a buffer for it.  So a receiver that drains slowly fills its own link's buffers, then
+ * holds up the link before, and with it the answers of others that only share that one (slow
+ * drain: FACTS 8).  A link commits when an answer's last frame leaves it, when the answer comes:
+ * no events.
+ *
+ * A link of rate 0 is never a bottleneck by itself, but it can be held up.  Answers come in the
+ * order in which multipath hears them; what a link does late, the submitter hears late.
+ */
+#ifndef SMOKESTACK_MULTIPATH_FABRIC_H
+#define SMOKESTACK_MULTIPATH_FABRIC_H
+
+#include "answers.h"
+
+#define FRAME_BYTES 2048u /* of data; FC-FS allows 2,112 with an optional header */
+#define HOPS_MAX 3
+
+/* Frames that carry an answer: its data, or at least its status. */
+static inline uint32_t frames_of(uint64_t bytes) {
+    return bytes > FRAME_BYTES ? (uint32_t)((bytes + FRAME_BYTES - 1) / FRAME_BYTES) : 1;
+}
+
+static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* A link that could not send when it had something to send. */
+static inline void starved(link_t *link, int64_t wait_ns) {
+    if (wait_ns <= 0) return;
+    link->credit_zero++;
+    link->credit_zero_ns += (uint64_t)wait_ns;
+}
+
+/* When an answer that comes at `now` is through; its links are busy until then. */
+static int64_t fabric_cross(mp_t *m, const path_t *path, uint32_t frames, int64_t now) {
+    const uint32_t rows[HOPS_MAX] = {path->target_link, path->trunk_link, path->host_link};
+    link_t *hop[HOPS_MAX];
+    int64_t through[HOPS_MAX], first = now, last = now;
+    uint32_t hops = 0;
+    for (uint32_t h = 0; h < HOPS_MAX; h++) {
+        if (rows[h] == NIL) continue;
+        link_t *link = &m->link[rows[h]];
+        int64_t start = most(first, link->free_ns);
+        starved(link, start - first);
+        last = most(start + (int64_t)frames * link->frame_ns, last + link->frame_ns);
+        first = start + link->frame_ns;
+        hop[hops] = link;
+        through[hops++] = last;
+    }
+    for (uint32_t h = hops; h-- > 0;) {
+        if (h + 1 < hops) { /* the last frame stays until there is a buffer for it */
+            const link_t *after = hop[h + 1];
+            int64_t room = through[h + 1] - (int64_t)after->credits * after->frame_ns;
+            starved(hop[h], room - through[h]);
+            through[h] = most(through[h], room);
+        }
+        hop[h]->free_ns = through[h];
+        hop[h]->frames += frames;
+    }
+    return hops ? through[hops - 1] : now;
+}
+
+/* Whether an answer counts when it is through: nothing took its path down meanwhile. */
+static inline int landed(const mp_t *m, const completion_t *c) {
+    if (c->kind == KIND_EVENT) return 1;
+    const slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
+    if (slot->id != c->id || slot->attempt != c->attempt || slot->phase != PHASE_ANSWERED) return 0;
+    int64_t down_ns = m->path[slot->path].down_ns;
+    return down_ns == 0 || c->time < down_ns;
+}
+
+/* Of what is through before `end`, forgets what came too late: those commands are sent again. */
+static void drop_strays(mp_t *m, int64_t end) {
+    uint32_t kept = m->state->hand_told, n = kept;
+    for (; n < m->state->hand_count && m->hand[n].time < end; n++)
+        if (landed(m, &m->hand[n])) m->hand[kept++] = m->hand[n];
+    if (kept == n) return;
+    for (; n < m->state->hand_count; n++) m->hand[kept++] = m->hand[n];
+    m->state->hand_count = kept;
+}
+
+/* Sends the answers of this window across, and puts what is on its way in order of arrival. */
+static void fabric_carry(mp_t *m, int64_t end) {
+    mp_state_t *s = m->state;
+    for (uint32_t n = s->hand_fresh; n < s->hand_count; n++) {
+        completion_t *c = &m->hand[n];
+        if (c->kind == KIND_EVENT) continue;
+        slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
+        int data = slot->op == OP_READ && c->status == STATUS_GOOD;
+        uint32_t frames = frames_of(data ? slot->length : 0);
+        c->time = fabric_cross(m, &m->path[slot->path], frames, c->time);
+        slot->time = retried(c) ? NEVER_NS : c->time;
+    }
+    for (uint32_t n = s->hand_told + 1; n < s->hand_count; n++) { /* nearly in order already */
+        completion_t record = m->hand[n];
+        uint32_t at = n;
+        for (; at > s->hand_told && before(&record, &m->hand[at - 1]); at--)
+            m->hand[at] = m->hand[at - 1];
+        m->hand[at] = record;
+    }
+    drop_strays(m, end);
+}
+
+#endif

@@ -1,0 +1,57 @@
+"""Fabrics in plain Python: what an answer waits for on its way from an array's port to a host.
+
+An answer's frames cross up to three links one after the other.  Each link sends them one by one,
+at its own pace, and a frame leaves a link only when the next one has a free buffer for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+FRAME_BYTES = 2048
+NOMINAL = 800_000_000  # bytes per second, of a link that is slow but has no rate
+
+
+@dataclass(eq=False)
+class Link:
+    """One link, in the direction of the hosts."""
+
+    name: str
+    rate: int = 0
+    credits: int = 16
+    free: int = 0
+    slow: Callable[[str, int], int] = lambda _name, _time: 0  # per mille, as rules want it
+
+    def frame_ns(self, now: int) -> int:
+        """What a frame takes that comes now."""
+        slow = self.slow(self.name, now)
+        if slow:
+            return FRAME_BYTES * 10**9 // (self.rate or NOMINAL) * slow // 1000
+        return FRAME_BYTES * 10**9 // self.rate if self.rate else 0
+
+
+@dataclass(eq=False)
+class Fabric:
+    """The links of a fabric; with a trunk, arrays are behind it."""
+
+    trunk: Link
+    links: dict[str, Link] = field(default_factory=dict)
+    has_trunk: bool = False
+
+    def cross(self, target: str, host: str, frames: int, now: int) -> int:
+        """When an answer that comes now is through."""
+        hops = [self.links[target], *([self.trunk] if self.has_trunk else []), self.links[host]]
+        pace = [link.frame_ns(now) for link in hops]
+        gone = [now] * len(hops)  # when a link's last frame has left it
+        first = last = now
+        for at, link in enumerate(hops):
+            start = max(first, link.free)
+            last = max(start + frames * pace[at], last + pace[at])
+            first = start + pace[at]
+            gone[at] = last
+        for at in range(len(hops) - 2, -1, -1):
+            gone[at] = max(gone[at], gone[at + 1] - hops[at + 1].credits * pace[at + 1])
+        for at, link in enumerate(hops):
+            link.free = gone[at]
+        return gone[-1]

@@ -1,0 +1,82 @@
+"""Fabrics that hold answers up agree with the reference, whatever dies while answers cross them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+
+from smokestack.engine.errors import InvalidArgument
+from smokestack.engine.fault_rules import FaultRule
+from smokestack.multipath.specs import Selector
+from tests.reference.build import build_models, build_reference
+from tests.reference.config import Change, FaultInjected, LinkUpdated, StackConfig, TrunkSet
+from tests.reference.generate import Scenario, scenarios
+from tests.reference.generate_faults import faulty_scenarios
+from tests.reference.samples import array, job, port, stack
+from tests.server.test_reference_agrees import agree
+
+KIB64 = 64 << 10
+
+
+@st.composite
+def narrow(draw: st.DrawFn, base: st.SearchStrategy[Scenario]) -> Scenario:
+    """Draws a stack whose fabric is a bottleneck from the start."""
+    scenario = draw(base)
+    rate = st.sampled_from([10**7, 5 * 10**7, 10**8])
+    first: list[Change] = [TrunkSet(0, "fa", draw(rate | st.just(0)))]
+    for link in draw(st.lists(st.sampled_from(["a0.p0"]), max_size=1)):
+        first.append(LinkUpdated(0, "fa", link, draw(rate), draw(st.integers(1, 4))))
+    stack = replace(scenario.stack, changes=(*first, *scenario.stack.changes))
+    return replace(scenario, stack=stack)
+
+
+@settings(max_examples=25)
+@given(narrow(scenarios()))
+def test_a_narrow_fabric_agrees(scenario: Scenario) -> None:
+    agree(scenario.stack, scenario.until_ns, scenario.cuts)
+
+
+@settings(max_examples=25)
+@given(narrow(faulty_scenarios()), st.integers(5_000, 100_000))
+def test_a_narrow_fabric_agrees_while_things_break(scenario: Scenario, step_ns: int) -> None:
+    try:
+        agree(scenario.stack, scenario.until_ns, tuple(range(0, scenario.until_ns, step_ns)))
+    except InvalidArgument as refused:
+        assert "matches nothing" in str(refused)
+        reject()
+
+
+def readers(*changes: Change) -> StackConfig:
+    """A host that reads 64 KiB at a time over two fabrics, fa and fb."""
+    ports = (port("p0", "fa"), port("p1", "fb"))
+    return stack(
+        job("j0", slots=4, read_always=True, block_sizes=((KIB64, 1 << 32),), io_limit=40),
+        arrays=(array(ports=ports),),
+        selector=Selector.QUEUE_LENGTH,
+        changes=changes,
+    )
+
+
+def test_a_slow_receiver_makes_answers_late_by_what_its_frames_take() -> None:
+    slow = FaultRule("SLOW_DRAIN", "multipaths/m1/fabrics/fa/links/h1-a", factor_per_mille=10_000)
+    plain, drained = (
+        build_reference(readers(*changes))
+        for changes in ((), (FaultInjected(0, "multipaths/m1", replace(slow, fault_id="s")),))
+    )
+    plain.run()
+    drained.run()
+    last = [max(record.time for record in world.completions) for world in (plain, drained)]
+    assert last[1] > last[0]
+
+
+def test_the_kernel_counts_frames_and_waits_for_credits() -> None:
+    models = build_models(readers(TrunkSet(0, "fa", 10**8), LinkUpdated(0, "fa", "h1-a", 10**7, 2)))
+    models.run(10_000_000)
+    rows = models.multipath.state["link"]
+    fabric = models.multipath.fabrics.fabrics["fa"]
+    host, trunk = (rows[fabric.links[name].row] for name in ("h1-a", "trunk"))
+    assert host["frames"] == trunk["frames"] > 0
+    assert trunk["credit_zero"] > 0, "a trunk waits while the host's link has no free buffer"
+    assert trunk["credit_zero_ns"] > 0
