@@ -44,6 +44,7 @@ def make_stack(
     retry_delay_ns: int = 1_000_000,
     dsnro: int = 32,
     adapter_depth: int = 4096,
+    spec: MultipathSpec | None = None,
 ) -> tuple[ArrayModel, MultipathModel]:
     array = ArrayModel("a1")
     array.create_controller(ControllerSpec("c0"))
@@ -53,7 +54,7 @@ def make_stack(
     array.create_volume(VolumeSpec("v1", "p1", 1 << 30))
     array.create_host(ArrayHostSpec("h1", (InitiatorSpec("h1-a", "fabric-a"),)))
     array.create_export(ExportSpec("v1", "h1", 0))
-    multipath = MultipathModel(MultipathSpec(qfull_retry_delay_ns=retry_delay_ns))
+    multipath = MultipathModel(spec or MultipathSpec(qfull_retry_delay_ns=retry_delay_ns))
     multipath.connect_array("a1", array)
     queues = {"sched_num_req_outstanding": dsnro, "adapter_queue_depth": adapter_depth}
     multipath.create_host(

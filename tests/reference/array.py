@@ -6,6 +6,7 @@ Changes of now meet commands one least forward latency ahead, for an array has r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from smokestack.array.specs import ExportSpec, MediaDistribution
@@ -28,6 +29,13 @@ from tests.reference.stations import Command, Controller, Itl, Pool, Port, Volum
 
 # What happens at one time in an array, in order; changes come first.
 CHANGED, DEPART, TX, MEDIA, CTRL, ARRIVE = range(6)
+# What a host that asks what it reaches need not be told any more.
+ANSWERED = (
+    Attention.LUNS_CHANGED,
+    Attention.INQUIRY_CHANGED,
+    Attention.IDENTIFIER_CHANGED,
+    Attention.CAPACITY_CHANGED,
+)
 LATENCY_NS_DEFAULT = 50_000  # of an array that serves no port
 
 
@@ -57,6 +65,7 @@ class Array:
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self.itls: list[Itl] = []
         self.rules = Rules(agenda, f"arrays/{self.array_id}", seed)
+        self.known: set[str] = set()  # initiators that have ever asked what they reach
         for export in config.exports:
             self._create_export(export, since=-1)
         forward = [port.forward_latency_ns for port in config.ports] or [LATENCY_NS_DEFAULT]
@@ -81,7 +90,7 @@ class Array:
             (initiator.name, port_id)
             for initiator in self._hosts[export.host_id].initiators
             for port_id, port in self.ports.items()
-            if port.spec.fabric == initiator.fabric
+            if port.spec.fabric == initiator.fabric and export.serves(port_id)
         )
         for initiator, port_id in reach:
             volume = self.volumes[export.volume_id]
@@ -112,13 +121,8 @@ class Array:
             down = not change.enabled
             told = [itl for itl in self.itls if itl.port is port and (itl.shown or down)]
             self._agenda.add(key, self._allow, port, change.enabled, told, of=self)
-        elif isinstance(change, ExportCreated):
-            self._create_export(change.export, since=then)
-        elif isinstance(change, ExportDeleted):
-            for itl in self.itls:
-                if (itl.export.volume_id, itl.export.host_id) == (change.volume_id, change.host_id):
-                    itl.shown = False
-                    self._agenda.add(key, setattr, itl, "valid", False, of=self)
+        elif isinstance(change, ExportCreated | ExportDeleted):
+            self._change_export(change, key)
         elif isinstance(change, PortQueueLimit):
             port = self.ports[change.port_id]
             self._agenda.add(key, setattr, port, "queue_limit", change.queue_limit, of=self)
@@ -132,6 +136,49 @@ class Array:
             volume = self.volumes[change.volume_id]
             capacity = change.capacity_bytes
             self._agenda.add(key, setattr, volume, "capacity_bytes", capacity, of=self)
+            if capacity > volume.promised:
+                told = AttentionEstablished(
+                    change.at_ns, self.array_id, Attention.CAPACITY_CHANGED, change.volume_id
+                )
+                self._establish(told, key)
+            volume.promised = capacity
+
+    def _change_export(
+        self, change: ExportCreated | ExportDeleted, key: tuple[int, int, int, int, int]
+    ) -> None:
+        """Shows or hides a volume, and lets the host hear that what it reaches has changed."""
+        if isinstance(change, ExportCreated):
+            before = len(self.itls)
+            new = change.export
+            self._create_export(new, since=key[0])
+            self._tell_of_luns(new.host_id, self.itls[:before], key)
+            for itl in self.itls[:before]:
+                at = (itl.export.host_id, itl.export.lun)
+                if at == (new.host_id, new.lun) and not itl.shown:
+                    self._agenda.add(key, itl.establish, Attention.INQUIRY_CHANGED, of=self)
+            return
+        for itl in self.itls:
+            if (itl.export.volume_id, itl.export.host_id) == (change.volume_id, change.host_id):
+                itl.shown = False
+                self._agenda.add(key, itl.hide, of=self)
+        self._tell_of_luns(change.host_id, self.itls, key)
+
+    def asked(self, initiators: Sequence[str]) -> None:
+        """Hears initiators ask what they reach; that is what some attentions want."""
+        self.known.update(initiators)
+        key = (self._agenda.now + self.forward_ns, ARRAY, CHANGED, 0, 0)
+        for itl in self.itls:
+            if itl.shown and itl.initiator in initiators:
+                self._agenda.add(key, itl.attentions.difference_update, ANSWERED, of=self)
+
+    def _tell_of_luns(
+        self, host_id: str, reached: list[Itl], key: tuple[int, int, int, int, int]
+    ) -> None:
+        """Lets a host that has ever asked hear, by what it reached before, that this changed."""
+        if any(initiator.name in self.known for initiator in self._hosts[host_id].initiators):
+            for itl in reached:
+                if itl.shown and itl.export.host_id == host_id:
+                    self._agenda.add(key, itl.establish, Attention.LUNS_CHANGED, of=self)
 
     def _establish(self, change: AttentionEstablished, key: tuple[int, int, int, int, int]) -> None:
         """Lets those who can be reached as this is said have something to tell, when it acts."""
@@ -246,12 +293,12 @@ class Array:
         service = self._slowed("CONTROLLER_SLOW", where, command, service)
         done = controller.serve(self._agenda.now, service)
         first_byte = command.lba * BLOCK_BYTES
-        if not command.itl.valid:
-            self._fail(command, Sense.LU_NOT_SUPPORTED, done)
-        elif command.itl.attentions:
+        if command.itl.attentions:
             first = min(command.itl.attentions)
             command.itl.attentions.remove(first)
             self._fail(command, first.sense, done)
+        elif not command.itl.valid:
+            self._fail(command, Sense.LU_NOT_SUPPORTED, done)
         elif not command.length or first_byte + command.length > volume.capacity_bytes:
             self._fail(command, Sense.LBA_OUT_OF_RANGE, done)
         elif self._hit("COMMAND_FAILED", f"volumes/{volume.volume_id}", command):

@@ -25,7 +25,7 @@ from smokestack.array.specs import (
 from smokestack.engine.jobplan import JobPlan, Pattern
 from smokestack.engine.records import TRACE, Op
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
-from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec, Selector
+from smokestack.multipath.specs import ApdHandling, MultipathHostSpec, MultipathSpec, Selector
 from smokestack.workload import Arrival, JobSpec, ThinkTime, TraceMode, compile_job
 from tests.reference.config import ArrayConfig, StackConfig
 from tests.reference.generate_changes import Plans, changes, selector_settings
@@ -72,6 +72,8 @@ def scenarios(draw: st.DrawFn, with_changes: bool = True) -> Scenario:
         multipath=MultipathSpec(
             qfull_retry_delay_ns=draw(st.sampled_from([100_000, 20_000, 5_000, 0])),
             not_ready_retry_delay_ns=draw(st.sampled_from([100_000, 25_000, 0])),
+            apd_timeout_ns=draw(st.sampled_from([10**9, 200_000, 40_000])),
+            apd_handling=draw(st.sampled_from(ApdHandling)),
         ),
         changes=draw(changes(planned, until)) if with_changes else (),
         seed=draw(st.integers(0, 5)),

@@ -53,6 +53,7 @@ class Plans:
     running: tuple[JobPlan, ...]
     lost: set[str] = field(default_factory=set)
     hidden: set[tuple[str, str]] = field(default_factory=set)  # (host, device)
+    free_luns: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # (array, host)
     shown: set[tuple[str, str]] = field(default_factory=set)  # (host, device), once or now
     pages: dict[tuple[str, str], int] = field(default_factory=dict)  # (array, pool) → added
     bytes: dict[tuple[str, str], int] = field(default_factory=dict)  # (array, volume) → added
@@ -179,10 +180,17 @@ def _export_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig)
         return rescans
     if key in plans.shown:
         plans.hidden.add(key)
+        lun = next(e.lun for e in array.exports if (e.volume_id, e.host_id) == (volume, host))
+        plans.free_luns.setdefault((array.array_id, host), []).append(lun)
         return [ExportDeleted(time, array.array_id, volume, host), *rescans]
     plans.shown.add(key)
     plans.hidden.add(key)  # nothing else happens to what comes late
-    export = ExportSpec(volume, host, lun=100 + len(plans.shown))
+    free = plans.free_luns.get((array.array_id, host), [])
+    lun = free.pop() if free else 100 + len(plans.shown)
+    fabrics = {i.fabric for h in plans.hosts if h.host_id == host for i in h.initiators}
+    reach = [port.port_id for port in array.ports if port.fabric in fabrics]
+    only = draw(st.lists(st.sampled_from(reach), unique=True, max_size=2))
+    export = ExportSpec(volume, host, lun, tuple(only))
     return [ExportCreated(time, array.array_id, export), *rescans]
 
 

@@ -14,7 +14,13 @@ from functools import partial
 from typing import Any
 
 from smokestack.engine.records import EventCode, HostStatus, Kind, Op, Sense, Status
-from smokestack.multipath.specs import MultipathHostSpec, MultipathSpec, SelectorSettings
+from smokestack.multipath.specs import (
+    ApdHandling,
+    DeviceState,
+    MultipathHostSpec,
+    MultipathSpec,
+    SelectorSettings,
+)
 from tests.reference import selectors
 from tests.reference.agenda import CHANGE, HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
 from tests.reference.array import Array
@@ -33,8 +39,8 @@ from tests.reference.stations import Command, Itl
 
 NOT_READY = (Sense.TRANSITION, Sense.STANDBY, Sense.UNAVAILABLE)
 UNIT_ATTENTION = 6  # the sense key
-# Of one time: links that change, events, answers, retries.
-LINK, ANSWER, RETRY = -1, 1, 2
+# Of one time: timers, links that change, events (0), answers, retries.
+TIMER, LINK, ANSWER, RETRY = -2, -1, 1, 2
 
 
 @dataclass(eq=False)
@@ -74,11 +80,12 @@ class Path:
     relative_throughput: int = 1
     mapped: frozenset[int] = frozenset()  # CPUs that it was given by hand
     cpus: frozenset[int] = frozenset()
+    gone: bool = False  # the array says that there is no such unit
 
     @property
     def usable(self) -> bool:
         """Whether I/O may be sent on it."""
-        return self.up and self.enabled and not self.held()
+        return self.up and self.enabled and not self.gone and not self.held()
 
 
 @dataclass(eq=False)
@@ -98,6 +105,8 @@ class Device:
     active: int = 0
     worlds: Counter[int] = field(default_factory=Counter)  # VM → commands not yet answered
     times: dict[int, Times] = field(default_factory=dict)  # by VM
+    state: DeviceState = DeviceState.ON
+    apd_ends: int = 0  # in APD: when it times out
 
     @property
     def limit(self) -> int:
@@ -163,6 +172,8 @@ class Multipath:
         spec = self._hosts[host_id]
         found: dict[str, list[Path]] = {}
         for array in self._arrays:
+            if array not in self._lost:
+                array.asked(spec.initiators)
             for itl in array.itls:
                 if itl.shown and itl.initiator in spec.initiators and array not in self._lost:
                     name = f"{itl.initiator}.{itl.port.spec.port_id}"
@@ -175,10 +186,21 @@ class Multipath:
                 self._add_device(spec, name, paths)
             elif {path.itl for path in device.paths} != {path.itl for path in paths}:
                 raise NotImplementedError("paths of a known device do not change here")
+            else:
+                self._look_again(device, paths)
         gone = [key for key in self.devices if key[0] == host_id and key[1] not in found]
         for key in gone:
             if self.devices[key].paths[0].array not in self._lost:
-                self.devices.pop(key).paths.clear()
+                device = self.devices.pop(key)
+                device.paths.clear()
+                device.state = DeviceState.ON
+
+    def _look_again(self, device: Device, found: list[Path]) -> None:
+        """Takes a device's paths for what an array says of them now."""
+        says = {path.itl: path for path in found}
+        for path in device.paths:
+            path.up, path.gone = says[path.itl].up, False
+        self._turn(device)
 
     def _add_device(self, spec: MultipathHostSpec, name: str, paths: list[Path]) -> None:
         paths.sort(key=lambda path: (path.itl.initiator, path.itl.port.spec.port_id))
@@ -202,6 +224,7 @@ class Multipath:
             path.held = partial(self._held, full)
             path.was_usable = path.usable
         self._map_cpus(device)
+        self._judge(device)
 
     def _join(self, path: Path) -> None:
         """Finds the links that a path crosses."""
@@ -252,14 +275,14 @@ class Multipath:
         for device in self._by_index:
             self._turn(device)
 
-    @staticmethod
-    def _turn(device: Device) -> None:
+    def _turn(self, device: Device) -> None:
         """Tells the policy which paths are usable now and were not, or the other way round."""
         for path in device.paths:
             if path.usable != path.was_usable:
                 path.was_usable = path.usable
                 hear = device.policy.reinstated if path.usable else device.policy.failed
                 hear(path)
+        self._judge(device)
 
     def update_device(self, change: DeviceUpdated) -> None:
         """Changes a device's queue or policy."""
@@ -329,9 +352,12 @@ class Multipath:
         while device.queue and device.active < device.limit:
             io = device.queue.popleft()
             path = self._select(device, io)
+            if path is None and self._waits(device):
+                device.queue.appendleft(io)
+                return
             if path is None:
                 device.worlds[io.vm] -= 1
-                self._give_up(io)
+                self._give_up(io, device)
                 continue
             device.active += 1
             path.in_flight += 1
@@ -369,9 +395,19 @@ class Multipath:
             device.settings,
         )
 
-    def _give_up(self, io: HostIo) -> None:
+    def _waits(self, device: Device) -> bool:
+        """Whether I/O without a path waits for one."""
+        handling = self._spec.apd_handling
+        if not device.paths or handling is ApdHandling.FAIL:
+            return False
+        if device.state is DeviceState.APD_TIMEOUT:
+            return handling is ApdHandling.HOLD
+        return device.state is DeviceState.APD
+
+    def _give_up(self, io: HostIo, device: Device) -> None:
         """Answers an I/O that no path can carry; the guest hears after the lookahead."""
         del self._ios[io.ident]
+        lost = device.state is DeviceState.PDL
         self._tell(
             Completion(
                 time=self._agenda.now + self.lookahead_ns,
@@ -379,7 +415,7 @@ class Multipath:
                 array_ns=0,
                 first_data_ns=0,
                 nexus=io.nexus,
-                sense=0,
+                sense=Sense.LU_NOT_SUPPORTED if lost else 0,
                 attempt=io.attempt,
                 status=HostStatus.NO_CONNECT,
                 kind=Kind.HOST,
@@ -427,7 +463,8 @@ class Multipath:
         device = self._by_index[io.nexus]
         refused = record.status in (Status.TASK_SET_FULL, Status.BUSY)
         attention = record.sense >> 16 == UNIT_ATTENTION
-        again = refused or attention or record.sense in NOT_READY
+        gone = record.sense == Sense.LU_NOT_SUPPORTED
+        again = refused or attention or gone or record.sense in NOT_READY
         path = io.path
         self._land(device, io, answered=not again)
         self._serve(path.adapter)
@@ -435,8 +472,10 @@ class Multipath:
             io.attempt += 1
             then = self._agenda.now + self._spec.qfull_retry_delay_ns
             self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
-        elif attention:
+        elif attention or gone:
             io.attempt += 1
+            path.gone = path.gone or gone
+            self._turn(device)
             self._rejoin(device, io)
         elif record.sense in NOT_READY:
             io.attempt += 1
@@ -525,3 +564,27 @@ class Multipath:
                 self._pump(device)
         for adapter in self.adapters.values():
             self._serve(adapter)
+
+    # --- devices without a usable path --------------------------------------------------------
+
+    def _judge(self, device: Device) -> None:
+        """Finds out whether a device has just lost its last usable path, or got one back."""
+        if not device.paths:
+            return
+        is_on = device.state is DeviceState.ON
+        if any(path.usable for path in device.paths):
+            device.state = DeviceState.ON
+            if not is_on:
+                self._agenda.add((self._agenda.now, CHANGE, 2, 0, 0), self._pump, device)
+        elif all(path.gone for path in device.paths):
+            device.state = DeviceState.PDL
+        elif is_on:
+            device.state = DeviceState.APD
+            device.apd_ends = self._agenda.now + self._spec.apd_timeout_ns
+            key = (device.apd_ends, MULTIPATH, TIMER, 0, 0)
+            self._agenda.add(key, self._times_out, device)
+
+    def _times_out(self, device: Device) -> None:
+        if device.state is DeviceState.APD and device.apd_ends == self._agenda.now:
+            device.state = DeviceState.APD_TIMEOUT
+            self._pump(device)

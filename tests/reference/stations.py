@@ -68,6 +68,10 @@ class Volume:
     pool: Pool
     capacity_bytes: int
     pages: dict[int, int] = field(default_factory=dict)
+    promised: int = field(init=False)  # as managed
+
+    def __post_init__(self) -> None:
+        self.promised = self.capacity_bytes
 
 
 @dataclass(eq=False)
@@ -85,6 +89,11 @@ class Itl:
     since: int = -1  # when it came to be
     outstanding: int = 0
     attentions: set[Attention] = field(default_factory=set)  # those that it has to tell
+
+    def hide(self) -> None:
+        """Reaches its volume no more, and has nothing to tell."""
+        self.valid = False
+        self.attentions.clear()
 
     def establish(self, attention: Attention) -> None:
         """Has something to tell; after a power on nothing older matters."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from smokestack.engine.jobplan import JobKind
-from smokestack.engine.records import Kind, Op, Sense, Status
+from smokestack.engine.records import HostStatus, Kind, Op, Sense, Status
 from tests.reference.config import DeviceUpdated, ExportDeleted, JobStopped, PoolCapacity
 from tests.reference.digest import Completion
 from tests.reference.observe import ran, times, trace
@@ -166,8 +166,9 @@ def test_a_hidden_volume_answers_that_there_is_no_such_unit() -> None:
     # At the controller at 17,096, which the change of 7,096 just reaches.
     config = stack(job(io_limit=1), changes=(ExportDeleted(7_096, "a1", "v1", "h1"),))
     (record,) = ran(config).completions
-    assert (record.sense, record.time) == (Sense.LU_NOT_SUPPORTED, 42_096)
-    assert record.status == Status.CHECK_CONDITION
+    # The host finds its last path gone at 42,096, and says so one lookahead later.
+    assert (record.sense, record.time) == (Sense.LU_NOT_SUPPORTED, 42_096 + 30_000)
+    assert (record.kind, record.status) == (Kind.HOST, HostStatus.NO_CONNECT)
 
 
 # --- open loops ---------------------------------------------------------------------------------

@@ -245,7 +245,12 @@ def test_a_hidden_volume_is_why_its_disk_fails() -> None:
     logs = told(roomy(small_scenario()), [Step(2 * MS, "export")])
     [error] = [e for e in logs["hypervisors/hv1"] if e.kind == "DISK_IO_ERRORS_BEGAN"]
     assert detail(error, "sense") == "5/25/00"
-    assert kinds(chain(logs, error)) == ["DISK_IO_ERRORS_BEGAN", "EXPORT_DELETED"]
+    assert kinds(chain(logs, error)) == [
+        "DISK_IO_ERRORS_BEGAN",
+        "DEVICE_PERMANENTLY_LOST",
+        "PATH_DOWN",
+        "EXPORT_DELETED",
+    ]
     logs = told(roomy(small_scenario()), [Step(2 * MS, "export"), Step(2 * MS, "rescan")])
     [error] = [e for e in logs["hypervisors/hv1"] if e.kind == "DISK_IO_ERRORS_BEGAN"]
     assert detail(error, "status") in ("NO_CONNECT", "CHECK_CONDITION")

@@ -159,7 +159,8 @@ def test_states_say_which_devices_have_no_path_left(stack: SmallStack, exporter:
     stack.live()
     found = series(exporter.scrape().decode())
     assert value(found, "smokestack_device_state", lun="a1.v3", state="apd") == 1
-    assert value(found, "smokestack_device_state", state="apd") == 1
+    assert value(found, "smokestack_device_state", lun="a1.v2", state="apd") == 1
+    assert value(found, "smokestack_device_state", state="apd") == 2
     assert value(found, "smokestack_port_oper_state", state="down") == 1
 
 

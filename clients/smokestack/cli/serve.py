@@ -130,6 +130,22 @@ def multipath() -> None:
     show_default=True,
     help="Wait of a command that met a logical unit in transition, standby or unavailable.",
 )
+@click.option(
+    "--apd-timeout",
+    "apd_timeout_ns",
+    type=duration,
+    metavar="DURATION",
+    default="140s",
+    show_default=True,
+    help="How long a device may be without a usable path before it is timed out.",
+)
+@click.option(
+    "--apd-handling",
+    type=click.Choice(["fail", "until-timeout", "hold"]),
+    default="fail",
+    show_default=True,
+    help="What becomes of the commands of a device without a usable path.",
+)
 @_served(MULTIPATH_ADDRESS)
 def serve_multipath(
     *,
@@ -139,6 +155,7 @@ def serve_multipath(
     metrics_listen: str | None,
     insecure: bool,
     as_json: bool,
+    apd_handling: str,
     **delays_ns: int,
 ) -> None:
     """Serve a multipath layer until Ctrl-C."""
@@ -147,7 +164,9 @@ def serve_multipath(
     from smokestack.server.stack import multipath_spec
     from smokestack.v1 import multipath_pb2, scenario_pb2
 
-    settings = multipath_pb2.Multipath(name=name)
+    settings = multipath_pb2.Multipath(
+        name=name, apd_handling=f"APD_HANDLING_{apd_handling.replace('-', '_').upper()}"
+    )
     for setting, delay_ns in delays_ns.items():
         setattr(settings, setting, delay_ns)
     serve(

@@ -243,6 +243,7 @@ class ExportFields(TypedDict, total=False):
     volume: Required[str]
     host: Required[str]
     lun: int
+    ports: Sequence[str]
 
 
 class Export(Deletable[Way]):
@@ -253,11 +254,12 @@ class Export(Deletable[Way]):
         _SERVICE,
         "Export",
         "exports",
-        {"volume": "{parent}/volumes", "host": "{parent}/hosts"},
+        {"volume": "{parent}/volumes", "host": "{parent}/hosts", "ports": "{parent}/ports"},
     )
     volume: str
     host: str
     lun: int
+    ports: tuple[str, ...]  # through these alone; none: through all
 
 
 class Exports(Collection[Way, Export[Way]]):

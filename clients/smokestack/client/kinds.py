@@ -85,9 +85,12 @@ class Kind:
 
     def _encode(self, descriptor: Any, value: Any, scope: Mapping[str, str]) -> Any:
         if descriptor.name in self.references and value:
+            home = self.references[descriptor.name].format_map(scope)
+            if is_repeated(descriptor) and not isinstance(value, str):
+                return [full(home, name) for name in value]
             if not isinstance(value, str):
                 raise TypeError(f"{self.snake}.{descriptor.name} cannot be {value!r}")
-            return full(self.references[descriptor.name].format_map(scope), value)
+            return full(home, value)
         if descriptor.enum_type is not None:
             return _enum_number(f"{self.snake}.{descriptor.name}", descriptor.enum_type, value)
         return value
@@ -98,6 +101,8 @@ class Kind:
         value = getattr(message, descriptor.name)
         if descriptor.name in self.references:
             home = self.references[descriptor.name].format_map(scope)
+            if isinstance(value, MutableSequence):
+                return tuple(name.removeprefix(f"{home}/") for name in value)
             return value.removeprefix(f"{home}/")
         if descriptor.enum_type is not None:
             return enum_word(descriptor.enum_type, value)

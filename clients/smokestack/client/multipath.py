@@ -11,7 +11,7 @@ from .kinds import Kind
 from .operations import Call, Way, as_it_is, operation
 from .resources import Collection, Deletable, Resource
 from .service import Service
-from .words import FabricLinkKind, PathState, Selector
+from .words import ApdHandling, DeviceState, FabricLinkKind, PathState, Selector
 
 _SERVICE = "MultipathService"
 
@@ -114,6 +114,7 @@ class Device(Resource[Way]):
     current_path: str
     active_count: int
     queued_count: int
+    state: DeviceState
     labels: Mapping[str, str]
     identifier: str
     found_identifier: str
@@ -295,6 +296,8 @@ class Multipath(Resource[Way], Service[Way]):
     of_kind = Kind(pb, _SERVICE, "Multipath", "multipaths")
     qfull_retry_delay_ns: int
     not_ready_retry_delay_ns: int
+    apd_timeout_ns: int
+    apd_handling: ApdHandling
     arrays: tuple[str, ...]  # full names
 
     @property

@@ -20,6 +20,8 @@ Selector = Literal[
     "LEAST_BLOCKS",
 ]
 FabricLinkKind = Literal["HOST", "TRUNK", "TARGET"]
+DeviceState = Literal["ON", "APD", "APD_TIMEOUT", "PDL"]
+ApdHandling = Literal["FAIL", "UNTIL_TIMEOUT", "HOLD"]
 PathState = Literal["ACTIVE", "DEAD", "DISABLED"]
 Pattern = Literal["RANDOM", "SEQUENTIAL", "ZIPF"]
 Arrival = Literal["CONSTANT", "POISSON"]

@@ -6,7 +6,8 @@ kernel itself establishes, within a window, goes by the functions of ``attention
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,13 @@ from .state import ATTENTION_ROWS
 
 if TYPE_CHECKING:
     from .inventory import ArrayInventory
+
+ASK_FOR_A_RESCAN: Final = (
+    Attention.LUNS_CHANGED,
+    Attention.INQUIRY_CHANGED,
+    Attention.IDENTIFIER_CHANGED,
+    Attention.CAPACITY_CHANGED,
+)
 
 
 def establish(
@@ -62,6 +70,36 @@ def establish_at(
         itl["attentions"][at] = 0
     itl["attentions"][at] |= np.uint16(1 << attention)
     array.state["attention"]["cause"][at * ATTENTION_ROWS + int(attention)] = cause
+
+
+def rescanned(array: ArrayInventory, found: list[int], initiators: Sequence[str]) -> None:
+    """Takes an initiator's question for what it reaches as what some attentions ask it for."""
+    array.known.update(dict.fromkeys(initiators, True))
+    answered = sum(1 << attention for attention in ASK_FOR_A_RESCAN)
+    array.state["itl"]["attentions"][found] &= np.uint16(0xFFFF & ~answered)
+
+
+def luns_changed(array: ArrayInventory, host_id: str, cause: int, before: int) -> None:
+    """Tells a host's initiators that what they reach has changed, by all that they reached before.
+
+    Who has never asked what it reaches has nothing to be told; rows from ``before`` on are new.
+    """
+    if not any(i.name in array.known for i in array.hosts[host_id].initiators):
+        return
+    rows = np.array(array.itls_of_host.get(host_id, []), dtype=np.intp)
+    shown = array.state["itl"]["valid"][rows] != 0
+    establish_at(array, Attention.LUNS_CHANGED, cause, rows[shown & (rows < before)])
+
+
+def represented(array: ArrayInventory, host_id: str, lun: int, cause: int) -> None:
+    """Tells by nexuses of volumes hidden since that another one is at their LUN now.
+
+    After that they answer 5/25/00 again: who was told so addresses the volume that it knew.
+    """
+    rows = [i for i in array.itls_of_host.get(host_id, []) if array.lun_of[i] == lun]
+    at = np.array(rows, dtype=np.intp)
+    hidden = array.state["itl"]["valid"][at] == 0
+    establish_at(array, Attention.INQUIRY_CHANGED, cause, at[hidden])
 
 
 def pending(array: ArrayInventory, itl: int) -> tuple[Attention, ...]:

@@ -51,6 +51,9 @@ class ArrayInventory:
         # By ITL index: (volume, host, initiator, port); what labels an ITL's row.
         self.itls: list[tuple[str, str, str, str]] = []
         self.itls_by_volume: dict[str, list[int]] = {}
+        self.lun_of: list[int] = []  # by ITL index
+        self.itls_of_host: dict[str, list[int]] = {}  # ITL indices
+        self.known: dict[str, bool] = {}  # initiators that have ever asked what they reach
         self._rows: dict[tuple[str, str], int] = {}
         self.advertised = Advertised(self)
         self.faults = ArrayFaults(self)
@@ -81,14 +84,21 @@ class ArrayInventory:
                     initiator=initiator,
                     target=port_id,
                     volume=f"{self.array_id}.{volume_id}",
-                    lun=self.exports[volume_id, host_id].lun,
+                    lun=self.lun_of[index],
                     capacity_bytes=self.advertised.host_capacity(volume_id),
                     usable=usable[port_id],
                     identifier=self.advertised.host_identifier(volume_id, host_id),
                     fabric=self.ports[port_id].fabric,
                 )
             )
+        attentions.rescanned(self, [nexus.index for nexus in found], initiators)
         return tuple(found)
+
+    def index_itls(self) -> None:
+        """Finds each host's ITLs, in their order."""
+        self.itls_of_host = {}
+        for index, (_, host_id, _, _) in enumerate(self.itls):
+            self.itls_of_host.setdefault(host_id, []).append(index)
 
     def _usable(self, port_id: str) -> bool:
         name = f"{self.name}/ports/{port_id}"
@@ -98,7 +108,7 @@ class ArrayInventory:
         initiators = sorted(self.hosts[export.host_id].initiators, key=lambda i: i.name)
         for initiator in initiators:
             for port_id in ports:
-                if self.ports[port_id].fabric != initiator.fabric:
+                if self.ports[port_id].fabric != initiator.fabric or not export.serves(port_id):
                     continue
                 index = self.state.append("itl")
                 self.state.append("histogram")
@@ -109,6 +119,8 @@ class ArrayInventory:
                 self.state.row["itl_count"] = index + 1
                 self.itls.append((export.volume_id, export.host_id, initiator.name, port_id))
                 self.itls_by_volume.setdefault(export.volume_id, []).append(index)
+                self.lun_of.append(export.lun)
+                self.itls_of_host.setdefault(export.host_id, []).append(index)
 
     def establish_attention(
         self,

@@ -15,10 +15,10 @@ from smokestack.engine.checks import in_range, multiple_of
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.labels import Labels
-from smokestack.engine.records import BLOCK_BYTES, NEVER_NS
+from smokestack.engine.records import BLOCK_BYTES, NEVER_NS, Attention
 from smokestack.engine.snapshot import Kept
 
-from . import checks
+from . import attentions, checks
 from .inventory import ArrayInventory
 from .links import Links
 from .luns import Luns
@@ -293,12 +293,17 @@ class ArrayModel(ArrayInventory, Kept):
                 f"{capacity_bytes} is less than the {spec.capacity_bytes} it has; "
                 "a volume only grows",
             )
+        had = spec.capacity_bytes
         spec = replace(spec, capacity_bytes=capacity_bytes)
         checks.check_volume(spec)
         row = self.state["volume"][self._rows["volumes", volume_id]]
         row["capacity_bytes"] = capacity_bytes
         self.volumes[volume_id] = spec
-        self._tell(EventKind.VOLUME_RESIZED, f"volumes/{volume_id}", capacity_bytes=capacity_bytes)
+        told = self._tell(
+            EventKind.VOLUME_RESIZED, f"volumes/{volume_id}", capacity_bytes=capacity_bytes
+        )
+        if capacity_bytes > had:
+            self.establish_attention(Attention.CAPACITY_CHANGED, told.number, volume_id=volume_id)
 
     def set_volume_labels(self, volume_id: str, labels: Labels) -> None:
         """Gives a volume other labels."""
@@ -362,6 +367,7 @@ class ArrayModel(ArrayInventory, Kept):
         self._present("hosts", self.hosts, spec.host_id)
         if (spec.volume_id, spec.host_id) in self.exports:
             raise AlreadyExists.of(f"{self.name}/exports/{spec.volume_id}.{spec.host_id}")
+        self._check_ports(spec)
         other = (luns or self.luns).volume(spec.host_id, spec.lun)
         if other is not None:
             raise AlreadyExists(
@@ -370,16 +376,36 @@ class ArrayModel(ArrayInventory, Kept):
                 reason="LUN_IN_USE",
             )
 
+    def _check_ports(self, spec: ExportSpec) -> None:
+        """Refuses ports that do not exist, or that the host has no initiator to reach by."""
+        fabrics = {initiator.fabric for initiator in self.hosts[spec.host_id].initiators}
+        for index, port_id in enumerate(spec.ports):
+            place = f"export.ports[{index}]"
+            if port_id in spec.ports[:index]:
+                raise InvalidArgument.at(place, f"{port_id!r} stands here twice")
+            if port_id not in self.ports:
+                choice = ", ".join(sorted(self.ports)[:5]) or "it has none"
+                raise InvalidArgument.at(place, f"{port_id!r} is no port of {self.name}: {choice}")
+            if self.ports[port_id].fabric not in fabrics:
+                raise InvalidArgument.at(
+                    place,
+                    f"{port_id!r} is on {self.ports[port_id].fabric}, {spec.host_id!r} on "
+                    f"{', '.join(sorted(fabrics))} only: leave the port out",
+                )
+
     def create_export(self, spec: ExportSpec) -> None:
         """Shows a volume to a host, on each of its initiators through each port it can reach."""
         self.check_export(spec)
         self.luns.take(spec)
         self.exports[spec.volume_id, spec.host_id] = spec
+        before = len(self.itls)
         self._add_itls(spec, sorted(self.ports))
         self.faults.link("exports", f"{spec.volume_id}.{spec.host_id}")
-        self._tell(
+        told = self._tell(
             EventKind.EXPORT_CREATED, f"exports/{spec.volume_id}.{spec.host_id}", lun=spec.lun
         )
+        attentions.luns_changed(self, spec.host_id, told.number, before)
+        attentions.represented(self, spec.host_id, spec.lun, told.number)
 
     def delete_export(self, volume_id: str, host_id: str) -> None:
         """Hides a volume from a host; commands that still come find no logical unit."""
@@ -388,7 +414,11 @@ class ArrayModel(ArrayInventory, Kept):
         self.luns.release(self.exports.pop((volume_id, host_id)))
         told = self._tell(EventKind.EXPORT_DELETED, f"exports/{volume_id}.{host_id}")
         itls = self.state["itl"]
-        for index, (volume, host, _, _) in enumerate(self.itls):
-            if (volume, host) == (volume_id, host_id) and itls[index]["valid"]:
-                itls[index]["valid"] = 0
-                itls[index]["hidden"] = told.number
+        gone = [
+            index
+            for index in self.itls_of_host.get(host_id, [])
+            if self.itls[index][0] == volume_id and itls[index]["valid"]
+        ]
+        itls["valid"][gone] = itls["attentions"][gone] = 0
+        itls["hidden"][gone] = told.number
+        attentions.luns_changed(self, host_id, told.number, len(self.itls))

@@ -305,7 +305,11 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         volume_id = self._check_array(VOLUME, export.volume, "export.volume")
         host_id = self._check_array(HOST, export.host, "export.host")
         lun = export.lun if export.HasField("lun") else luns.lowest_free(host_id)
-        spec = ExportSpec(volume_id, host_id, lun)
+        ports = [
+            self._check_array(PORT, name, f"export.ports[{index}]")
+            for index, name in enumerate(export.ports)
+        ]
+        spec = ExportSpec(volume_id, host_id, lun, tuple(ports))
         self._model.check_export(spec, luns)
         return EXPORT.format(array_id, f"{volume_id}.{host_id}"), spec
 
@@ -428,4 +432,5 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             volume=VOLUME.format(self._model.array_id, volume_id),
             host=HOST.format(self._model.array_id, host_id),
             lun=spec.lun,
+            ports=[PORT.format(self._model.array_id, port_id) for port_id in spec.ports],
         )

@@ -52,6 +52,8 @@ _HELD: Final = (
     "hosts",
     "exports",
     "itls",
+    "lun_of",
+    "known",
     "_rows",
 )
 _LINKS: Final = ("_records", "_changes", "_stale")
@@ -97,6 +99,7 @@ class ArrayPart:
                 setattr(model.links, name, links[name])
             model.luns, model.itls_by_volume = luns, itls_by_volume
             put_diversions()
+            model.index_itls()
 
         return put
 

@@ -96,3 +96,8 @@ class ExportSpec:
     volume_id: str
     host_id: str
     lun: int  # 0..16383; unique per host
+    ports: tuple[str, ...] = ()  # only through these; empty: through all
+
+    def serves(self, port_id: str) -> bool:
+        """Returns whether the volume is shown through a port."""
+        return not self.ports or port_id in self.ports

@@ -128,7 +128,7 @@ static void controller_take(array_t *a, uint32_t i) {
     uint32_t faults = a->volume[itl->volume].faults;
     a->state->page_pending -= io->sense;
     io->sense = io_sense(a, io);
-    if (itl->attentions && io->sense != SENSE_LU_NOT_SUPPORTED) attention_tell(a, io);
+    if (itl->attentions) attention_tell(a, io);
     if (faults && !io->sense) spoil(a, faults, FAULT_COMMAND_FAILED, io, SENSE_INTERNAL_FAILURE);
     if (faults && !io->sense) spoil(a, faults, FAULT_NOT_READY, io, SENSE_TRANSITION);
     if (io->sense) schedule(a, i, done, DEPART);

@@ -77,6 +77,14 @@ class EventKind(StrEnum):
     FABRIC_UPDATED = "FABRIC_UPDATED", "A fabric's trunk was changed."
     LINK_UPDATED = "LINK_UPDATED", "A link's rate or its buffers were changed."
     DEVICE_ALL_PATHS_DOWN = "DEVICE_ALL_PATHS_DOWN", "A device's last usable path was lost."
+    DEVICE_APD_TIMEOUT = (
+        "DEVICE_APD_TIMEOUT",
+        "A device has been without a usable path for the whole time-out of all paths down.",
+    )
+    DEVICE_PERMANENTLY_LOST = (
+        "DEVICE_PERMANENTLY_LOST",
+        "All paths of a device answered that there is no such unit: its I/O fails from here on.",
+    )
     DEVICE_PATHS_RESTORED = "DEVICE_PATHS_RESTORED", "A device without usable paths has one again."
     UNIT_ATTENTION = (
         "UNIT_ATTENTION",

@@ -72,7 +72,7 @@ class Rows:
 
     def __init__(self, labels: tuple[str, ...]) -> None:
         self._labels = labels
-        self._templates: dict[str, list[bytes]] = {}
+        self._templates: dict[tuple[str, ...], list[bytes]] = {}
 
     def counts(self, family: Family, values: Any) -> Samples:
         """Whole numbers, one a row."""
@@ -91,7 +91,8 @@ class Rows:
         def lines(row: str) -> str:
             return "".join(f"{family.name}{{{row},{part}}} %d\n" for part in extra)
 
-        return self._fill(family, lines, len(parts), np.asarray(values).ravel().tolist())
+        values = np.asarray(values).ravel().tolist()
+        return self._fill(family, lines, len(parts), values, tuple(parts))
 
     def states(self, family: Family, parts: Sequence[str], current: Any) -> Samples:
         """A row's state as one sample for each state that it can have: 1 for the current one."""
@@ -115,18 +116,23 @@ class Rows:
         return self._fill(family, lines, values.shape[1], values.ravel().tolist())
 
     def _fill(
-        self, family: Family, lines: Callable[[str], str], width: int, values: list[Any]
+        self,
+        family: Family,
+        lines: Callable[[str], str],
+        width: int,
+        values: list[Any],
+        parts: tuple[str, ...] = (),
     ) -> Samples:
         if len(values) != len(self._labels) * width:
             raise ValueError(f"{family.name}: {len(values)} values for {len(self._labels)} rows")
         step = max(1, _PIECE_SAMPLES // width)
-        templates = self._templates.get(family.name)
+        templates = self._templates.get((family.name, *parts))
         if templates is None:
             texts = [lines(row.replace("%", "%%")) for row in self._labels]
             templates = [
                 "".join(texts[at : at + step]).encode() for at in range(0, len(texts), step)
             ]
-            self._templates[family.name] = templates
+            self._templates[family.name, *parts] = templates
         step *= width
         return Samples(
             family,

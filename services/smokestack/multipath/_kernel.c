@@ -8,7 +8,7 @@
  */
 #include "answers.h"
 #include "fabric.h"
-#include "paths.h"
+#include "timers.h"
 
 /* --- a window ------------------------------------------------------------------------------ */
 
@@ -29,22 +29,25 @@ static void run(mp_t *m, int64_t until, const submission_t *batch, uint32_t coun
     for (;;) {
         if (m->dispatched_ns < horizon - s->lookahead_ns)
             horizon = m->dispatched_ns + s->lookahead_ns;
+        int64_t bound = horizon < s->timer_ns ? horizon : s->timer_ns;
         int64_t come = taken < s->hand_count ? m->hand[taken].time : NEVER_NS;
         int64_t go = in < count ? batch[in].time : NEVER_NS;
         int64_t limit = come <= go ? come : go + 1; /* completions, then retries, then new */
-        uint32_t i = cal_peek(m->calendar, m->bucket, m->slot, limit < horizon ? limit : horizon);
+        uint32_t i = cal_peek(m->calendar, m->bucket, m->slot, limit < bound ? limit : bound);
         if (i != CAL_NIL) {
             cal_pop(m->calendar, m->bucket, m->slot, i);
             retry(m, i);
-        } else if (come <= go && come < horizon) {
+        } else if (come <= go && come < bound) {
             const completion_t *c = &m->hand[taken++];
             if (taken < s->hand_count)
                 __builtin_prefetch(&m->slot[m->hand[taken].id >> SLOT_SHIFT]);
             if (c->kind == KIND_EVENT) path_event(m, c, taken);
             else complete(m, c);
-        } else if (go < horizon) {
+        } else if (go < bound) {
             if (in + 4 < count) __builtin_prefetch(&m->slot[batch[in + 4].id >> SLOT_SHIFT], 1);
             submit(m, &batch[in++]);
+        } else if (bound < horizon) {
+            run_timers(m, bound);
         } else {
             break;
         }
@@ -113,6 +116,8 @@ static uint32_t finish(mp_t *m, int64_t *next) {
     uint32_t ready = s->out_count, born = 0;
     int64_t end = s->until_ns + s->lookahead_ns;
     if (s->fabric_limits) fabric_carry(m, end);
+    if (s->timer_ns < stir) stir = s->timer_ns;
+    if (s->change_ns < stir) stir = s->change_ns;
     if (s->stirred == 1 && s->until_ns == s->target_ns) s->stirred = 2;
     if (s->stirred == 2 && s->until_ns < stir) stir = s->until_ns;
     uint32_t told = s->hand_told;

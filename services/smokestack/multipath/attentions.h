@@ -3,12 +3,13 @@
  * A unit attention is heard, and its command leaves again at once, as a new attempt, on whatever
  * path the policy chooses.  A command that met 2/04/0A, 0B or 0C (asymmetric access: in
  * transition, standby, unavailable) rejoins its queue after `not_ready_delay_ns`; what the answer
- * says of its path is `not_ready`'s to act on.
+ * says of its path is `not_ready`'s to act on.  One that finds its logical unit gone leaves on
+ * another path, where there is one: an array hides a unit port by port.
  */
 #ifndef SMOKESTACK_MULTIPATH_ATTENTIONS_H
 #define SMOKESTACK_MULTIPATH_ATTENTIONS_H
 
-#include "queues.h"
+#include "paths.h"
 #include "smokestack/attentions.h"
 
 #define HEARD_ROWS 32 /* of each device: a row for each attention, one for others, NOT READY's */
@@ -28,16 +29,22 @@ static inline int is_not_ready(const completion_t *c) {
            c->sense <= SENSE_UNAVAILABLE;
 }
 
+/* What an array answers that has the unit no more: permanent device loss (FACTS 2.6). */
+static inline int is_gone(const completion_t *c) {
+    return c->status == STATUS_CHECK &&
+           (c->sense == SENSE_LU_NOT_SUPPORTED || c->sense == SENSE_LU_FAILURE);
+}
+
 /* Whether an answer makes its command try again, so that the submitter does not hear of it. */
 static inline int retried(const completion_t *c) {
     if (c->status == STATUS_GOOD || c->kind != KIND_RESPONSE) return 0;
-    return is_refusal(c) || is_attention(c) || is_not_ready(c);
+    return is_refusal(c) || is_attention(c) || is_not_ready(c) || is_gone(c);
 }
 
 /* How long a command waits before it rejoins its queue. */
 static inline int64_t retry_delay(const mp_t *m, const completion_t *c) {
     if (is_refusal(c)) return m->state->retry_delay_ns;
-    return is_attention(c) ? 0 : m->state->not_ready_delay_ns;
+    return is_not_ready(c) ? m->state->not_ready_delay_ns : 0;
 }
 
 /* Counts an attention, and tells of it unless it is what the device told of last: each path of a
@@ -64,8 +71,9 @@ static void not_ready(mp_t *m, const completion_t *c, const slot_t *s) {
 static void try_again(mp_t *m, const completion_t *c, uint32_t i, device_t *d) {
     slot_t *s = &m->slot[i];
     s->attempt++;
-    if (is_attention(c)) {
-        hear_attention(m, c, s);
+    if (!is_not_ready(c)) {
+        if (is_gone(c)) unit_gone(m, s->path, c);
+        else hear_attention(m, c, s);
         d->retries++;
         detour(m, i, c->time);
         queue_rejoin(m, d, i, c->time);

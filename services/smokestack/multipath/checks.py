@@ -10,6 +10,7 @@ from smokestack.engine.errors import InvalidArgument
 
 from .inventory import Device
 from .specs import (
+    ApdHandling,
     DeviceSettings,
     MultipathHostSpec,
     MultipathSpec,
@@ -35,6 +36,10 @@ def check_multipath(spec: MultipathSpec) -> None:
     identifier("multipath.name", spec.name)
     in_range("multipath.qfull_retry_delay_ns", spec.qfull_retry_delay_ns, 0, _DELAY_NS_MAX)
     in_range("multipath.not_ready_retry_delay_ns", spec.not_ready_retry_delay_ns, 0, _DELAY_NS_MAX)
+    in_range("multipath.apd_timeout_ns", spec.apd_timeout_ns, 1_000, 86_400 * 10**9)
+    if spec.apd_handling not in tuple(ApdHandling):
+        choice = ", ".join(handling.name for handling in ApdHandling)
+        raise InvalidArgument.at("multipath.apd_handling", f"is none of {choice}")
 
 
 _RANGES: Final = {

@@ -18,12 +18,13 @@ from smokestack.engine.exposition import Family, Level, Samples, octaves, virtua
 from .inventory import Path
 from .model import MultipathModel
 from .selection import HST_UNIT
-from .specs import PathState, Selector
+from .specs import DeviceState, PathState, Selector
 from .state import MultipathState
 
 # In the order of PathState, which begins at 1.
 _PATH_STATES: Final = tuple(state.name.lower() for state in PathState)
-_DEVICE_STATES: Final = ("on", "apd")
+# In the order of DeviceState, which begins at 1.
+_DEVICE_STATES: Final = tuple(state.name.lower() for state in DeviceState)
 
 _PATH_STATE: Final = Family(
     "smokestack_path_state", "gauge", "State of the path: 1 for the one that it is in."
@@ -72,8 +73,18 @@ _IMBALANCE: Final = Family(
 _DEVICE_STATE: Final = Family(
     "smokestack_device_state",
     "gauge",
-    "State of the device: 1 for the one that it is in; apd while none of its paths is active.",
+    "State of the device: 1 for the one that it is in; apd while none of its paths is active, pdl "
+    "once each has answered that there is no such unit.",
 )
+# By column of the device table.
+_DEVICE_LOSSES: Final = {
+    "apd_count": Family(
+        "smokestack_apd_events_total", "counter", "Times that the device lost all paths (APD)."
+    ),
+    "pdl_count": Family(
+        "smokestack_pdl_events_total", "counter", "Times that the device was lost for good (PDL)."
+    ),
+}
 _DEVICE_LATENCY: Final = Family(
     "smokestack_device_latency_seconds",
     "histogram",
@@ -225,13 +236,14 @@ class MultipathCollector:
         rows = self._device_level.rows([(host, lun) for host, lun, _, _ in copy.devices])
         at = np.array([row for _, _, row, _ in copy.devices], dtype=np.intp)
         table = copy.device[at]
-        down, imbalance = _over_paths(copy)
+        imbalance = _over_paths(copy)
         # Paths that a rescan has removed still count: what they carried, the device has done.
         latency = np.zeros((len(copy.device), copy.path_latency.shape[1]), np.int64)
         np.add.at(latency, copy.path["device"], copy.path_latency)
         return [
-            rows.states(_DEVICE_STATE, _DEVICE_STATES, down),
+            rows.states(_DEVICE_STATE, _DEVICE_STATES, table["state"].astype(np.int64) - 1),
             *(rows.counts(family, table[name]) for name, family in _DEVICE_GAUGES),
+            *(rows.counts(family, table[name]) for name, family in _DEVICE_LOSSES.items()),
             rows.numbers(_IMBALANCE, imbalance),
             rows.latencies(_DEVICE_LATENCY, latency[at]),
             rows.latencies(_KERNEL_LATENCY, copy.kernel_latency[at]),
@@ -271,16 +283,15 @@ def _estimates(copy: _Copy, at: NDArray[np.intp]) -> NDArray[np.float64]:
     return found
 
 
-def _over_paths(copy: _Copy) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Returns for each device whether none of its paths is active, and how uneven they are."""
+def _over_paths(copy: _Copy) -> NDArray[np.float64]:
+    """Returns for each device how unevenly its paths are used."""
     devices = len(copy.devices)
     count = np.array([len(paths) for *_, paths in copy.devices], dtype=np.intp)
     owner = np.repeat(np.arange(devices), count)
     table = copy.path[_path_rows(copy)]
-    active = np.bincount(owner, weights=table["state"] == PathState.ACTIVE, minlength=devices)
     total = np.bincount(owner, weights=table["ios"], minlength=devices)
     busiest = np.zeros(devices)
     np.maximum.at(busiest, owner, table["ios"].astype(np.float64))
     imbalance = np.full(devices, np.nan)
     np.divide(busiest * count, total, out=imbalance, where=total > 0)
-    return active == 0, imbalance
+    return imbalance

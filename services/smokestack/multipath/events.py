@@ -15,8 +15,8 @@ from smokestack.engine.notes import KernelLog, Note
 from smokestack.engine.records import Sense, sense_text
 
 from .inventory import Device, Path, copied
-from .specs import PathState
-from .state import MultipathState
+from .specs import DeviceState, PathState
+from .state import STIRRED, MultipathState
 
 
 class NoteKind(IntEnum):
@@ -28,16 +28,22 @@ class NoteKind(IntEnum):
     CUT_OFF = 4
     RESTORED = 5
     ATTENTION = 6
+    UNIT_GONE = 7  # because of an array's event
+    PDL = 8
+    APD_TIMEOUT = 9
 
 
 _OF_PATHS = {
     NoteKind.PATH_DOWN: EventKind.PATH_DOWN,
     NoteKind.PATH_UP: EventKind.PATH_UP,
     NoteKind.PATH_LOST: EventKind.PATH_DOWN,
+    NoteKind.UNIT_GONE: EventKind.PATH_DOWN,
 }
 _OF_DEVICES = {
     NoteKind.CUT_OFF: EventKind.DEVICE_ALL_PATHS_DOWN,
     NoteKind.RESTORED: EventKind.DEVICE_PATHS_RESTORED,
+    NoteKind.PDL: EventKind.DEVICE_PERMANENTLY_LOST,
+    NoteKind.APD_TIMEOUT: EventKind.DEVICE_APD_TIMEOUT,
 }
 _OF_ATTENTIONS: Final[Mapping[int, EventKind]] = {
     Sense.LUNS_CHANGED: EventKind.RESCAN_WANTED,
@@ -86,7 +92,10 @@ class MultipathEvents(KernelLog):
                 source = self.service if kind is NoteKind.PATH_LOST else arrays[path.array_id]
                 cause = event_name(source, note.cause)
                 name = self._name(device, path)
-                self.add(note.time_ns, _OF_PATHS[kind], name, cause, _ends(path))
+                detail = _ends(path)
+                if kind is NoteKind.UNIT_GONE:
+                    detail = {"sense": sense_text(note.detail), **detail}
+                self.add(note.time_ns, _OF_PATHS[kind], name, cause, detail)
 
     def _tell_attention(self, note: Note, arrays: Mapping[str, str]) -> None:
         """Tells what an array wanted known, and by which path it was heard first."""
@@ -131,7 +140,8 @@ class MultipathEvents(KernelLog):
                 {"paths": len(now), "lun": device.lun, "capacity_bytes": device.capacity_bytes},
             )
             if kind is EventKind.DEVICE_REMOVED:
-                self._state["device"]["cut_off"][device.row] = told.number
+                row = self._state["device"][device.row]
+                row["cut_off"], row["state"] = told.number, DeviceState.ON
                 return
         for name, (row, state) in now.items():
             old_row, old = (before or {}).get(name, (row, state))
@@ -144,15 +154,20 @@ class MultipathEvents(KernelLog):
     def judge(self, device: Device, cause: Event) -> None:
         """Tells when a change has taken a device's last usable path, or given it one."""
         usable = any(state == PathState.ACTIVE for _, state in self.states(device).values())
-        cut_off = self._state["device"]["cut_off"]
-        if usable and cut_off[device.row]:
-            cut_off[device.row] = 0
+        state, row = self._state.row, self._state["device"][device.row]
+        if usable and row["cut_off"]:
+            row["cut_off"], row["state"] = 0, DeviceState.ON
+            row["stirred"] = 1  # for what waits
+            state["stirred"] = state["stirred"] or STIRRED
             kind = EventKind.DEVICE_PATHS_RESTORED
             self.add(self._now_ns, kind, self._name(device), cause.name)
-        elif not usable and not cut_off[device.row]:
+        elif not usable and not row["cut_off"]:
             kind = EventKind.DEVICE_ALL_PATHS_DOWN
             told = self.add(self._now_ns, kind, self._name(device), cause.name)
-            cut_off[device.row] = told.number
+            row["cut_off"], row["state"] = told.number, DeviceState.APD
+            row["apd_count"] += 1
+            row["apd_ends_ns"] = self._now_ns + int(state["apd_timeout_ns"])
+            state["timer_ns"] = min(state["timer_ns"], row["apd_ends_ns"])
 
     @property
     def _now_ns(self) -> int:

@@ -11,7 +11,7 @@ from smokestack.engine.labels import Labels
 from . import queues
 from .queues import Adapters
 from .selection import map_cpus, set_path_state, set_settings
-from .specs import MultipathHostSpec, PathState
+from .specs import DeviceState, MultipathHostSpec, PathState
 from .state import HEARD_ROWS, NIL, MultipathState
 
 
@@ -77,12 +77,14 @@ def add_device(
     state.append("heard", HEARD_ROWS)
     state.append("policy")
     state.row["device_count"] = row + 1
+    state.fit_notes()
     device = state["device"][row]
     device["queue_head"] = device["queue_tail"] = device["current"] = NIL
     state.append("detour_histogram")
     device["world_head"] = NIL
     device["depth"] = device["depth_configured"] = spec.lun_queue_depth
     device["dsnro"] = spec.sched_num_req_outstanding
+    device["state"] = DeviceState.ON
     device["selector"] = int(spec.selector)
     device["ios_per_path"] = spec.ios_per_path
     set_settings(state, row, spec.selector_settings)
@@ -140,11 +142,9 @@ def update_paths(
         device.paths[name] = add_path(state, device, array_row, adapters, reported[name])
     for name, path in device.paths.items():
         row = state["path"][path.row]
-        if not reported[name].usable and row["state"] != PathState.DISABLED:
-            set_path_state(state, path.row, PathState.DEAD)
-        elif reported[name].usable:
-            found = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
-            set_path_state(state, path.row, found)
+        found = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
+        row["gone"] = 0
+        set_path_state(state, path.row, found if reported[name].usable else PathState.DEAD)
     if nexuses:
         device.capacity_bytes = nexuses[0].capacity_bytes
         device.lun = nexuses[0].lun

@@ -36,7 +36,7 @@ from .inventory import Device, Path, RescanResult, add_device, group, set_prefer
 from .queues import Adapters
 from .selection import map_cpus, set_cpus, set_settings, settings_of
 from .specs import DeviceSettings, DisabledBy, MultipathHostSpec, MultipathSpec, PathState
-from .state import NIL, MultipathState
+from .state import NIL, STIRRED_HERE, MultipathState
 from .status import DeviceStatus
 
 _DEFAULT_LOOKAHEAD_NS = 100_000
@@ -66,6 +66,8 @@ class MultipathModel:
         self.events = MultipathEvents(self.name, self.state)
         self.state.row["retry_delay_ns"] = spec.qfull_retry_delay_ns
         self.state.row["not_ready_delay_ns"] = spec.not_ready_retry_delay_ns
+        self.state.row["apd_timeout_ns"] = spec.apd_timeout_ns
+        self.state.row["apd_handling"] = spec.apd_handling
         self.state.row["lookahead_ns"] = _DEFAULT_LOOKAHEAD_NS
         self.driver: str | None = None
         self.seed = 0
@@ -181,10 +183,21 @@ class MultipathModel:
             ready, next_ns, noted = self._exchange_below(reached)
             if noted:
                 self._tell_notes()
-            self.faults.run_to(reached[0])
+            if self.faults.next_ns <= reached[0] and self._run_faults(reached[0]):
+                next_ns = reached[0] + int(state.row["lookahead_ns"])
             if reached[0] >= until_ns:
                 return Reply(state["out"], ready, next_ns)
             reached = state.kernel.run(until_ns, records, count, False)
+
+    def _run_faults(self, at_ns: int) -> bool:
+        """Lets rules begin and end; returns whether what waited for that leaves at this border."""
+        row = self.state.row
+        waits_already = row["stirred"]
+        self.faults.run_to(at_ns)
+        if waits_already or not row["stirred"]:
+            return False
+        row["stirred"] = STIRRED_HERE
+        return True
 
     def _exchange_below(self, reached: tuple[int, ...]) -> tuple[int, int, int]:
         """Exchanges a window with every array; ``reached`` is its end, then each one's count."""

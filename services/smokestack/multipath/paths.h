@@ -45,13 +45,6 @@ static void requeue_path(mp_t *m, uint32_t p, int64_t now, int answers_too) {
     m->adapter[path->adapter].stirred = 1;
 }
 
-static int reachable(const mp_t *m, const device_t *d) {
-    const order_t *order = &m->order[d->order_base];
-    for (uint32_t i = 0; i < d->path_count; i++)
-        if (m->path[order[i].sorted].state == PATH_ACTIVE) return 1;
-    return 0;
-}
-
 static void path_lost(mp_t *m, uint32_t p, note_t note) {
     path_t *path = &m->path[p];
     device_t *d = &m->device[path->device];
@@ -61,22 +54,29 @@ static void path_lost(mp_t *m, uint32_t p, note_t note) {
     note.subject = p;
     uint64_t number = note_take(m->note, &m->state->note_count, &m->state->event_count, note);
     if (!d->cut_off && d->path_count && !reachable(m, d))
-        d->cut_off = NOTE(m->state, m->note, .time = note.time, .kind = NOTE_CUT_OFF,
-                          .subject = path->device, .cause = number);
+        begin_loss(m, path->device, note.time, number);
 }
 
 static void path_found(mp_t *m, uint32_t p, const completion_t *c) {
     path_t *path = &m->path[p];
     device_t *d = &m->device[path->device];
-    if (path->state != PATH_DEAD) return;
+    if (path->state != PATH_DEAD || path->gone) return;
     set_path_state(m, p, path->disabled ? PATH_DISABLED : PATH_ACTIVE, c->time);
     uint64_t number = NOTE(m->state, m->note, .time = c->time, .kind = NOTE_PATH_UP, .subject = p,
                            .cause = c->array_ns);
-    if (d->cut_off && reachable(m, d)) {
-        d->cut_off = 0;
-        NOTE(m->state, m->note, .time = c->time, .kind = NOTE_RESTORED, .subject = path->device,
-             .cause = number);
-    }
+    if (d->cut_off && reachable(m, d)) end_loss(m, path->device, c->time, number);
+}
+
+/* A path answered that there is no such unit: nothing more is sent on it. */
+static void unit_gone(mp_t *m, uint32_t p, const completion_t *c) {
+    path_t *path = &m->path[p];
+    device_t *d = &m->device[path->device];
+    path->gone = 1;
+    path->errors++;
+    path_lost(m, p, (note_t){.time = c->time, .kind = NOTE_UNIT_GONE, .cause = c->cause,
+                             .detail = c->sense});
+    if (d->state != DEVICE_ON && d->state != DEVICE_PDL && all_gone(m, d))
+        lose_for_good(m, path->device, c->time, d->cut_off);
 }
 
 /* When the next event in hand takes a path down: what answers on it after that comes too late. */

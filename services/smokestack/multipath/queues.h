@@ -3,6 +3,7 @@
 #define SMOKESTACK_MULTIPATH_QUEUES_H
 
 #include "adapter.h"
+#include "losses.h"
 #include "selection.h"
 #include "worlds.h"
 
@@ -15,13 +16,17 @@ static inline void queue_append(mp_t *m, device_t *d, uint32_t i) {
     d->queued++;
 }
 
-static inline void queue_rejoin(mp_t *m, device_t *d, uint32_t i, int64_t now) {
-    m->slot[i].time = now;
+static inline void queue_return(mp_t *m, device_t *d, uint32_t i) {
     m->slot[i].next = d->queue_head;
     m->slot[i].phase = PHASE_QUEUED;
     if (d->queue_head == NIL) d->queue_tail = i;
     d->queue_head = i;
     d->queued++;
+}
+
+static inline void queue_rejoin(mp_t *m, device_t *d, uint32_t i, int64_t now) {
+    m->slot[i].time = now;
+    queue_return(m, d, i);
 }
 
 static inline uint32_t queue_take(mp_t *m, device_t *d) {
@@ -38,11 +43,16 @@ static inline void detour(mp_t *m, uint32_t i, int64_t now) {
     m->detour[i] = (s->attempt > 1 ? m->detour[i] : 0) + now - s->dispatch_ns;
 }
 
-/* Completes a command that no array will answer; it reaches the submitter one lookahead later. */
+/* Completes a command that no array will answer, or of a device that is lost, whose arrays have
+ * answered: it reaches the submitter one lookahead later. */
 static void bear(mp_t *m, uint64_t id, uint16_t attempt, uint32_t device, int64_t cause_ns) {
     completion_t record = {.time = cause_ns + m->state->lookahead_ns, .id = id, .nexus = device,
                            .attempt = attempt, .status = HOST_NO_CONNECT, .kind = KIND_HOST};
-    if (device < m->state->device_count) record.cause = note_cause(m->device[device].cut_off);
+    if (device < m->state->device_count) {
+        const device_t *d = &m->device[device];
+        record.cause = note_cause(d->cut_off);
+        if (d->state == DEVICE_PDL) record.sense = SENSE_LU_NOT_SUPPORTED;
+    }
     uint32_t at = m->state->born_count++;
     for (; at > 0 && m->born[at - 1].time == record.time && m->born[at - 1].id > id; at--)
         m->born[at] = m->born[at - 1];
@@ -81,14 +91,20 @@ static void fail(mp_t *m, uint32_t i, device_t *d, int64_t now) {
     s->phase = PHASE_FREE;
 }
 
-/* Sends what the device's depth allows; a command without a path is failed at once. */
+/* Sends what the device's depth allows; a command without a path fails or waits. */
 static void pump(mp_t *m, uint32_t device, int64_t now) {
     device_t *d = &m->device[device];
     while (d->queued && d->active < d->limit) {
         uint32_t i = queue_take(m, d);
         uint32_t path = choose(m, device, &m->slot[i], now);
-        if (path == NIL) fail(m, i, d, now);
-        else dispatch(m, i, path, now);
+        if (path != NIL) {
+            dispatch(m, i, path, now);
+        } else if (waits(m, d)) {
+            queue_return(m, d, i);
+            return;
+        } else {
+            fail(m, i, d, now);
+        }
     }
 }
 

@@ -334,6 +334,7 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
             found_identifier=status.found_identifier,
             active_count=status.active_count,
             queued_count=status.queued_count,
+            state=f"DEVICE_STATE_{status.state.name}",
             labels=dict(status.labels),
             sched_num_req_outstanding=status.sched_num_req_outstanding,
             queue_limit=status.queue_limit,

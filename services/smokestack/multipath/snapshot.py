@@ -16,7 +16,14 @@ from smokestack.engine.tables_copy import Copying, TableCopy, checked_tables, co
 
 from .fabrics import Fabric, Link, LinkKind
 from .inventory import Device, Path, copied
-from .specs import MultipathHostSpec, MultipathSpec, PathState, Selector, SelectorSettings
+from .specs import (
+    ApdHandling,
+    MultipathHostSpec,
+    MultipathSpec,
+    PathState,
+    Selector,
+    SelectorSettings,
+)
 
 if TYPE_CHECKING:
     from .model import MultipathModel
@@ -47,6 +54,7 @@ _CLASSES: Final = (
     *events_copy.CLASSES,
     *faults_copy.CLASSES,
     TableCopy,
+    ApdHandling,
     ArrayCopy,
     Device,
     Fabric,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from enum import IntEnum, IntFlag
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 from smokestack.engine.labels import Labels
 
@@ -56,6 +56,23 @@ class SelectorSettings:
     numa_node_count: int = 2  # I/O affinity: 1..cpu_count [P]
 
 
+class DeviceState(IntEnum):
+    """Device states as ESX has them (FACTS 2.6)."""
+
+    ON = 1
+    APD = 2  # all paths down
+    APD_TIMEOUT = 3
+    PDL = 4  # permanent device loss
+
+
+class ApdHandling(IntEnum):
+    """What happens to the commands of a device in APD."""
+
+    FAIL = 1  # at once, with NO_CONNECT
+    UNTIL_TIMEOUT = 2  # they wait, and fail when it times out, as all but a VM's do on ESX
+    HOLD = 3  # they wait for a path, as a VM's do on ESX
+
+
 @dataclass(frozen=True)
 class MultipathHostSpec:
     """A host's side of the fabrics, and the defaults of the devices that a rescan finds."""
@@ -90,10 +107,14 @@ class MultipathSpec:
     qfull_retry_delay_ns: int = 1_000_000  # how long a refused command waits to rejoin its queue
     # The same after 2/04/0A, 0B or 0C; our choice, for transitions take seconds (FACTS 4.7).
     not_ready_retry_delay_ns: int = 100_000_000
+    apd_timeout_ns: int = 140 * 10**9  # Misc.APDTimeout, FACTS 2.6
+    # ESX holds a VM's commands; failing them at once is the default because what hangs for minutes
+    # of virtual time surprises those who do not ask for it.
+    apd_handling: ApdHandling = ApdHandling.FAIL
 
-    def settings(self) -> dict[str, int]:
+    def settings(self) -> dict[str, Any]:
         """Returns the integers by name, which are also the names of the API's fields."""
-        return {name: getattr(self, name) for name in SETTINGS}
+        return {name: int(getattr(self, name)) for name in SETTINGS}
 
 
 SETTINGS: Final = tuple(field.name for field in fields(MultipathSpec) if field.name != "name")

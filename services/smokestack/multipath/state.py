@@ -15,6 +15,7 @@ from . import _kernel
 
 HEARD_ROWS: Final = 32  # of each device, as in attentions.h
 NIL: Final = 0xFFFFFFFF
+STIRRED, STIRRED_HERE = 1, 2  # a device may send more, from the next border on, or this one
 _ORDER: Final = (
     "state",
     "device",
@@ -65,9 +66,9 @@ class MultipathState(Tables):
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
         self.paths_most = 1  # of any device
         self.batches: list[NDArray[Any]] = []  # each array's part of the dispatch table
-        self.row["change_ns"] = NEVER_NS
         self["world"]["device"][0] = NIL  # the world of a slot that nothing has used
         self.row["world_count"] = 1
+        self.row["change_ns"] = self.row["timer_ns"] = NEVER_NS
         self.kernel.start(0)
         self.fit_slots(_SLOT_ROWS)
 
@@ -117,9 +118,17 @@ class MultipathState(Tables):
         """Makes room for notes of every path and device at once."""
         self.reserve("note", len(self.used("path")) + len(self.used("device")))
 
+    def fit_notes(self) -> None:
+        """Makes room for what a window may bring to be noted.
+
+        Of each completion in hand a path's event, its device's, and that of its timer; and of each
+        device that of a timer that ran before.
+        """
+        self.reserve("note", 3 * len(self["hand"]) + len(self.used("device")))
+
     def _fit_hand(self, rows: int) -> None:
         self.reserve("hand", rows)
-        self.reserve("note", 2 * len(self["hand"]))  # a path's event, and its device's
+        self.fit_notes()
         self.reserve("out", len(self["hand"]) + len(self["born"]))
 
     def _fit_dispatch(self) -> None:

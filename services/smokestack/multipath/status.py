@@ -8,7 +8,7 @@ from smokestack.engine.labels import Labels
 
 from .inventory import Device
 from .selection import SelectionStatus, current_path, selection_status, settings_of
-from .specs import DisabledBy, PathState, Selector, SelectorSettings
+from .specs import DeviceState, DisabledBy, PathState, Selector, SelectorSettings
 from .state import MultipathState
 
 
@@ -55,6 +55,7 @@ class DeviceStatus:
     labels: Labels
     sched_num_req_outstanding: int
     queue_limit: int
+    state: DeviceState
     paths: tuple[PathStatus, ...]
 
     @classmethod
@@ -81,6 +82,7 @@ class DeviceStatus:
             labels=device.labels,
             sched_num_req_outstanding=int(row["dsnro"]),
             queue_limit=int(row["limit"]),
+            state=DeviceState(int(row["state"])),
             paths=tuple(_path_status(state, device, name) for name in device.paths),
         )
 

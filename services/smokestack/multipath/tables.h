@@ -9,6 +9,8 @@
     F(int64_t, until_ns)                                                                       \
     F(int64_t, lookahead_ns) /* the tree's L */                                                \
     F(int64_t, retry_delay_ns)                                                                 \
+    F(int64_t, apd_timeout_ns)                                                                 \
+    F(int64_t, timer_ns) /* when time itself makes something happen, at the earliest */        \
     F(int64_t, not_ready_delay_ns) /* before a command goes back to who was not ready */       \
     F(int64_t, arrays_next_ns) /* the least time that the arrays promised last */              \
     F(int64_t, target_ns)      /* until when the running exchange goes */                      \
@@ -20,6 +22,7 @@
     F(uint32_t, born_count) /* completions made here that have not reached the submitter */    \
     F(uint32_t, dispatch_rows) /* rows of the dispatch table that each array has */            \
     F(uint32_t, note_count)                                                                    \
+    F(uint32_t, apd_handling) /* what happens to commands of a device in APD */                \
     F(uint32_t, batch_taken) /* of the running exchange's submissions */                       \
     F(uint32_t, out_count)   /* what the running exchange will answer, so far */               \
     F(uint32_t, stirred) /* 1: a device is; 2: and the border has come */                      \
@@ -43,6 +46,7 @@
     F(uint32_t, worlds_active) /* that have a command here */                                  \
     F(uint32_t, world_head) /* its worlds, newest first, or NIL */                             \
     F(uint32_t, stirred) /* may send more since a change: looked at from the next border on */ \
+    F(uint32_t, state) /* DEVICE_ON and so on */                                               \
     F(uint32_t, selector)                                                                      \
     F(uint32_t, order_base)                                                                    \
     F(uint32_t, path_count)                                                                    \
@@ -59,6 +63,9 @@
     F(uint64_t, busy)                                                                          \
     F(uint64_t, retries)                                                                       \
     F(uint64_t, no_connect)                                                                    \
+    F(int64_t, apd_ends_ns) /* in APD: when it times out */                                    \
+    F(uint64_t, apd_count)                                                                     \
+    F(uint64_t, pdl_count)                                                                     \
     F(uint64_t, heard) /* of the last unit attention told of: sense and cause, 32 bits each */ \
     F(uint64_t, cut_off) /* number of the event that left no usable path; 0 while there is one */
 
@@ -75,6 +82,7 @@
     F(uint32_t, host_link)   /* the links that it crosses, or NIL */                           \
     F(uint32_t, trunk_link)                                                                    \
     F(uint32_t, target_link)                                                                   \
+    F(uint32_t, gone) /* it answered that there is no such unit: a rescan alone revives it */  \
     F(uint64_t, in_flight_bytes)                                                               \
     F(uint64_t, dispatched)                                                                    \
     F(uint64_t, ios)                                                                           \
@@ -192,11 +200,15 @@ _Static_assert(sizeof(world_t) == 64, "a world is one cache line");
 
 /* What the kernel notes; multipath/events.py has the same numbers. */
 enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,
-       NOTE_RESTORED = 5, NOTE_ATTENTION = 6 };
+       NOTE_RESTORED = 5, NOTE_ATTENTION = 6, NOTE_UNIT_GONE = 7, NOTE_PDL = 8,
+       NOTE_APD_TIMEOUT = 9 };
 
 enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING,
        PHASE_HELD, /* has a path, and waits for a place in its adapter */
        PHASE_MARK = 0x80 /* beside another, while a batch is checked */ };
 enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3 }; /* as specs.PathState */
+/* As specs.DeviceState and specs.ApdHandling. */
+enum { DEVICE_ON = 1, DEVICE_APD = 2, DEVICE_APD_TIMEOUT = 3, DEVICE_PDL = 4 };
+enum { APD_FAIL = 1, APD_UNTIL_TIMEOUT = 2, APD_HOLD = 3 };
 
 #endif

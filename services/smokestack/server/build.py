@@ -197,6 +197,7 @@ class _ArrayBuilder:
                 volume=f"{self._name}/volumes/{export.volume}",
                 host=f"{self._name}/hosts/{export.host}",
             )
+            full.ports[:] = [f"{self._name}/ports/{port}" for port in export.ports]
             self._create(
                 f"exports[{index}]",
                 "export",

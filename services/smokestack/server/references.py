@@ -68,6 +68,9 @@ class _References:
             volumes = [v.name for v in array.volumes]
             self._known(f"{place}.volume", "volume", export.volume, volumes)
             self._known(f"{place}.host", "host", export.host, hosts)
+            ports = [p.name for p in array.ports]
+            for at, port_id in enumerate(export.ports):
+                self._known(f"{place}.ports[{at}]", "port", port_id, ports)
 
     def _check_host(self, path: str, host: pb.ScenarioHost) -> None:
         if not host.initiators:

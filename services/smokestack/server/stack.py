@@ -15,11 +15,12 @@ from smokestack.array.model import ArrayModel
 from smokestack.dialects.csi import Plugin
 from smokestack.engine.border import BorderLock
 from smokestack.engine.errors import InvalidArgument
+from smokestack.engine.messages import member
 from smokestack.engine.snapshot import Pieces
 from smokestack.engine.timekeeper import ClockMode, ClockSettings
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
-from smokestack.multipath.specs import SETTINGS, MultipathSpec
+from smokestack.multipath.specs import SETTINGS, ApdHandling, MultipathSpec
 from smokestack.v1 import scenario_pb2 as pb
 from smokestack.v1 import simulation_pb2, snapshots_pb2
 
@@ -292,6 +293,13 @@ def multipath_spec(scenario: pb.Scenario) -> MultipathSpec:
     for setting in SETTINGS:
         if scenario.multipath.HasField(setting):
             given[setting] = getattr(scenario.multipath, setting)
+    if "apd_handling" in given:
+        given["apd_handling"] = member(
+            ApdHandling,
+            scenario.multipath.apd_handling,
+            "multipath.apd_handling",
+            MultipathSpec.apd_handling,
+        )
     return MultipathSpec(**given)
 
 
