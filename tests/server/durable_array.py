@@ -145,9 +145,9 @@ def observed(room: Room[ArrayModel], events: bool = True) -> dict[str, Any]:
     return found
 
 
-def check_sums(room: Room[ArrayModel]) -> None:
+def check_sums(model: ArrayModel) -> None:
     """Asserts that pools and volumes count the pages that are mapped, each taken once."""
-    state = room.model.state
+    state = model.state
     keys, physical = (state["page"][field] for field in ("key", "physical"))
     mapped = keys != 0
     volumes = (keys[mapped] >> 40).astype(int) - 1
