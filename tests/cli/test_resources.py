@@ -170,8 +170,9 @@ def test_kinds_are_completed() -> None:
 
     complete = ShellComplete(main, {}, "smokestack", "_SMOKESTACK_COMPLETE")
     assert isinstance(main, click.Group)
-    assert [c.value for c in complete.get_completions(["get"], "vo")] == ["volume"]
-    assert [c.value for c in complete.get_completions(["create"], "vo")] == ["volume"]
+    volumes = ["volume", "volume-snapshot"]
+    assert [c.value for c in complete.get_completions(["get"], "vo")] == volumes
+    assert [c.value for c in complete.get_completions(["create"], "vo")] == volumes
 
 
 def test_names_are_completed_from_the_running_stack(stack: Stack) -> None:

@@ -27,6 +27,29 @@ def test_a_volume_from_creation_to_deletion(stack: Stack) -> None:
     assert "v9" not in array.volumes and "v1" in array.volumes
 
 
+def test_a_volume_is_kept_and_cloned(stack: Stack) -> None:
+    array = stack.array("a1")
+    array.pools["p1"].fill(0.001, volume="v1")
+    snapshot = array.snapshots.create("s1", volume="v1")
+    assert (snapshot.volume, snapshot.pool) == ("v1", "p1")
+    assert snapshot.allocated_bytes == array.volumes["v1"].allocated_bytes > 0
+    assert snapshot.create_ns == 50_000  # a driven array has run one latency ahead
+    clone = array.volumes.create("w1", pool="p1", capacity_bytes=GiB * 64, source_snapshot="s1")
+    assert (clone.source_snapshot, clone.source_volume) == ("s1", "")
+    other = array.volumes.create("w2", pool="p1", capacity_bytes=GiB * 64, source_volume="v1")
+    assert (other.source_volume, other.allocated_bytes) == ("v1", snapshot.allocated_bytes)
+    pool = array.pools["p1"]
+    assert (pool.allocated_bytes, pool.snapshot_bytes) == (snapshot.allocated_bytes, 0)
+    array.snapshots.create("s2", volume="w2")
+    with pytest.raises(FailedPrecondition, match="in use by snapshots s2"):
+        other.delete()
+    array.snapshots["s2"].delete()
+    other.delete()
+    assert [each.id for each in array.snapshots] == ["s1"]
+    snapshot.delete()
+    assert clone.reload().source_snapshot == "s1"  # which is gone
+
+
 def test_names_are_short_but_full_ones_are_taken(stack: Stack) -> None:
     array = stack.array("a1")
     full = array.volumes.create("v9", pool="arrays/a1/pools/p1", capacity_bytes=GiB)

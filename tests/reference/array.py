@@ -22,6 +22,11 @@ from tests.reference.config import (
     PoolCapacity,
     PortEnabled,
     PortQueueLimit,
+    SnapshotCreated,
+    SnapshotDeleted,
+    VolumeCapacity,
+    VolumeCreated,
+    VolumeDeleted,
 )
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, Rules
@@ -62,6 +67,7 @@ class Array:
             spec.volume_id: Volume(spec.volume_id, self.pools[spec.pool_id], spec.capacity_bytes)
             for spec in config.volumes
         }
+        self.snapshots: dict[str, Volume] = {}
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self.itls: list[Itl] = []
         self.rules = Rules(agenda, f"arrays/{self.array_id}", seed)
@@ -132,7 +138,7 @@ class Array:
             self._agenda.add(key, setattr, pool, "capacity_pages", pages, of=self)
         elif isinstance(change, AttentionEstablished):
             self._establish(change, key)
-        else:
+        elif isinstance(change, VolumeCapacity):
             volume = self.volumes[change.volume_id]
             capacity = change.capacity_bytes
             self._agenda.add(key, setattr, volume, "capacity_bytes", capacity, of=self)
@@ -142,6 +148,8 @@ class Array:
                 )
                 self._establish(told, key)
             volume.promised = capacity
+        else:
+            self._copy(change, then)
 
     def _change_export(
         self, change: ExportCreated | ExportDeleted, key: tuple[int, int, int, int, int]
@@ -179,6 +187,32 @@ class Array:
             for itl in reached:
                 if itl.shown and itl.export.host_id == host_id:
                     self._agenda.add(key, itl.establish, Attention.LUNS_CHANGED, of=self)
+
+    def _copy(
+        self,
+        change: VolumeCreated | VolumeDeleted | SnapshotCreated | SnapshotDeleted,
+        then: int,
+    ) -> None:
+        """Names change now, and pages change hands when it meets the commands."""
+        key = (then, ARRAY, CHANGED, 0, 0)
+        if isinstance(change, VolumeCreated):
+            spec = change.volume
+            volume = Volume(spec.volume_id, self.pools[spec.pool_id], spec.capacity_bytes)
+            self.volumes[spec.volume_id] = volume
+            if spec.source_snapshot:
+                source = self.snapshots[spec.source_snapshot]
+                self._agenda.add(key, volume.copy, source, of=self)
+            elif spec.source_volume:
+                self._agenda.add(key, volume.copy, self.volumes[spec.source_volume], of=self)
+        elif isinstance(change, SnapshotCreated):
+            source = self.volumes[change.volume_id]
+            snapshot = Volume(change.snapshot_id, source.pool, source.capacity_bytes)
+            self.snapshots[change.snapshot_id] = snapshot
+            self._agenda.add(key, snapshot.copy, source, of=self)
+        elif isinstance(change, SnapshotDeleted):
+            self._agenda.add(key, self.snapshots.pop(change.snapshot_id).drop, of=self)
+        else:
+            self._agenda.add(key, self.volumes.pop(change.volume_id).drop, of=self)
 
     def _establish(self, change: AttentionEstablished, key: tuple[int, int, int, int, int]) -> None:
         """Lets those who can be reached as this is said have something to tell, when it acts."""
@@ -320,15 +354,13 @@ class Array:
 
     def _write(self, command: Command, volume: Volume, pages: range, done: int) -> None:
         pool = volume.pool
-        new = [page for page in pages if page not in volume.pages]
+        new = [page for page in pages if not volume.is_own(page)]
         if pool.allocated + len(new) > pool.capacity_pages:
             pool.failures += 1
             self._fail(command, Sense.SPACE_ALLOCATION_FAILED, done)
             return
         for page in new:
-            volume.pages[page] = pool.next_page
-            pool.next_page += 1
-            pool.allocated += 1
+            volume.take(page)
         if command.itl.port.controller.spec.write_back:
             self._at(done, DEPART, command)
         else:

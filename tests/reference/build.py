@@ -21,6 +21,7 @@ from tests.reference.config import (
     AttentionEstablished,
     Change,
     DeviceUpdated,
+    DiskCreated,
     ExportCreated,
     ExportDeleted,
     FabricChange,
@@ -35,9 +36,13 @@ from tests.reference.config import (
     PortEnabled,
     PortQueueLimit,
     Rescanned,
+    SnapshotCreated,
+    SnapshotDeleted,
     StackConfig,
     TrunkSet,
     VolumeCapacity,
+    VolumeCreated,
+    VolumeDeleted,
 )
 from tests.reference.digest import Completion
 from tests.reference.world import World
@@ -155,10 +160,8 @@ class Models:
                 )
             case TrunkSet() | LinkUpdated():
                 self._apply_fabric(change)
-            case JobStarted():
-                self.hypervisor.create_job(change.plan)
-            case JobStopped():
-                self.hypervisor.stop_job(change.host_id, change.vm_id, change.job_id)
+            case DiskCreated() | JobStarted() | JobStopped():
+                self._apply_to_guests(change)
             case FaultInjected():
                 self.book(change.service).inject(change.rule)
             case FaultCleared():
@@ -167,6 +170,15 @@ class Models:
                 self.links[change.array_id].broken = True
             case _:
                 self._apply_to_array(self.arrays[change.array_id], change)
+
+    def _apply_to_guests(self, change: DiskCreated | JobStarted | JobStopped) -> None:
+        match change:
+            case DiskCreated():
+                self.hypervisor.create_disk(change.disk)
+            case JobStarted():
+                self.hypervisor.create_job(change.plan)
+            case JobStopped():
+                self.hypervisor.stop_job(change.host_id, change.vm_id, change.job_id)
 
     def book(self, service: str) -> FaultBook:
         """Returns a service's fault rules, by its full name."""
@@ -195,6 +207,14 @@ class Models:
                 array.update_pool_capacity(change.pool_id, change.capacity_bytes)
             case VolumeCapacity():
                 array.update_volume_capacity(change.volume_id, change.capacity_bytes)
+            case VolumeCreated():
+                array.create_volume(change.volume)
+            case VolumeDeleted():
+                array.delete_volume(change.volume_id)
+            case SnapshotCreated():
+                array.create_snapshot(change.snapshot_id, change.volume_id)
+            case SnapshotDeleted():
+                array.delete_snapshot(change.snapshot_id)
             case ExportCreated():
                 array.create_export(change.export)
             case ExportDeleted():

@@ -81,6 +81,43 @@ class VolumeCapacity:
 
 
 @dataclass(frozen=True)
+class VolumeCreated:
+    """A volume is added, perhaps as a clone."""
+
+    at_ns: int
+    array_id: str
+    volume: VolumeSpec
+
+
+@dataclass(frozen=True)
+class VolumeDeleted:
+    """A volume that is exported to nobody is removed."""
+
+    at_ns: int
+    array_id: str
+    volume_id: str
+
+
+@dataclass(frozen=True)
+class SnapshotCreated:
+    """A volume is kept as it is."""
+
+    at_ns: int
+    array_id: str
+    snapshot_id: str
+    volume_id: str
+
+
+@dataclass(frozen=True)
+class SnapshotDeleted:
+    """A snapshot is removed."""
+
+    at_ns: int
+    array_id: str
+    snapshot_id: str
+
+
+@dataclass(frozen=True)
 class ExportCreated:
     """A volume is shown to a host, which sees it after a rescan."""
 
@@ -197,6 +234,14 @@ class LinkUpdated:
 
 
 @dataclass(frozen=True)
+class DiskCreated:
+    """A VM gets a disk on a device that its host has found."""
+
+    at_ns: int
+    disk: DiskSpec
+
+
+@dataclass(frozen=True)
 class JobStarted:
     """A job is created; it issues from its start time on, or from now if that is past."""
 
@@ -237,6 +282,10 @@ ArrayChange = (
     | PortQueueLimit
     | PoolCapacity
     | VolumeCapacity
+    | VolumeCreated
+    | VolumeDeleted
+    | SnapshotCreated
+    | SnapshotDeleted
     | ExportCreated
     | ExportDeleted
     | AttentionEstablished
@@ -249,6 +298,7 @@ HostChange = (
     | AdapterUpdated
     | PathEnabled
     | PathUpdated
+    | DiskCreated
     | JobStarted
     | JobStopped
 )

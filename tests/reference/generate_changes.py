@@ -35,10 +35,12 @@ from tests.reference.config import (
     TrunkSet,
     VolumeCapacity,
 )
+from tests.reference.generate_copies import Copies, copy_changes
 
 KINDS = (
-    *("port", "port", "space", "export", "path", "device", "adapter", "job"),
-    *("attention", "attention", "fabric"),
+    *("port", "port", "space", "copy", "copy", "export"),
+    *("path", "device", "adapter", "job", "attention", "attention"),
+    "fabric",
 )
 
 
@@ -57,8 +59,10 @@ class Plans:
     shown: set[tuple[str, str]] = field(default_factory=set)  # (host, device), once or now
     pages: dict[tuple[str, str], int] = field(default_factory=dict)  # (array, pool) → added
     bytes: dict[tuple[str, str], int] = field(default_factory=dict)  # (array, volume) → added
+    copies: dict[str, Copies] = field(default_factory=dict)  # array → what it has of them
 
     def __post_init__(self) -> None:
+        self.copies = {array.array_id: Copies(array) for array in self.arrays}
         self.shown |= {(host, name) for host, named in self.devices for name in named}
 
     @property
@@ -119,6 +123,8 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
         return draw(_port_change(plans, time, array))
     if kind == "attention":
         return draw(_attention_change(time, array))
+    if kind == "copy":
+        return draw(copy_changes(plans.copies[array.array_id], plans.hosts, time))
     if kind == "space":
         return draw(_space_change(plans, time, array))
     return draw(_export_change(plans, time, array))
@@ -148,6 +154,7 @@ def _space_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig) 
     key = (array.array_id, volume.volume_id)
     plans.bytes[key] = plans.bytes.get(key, 0) + 512 * draw(st.integers(1, 200))
     capacity = volume.capacity_bytes + plans.bytes[key]
+    plans.copies[array.array_id].volumes[volume.volume_id] = capacity
     return [VolumeCapacity(time, array.array_id, volume.volume_id, capacity)]
 
 

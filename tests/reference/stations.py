@@ -54,15 +54,33 @@ class Pool:
     def __init__(self, spec: PoolSpec) -> None:
         self.spec = spec
         self.capacity_pages = spec.capacity_bytes // spec.page_bytes
-        self.allocated = 0
+        self.holders: dict[int, int] = {}  # page of the pool → how many volumes and snapshots
         self.next_page = 0
         self.failures = 0
         self.disk_free = [0] * spec.disk_count
 
+    @property
+    def allocated(self) -> int:
+        """Pages that anybody has."""
+        return len(self.holders)
+
+    def take(self) -> int:
+        """Hands out a page that was never handed out before."""
+        page = self.next_page
+        self.next_page += 1
+        self.holders[page] = 1
+        return page
+
+    def release(self, page: int) -> None:
+        """Takes one holder's share in a page back."""
+        self.holders[page] -= 1
+        if not self.holders[page]:
+            del self.holders[page]
+
 
 @dataclass(eq=False)
 class Volume:
-    """A thin volume and its page map: page of the volume → page of the pool."""
+    """A thin volume, or a snapshot of one, and its page map: its page → page of the pool."""
 
     volume_id: str
     pool: Pool
@@ -72,6 +90,28 @@ class Volume:
 
     def __post_init__(self) -> None:
         self.promised = self.capacity_bytes
+
+    def copy(self, source: Volume) -> None:
+        """Takes a share in all that another one has."""
+        self.pages = dict(source.pages)
+        for page in self.pages.values():
+            self.pool.holders[page] += 1
+
+    def drop(self) -> None:
+        """Gives all pages up."""
+        for page in self.pages.values():
+            self.pool.release(page)
+        self.pages = {}
+
+    def is_own(self, page: int) -> bool:
+        """Whether a page is mapped, and nobody else has it."""
+        return page in self.pages and self.pool.holders[self.pages[page]] == 1
+
+    def take(self, page: int) -> None:
+        """Gives a page space of its own; others keep what it had."""
+        if page in self.pages:
+            self.pool.release(self.pages[page])
+        self.pages[page] = self.pool.take()
 
 
 @dataclass(eq=False)

@@ -13,6 +13,7 @@ from tests.reference.config import (
     ArrayLost,
     Change,
     DeviceUpdated,
+    DiskCreated,
     FaultCleared,
     FaultInjected,
     JobStarted,
@@ -81,10 +82,8 @@ class World:
                 self.multipath.update_path(change)
             case TrunkSet() | LinkUpdated():
                 self.multipath.update_fabric(change)
-            case JobStarted():
-                self.hypervisor.create_job(change.plan)
-            case JobStopped():
-                self.hypervisor.stop_job(change.host_id, change.vm_id, change.job_id)
+            case DiskCreated() | JobStarted() | JobStopped():
+                self._apply_to_guests(change)
             case FaultInjected():
                 self.rules[change.service].inject(change.rule)
             case FaultCleared():
@@ -93,3 +92,12 @@ class World:
                 self.multipath.lose(self.arrays[change.array_id])
             case _:
                 self.arrays[change.array_id].apply(change)
+
+    def _apply_to_guests(self, change: DiskCreated | JobStarted | JobStopped) -> None:
+        match change:
+            case DiskCreated():
+                self.hypervisor.create_disk(change.disk)
+            case JobStarted():
+                self.hypervisor.create_job(change.plan)
+            case JobStopped():
+                self.hypervisor.stop_job(change.host_id, change.vm_id, change.job_id)

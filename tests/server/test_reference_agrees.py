@@ -61,6 +61,7 @@ def first_difference(
 
 def agree(config: StackConfig, until_ns: int, cuts: tuple[int, ...] = ()) -> None:
     """Runs both to a time, the models in pieces."""
+    config = replace(config, changes=tuple(c for c in config.changes if c.at_ns < until_ns))
     reference, models = build_reference(config), build_models(config)
     reference.run(until_ns)
     for time in (*cuts, until_ns):
@@ -68,6 +69,7 @@ def agree(config: StackConfig, until_ns: int, cuts: tuple[int, ...] = ()) -> Non
     assert first_difference(reference.completions, models.completions) is None
     assert reference.digest() == models.digest()
     assert times_of_models(models) == times_of_reference(reference)
+    space_agrees(reference, models, until_ns)
 
 
 def times_of_reference(world: World) -> dict[tuple[int, int], tuple[int, ...]]:
@@ -93,6 +95,25 @@ def times_of_models(models: Models) -> dict[tuple[int, int], tuple[int, ...]]:
         for w in state["world"][1 : state.row["world_count"]]
         if w["ios"]
     }
+
+
+def space_agrees(reference: World, models: Models, until_ns: int) -> None:
+    """Compares what pools and volumes hold, where each array stands: a latency ahead of hosts."""
+    for there in sorted(reference.arrays.values(), key=lambda array: array.forward_ns):
+        if models.links[there.array_id].broken:
+            continue
+        reference.run(until_ns + there.forward_ns)
+        here = models.arrays[there.array_id]
+        for pool_id, pool in there.pools.items():
+            page, usage = pool.spec.page_bytes, here.pool_usage(pool_id)
+            kept = [v.pages.values() for v in there.snapshots.values() if v.pool is pool]
+            used = [v.pages.values() for v in there.volumes.values() if v.pool is pool]
+            assert usage.allocated_bytes == pool.allocated * page
+            assert usage.allocation_failure_count == pool.failures
+            assert usage.snapshot_bytes == len(set().union(*kept) - set().union(*used)) * page
+        for volume_id, volume in there.volumes.items():
+            mapped = len(volume.pages) * volume.pool.spec.page_bytes
+            assert here.volume_usage(volume_id).allocated_bytes == mapped
 
 
 def test_a_deeper_queue_is_used_at_the_border_where_it_is_made() -> None:

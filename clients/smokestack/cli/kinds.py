@@ -58,6 +58,7 @@ KINDS = (
     Kind("port", "arrays/*/ports/*", "Port"),
     Kind("pool", "arrays/*/pools/*", "Pool"),
     Kind("volume", "arrays/*/volumes/*", "Volume"),
+    Kind("volume-snapshot", "arrays/*/snapshots/*", "VolumeSnapshot"),
     Kind("array-host", "arrays/*/hosts/*", "ArrayHost"),
     Kind("export", "arrays/*/exports/*", "Export"),
     Kind("multipath", "multipaths/*", "Multipath"),

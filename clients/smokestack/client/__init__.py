@@ -11,7 +11,7 @@ from smokestack.v1.hypervisor_pb2 import BlockSize
 from smokestack.v1.types_pb2 import Initiator
 
 from . import aio, errors
-from .array import Array, ArrayHost, Controller, Export, Pool, Port, Volume
+from .array import Array, ArrayHost, Controller, Export, Pool, Port, Volume, VolumeSnapshot
 from .blocking import connect, connect_array, connect_hypervisor, connect_multipath
 from .events import Event, Watch
 from .hypervisor import Disk, Host, Hypervisor, Job, Trace, Vm
@@ -63,6 +63,7 @@ __all__ = [
     "Trace",
     "Vm",
     "Volume",
+    "VolumeSnapshot",
     "Watch",
     "aio",
     "connect",

@@ -143,6 +143,7 @@ class Pool(Deletable[Way]):
     allocated_bytes: int
     subscribed_bytes: int
     allocation_failure_count: int
+    snapshot_bytes: int
 
     @operation
     def update(self, *, capacity_bytes: int) -> Call[Pool[Way]]:
@@ -169,11 +170,14 @@ class Pools(Collection[Way, Pool[Way]]):
 
 
 class VolumeFields(TypedDict, total=False):
-    """What a volume is created from; what is left out has the API's default."""
+    """What a volume is created from; with a source it begins as a copy, which shares its pages."""
 
     pool: Required[str]
     capacity_bytes: Required[int]
+    source_volume: str
+    source_snapshot: str
     service_level_ns: int
+    labels: Mapping[str, str]
 
 
 class VolumeUpdate(TypedDict, total=False):
@@ -187,10 +191,22 @@ class VolumeUpdate(TypedDict, total=False):
 class Volume(Deletable[Way]):
     """A thin volume: a size that it promises, pages that it takes on first write."""
 
-    of_kind = Kind(pb, _SERVICE, "Volume", "volumes", {"pool": "{parent}/pools"})
+    of_kind = Kind(
+        pb,
+        _SERVICE,
+        "Volume",
+        "volumes",
+        {
+            "pool": "{parent}/pools",
+            "source_volume": "{parent}/volumes",
+            "source_snapshot": "{parent}/snapshots",
+        },
+    )
     pool: str
     capacity_bytes: int
     allocated_bytes: int
+    source_volume: str
+    source_snapshot: str
     labels: Mapping[str, str]
     service_level_ns: int
     identifier: str
@@ -217,6 +233,34 @@ class Volumes(Collection[Way, Volume[Way]]):
     def batch_create(self, volumes: Mapping[str, VolumeFields]) -> Call[list[Volume[Way]]]:
         """Creates all of these volumes, by identifier, or none."""
         return self._batch_create(self._creations(volumes))
+
+
+class VolumeSnapshot(Deletable[Way]):
+    """What a volume held at one time; it can be cloned, but not written to."""
+
+    of_kind = Kind(
+        pb,
+        _SERVICE,
+        "VolumeSnapshot",
+        "snapshots",
+        {"volume": "{parent}/volumes", "pool": "{parent}/pools"},
+    )
+    volume: str
+    pool: str
+    capacity_bytes: int
+    create_ns: int
+    allocated_bytes: int
+
+
+class VolumeSnapshots(Collection[Way, VolumeSnapshot[Way]]):
+    """The snapshots of an array's volumes."""
+
+    resource = VolumeSnapshot
+
+    @operation
+    def create(self, snapshot_id: str, *, volume: str) -> Call[VolumeSnapshot[Way]]:
+        """Keeps what a volume holds now; it takes space as the volume writes over it."""
+        return self._create(snapshot_id, {"volume": volume})
 
 
 class ArrayHost(Deletable[Way]):
@@ -305,6 +349,11 @@ class Array(Resource[Way], Service[Way]):
     def volumes(self) -> Volumes[Way]:
         """Its volumes."""
         return Volumes(self._session, self.name)
+
+    @property
+    def snapshots(self) -> VolumeSnapshots[Way]:
+        """The snapshots of its volumes."""
+        return VolumeSnapshots(self._session, self.name)
 
     @property
     def hosts(self) -> ArrayHosts[Way]:

@@ -200,17 +200,36 @@ static PyObject *py_grow(PyObject *self, PyObject *arg) {
     Py_RETURN_NONE;
 }
 
-/* Fills this kernel's empty page table from another table, without one volume's pages. */
-static PyObject *py_copy_pages(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
-    if (nargs != 2) return PyErr_Format(PyExc_TypeError, "copy_pages(table, without_volume)");
+/* Fills an empty table of this kernel's, of pages or of shares, from another one. */
+static PyObject *copy_rows(PyObject *arg, page_t *to, uint64_t mask) {
     Py_buffer from;
-    int64_t without = arg_i64(args[1]);
-    if (PyErr_Occurred() || arg_records(args[0], &from, sizeof(page_t), 0) < 0) return NULL;
-    array_t a = array_of((kernel_t *)self);
-    a.state->page_count = pages_copy(from.buf, (uint64_t)(from.len / (Py_ssize_t)sizeof(page_t)),
-                                     a.page, a.page_mask, (uint32_t)without);
+    if (arg_records(arg, &from, sizeof(page_t), 0) < 0) return NULL;
+    pages_copy(from.buf, (uint64_t)(from.len / (Py_ssize_t)sizeof(page_t)), to, mask);
     PyBuffer_Release(&from);
-    return PyLong_FromUnsignedLongLong(a.state->page_count);
+    Py_RETURN_NONE;
+}
+
+static PyObject *py_copy_pages(PyObject *self, PyObject *arg) {
+    array_t a = array_of((kernel_t *)self);
+    return copy_rows(arg, a.page, a.page_mask);
+}
+
+static PyObject *py_copy_shares(PyObject *self, PyObject *arg) {
+    array_t a = array_of((kernel_t *)self);
+    return copy_rows(arg, a.share, a.share_mask);
+}
+
+static int has_volume(const kernel_t *k, int64_t volume) {
+    if (!PyErr_Occurred() && (volume < 0 || volume >= k->rows[T_VOLUME]))
+        PyErr_SetString(PyExc_ValueError, "no such volume");
+    return !PyErr_Occurred();
+}
+
+/* Whether the page table has room for so many more rows, and still ends every search. */
+static int has_room(const array_t *a, uint64_t pages) {
+    if ((a->state->page_count + pages) * 2 <= a->page_mask) return 1;
+    PyErr_SetString(PyExc_ValueError, "no room for its pages");
+    return 0;
 }
 
 /* Maps so many of a volume's unmapped pages, of which it has as many; returns the count. */
@@ -218,18 +237,11 @@ static PyObject *py_fill(PyObject *self, PyObject *const *args, Py_ssize_t nargs
     if (nargs != 2) return PyErr_Format(PyExc_TypeError, "fill(volume, pages)");
     kernel_t *k = (kernel_t *)self;
     int64_t volume = arg_i64(args[0]), count = arg_i64(args[1]);
-    if (PyErr_Occurred()) return NULL;
     array_t a = array_of(k);
-    if (volume < 0 || volume >= k->rows[T_VOLUME] || count < 0 ||
-        (a.state->page_count + (uint64_t)count) * 2 > a.page_mask)
-        return PyErr_Format(PyExc_ValueError, "no such volume, or no room for its pages");
-    volume_t *v = &a.volume[volume];
+    if (!has_volume(k, volume) || !has_room(&a, (uint64_t)count)) return NULL;
     Py_BEGIN_ALLOW_THREADS
-    pages_fill(a.page, a.page_mask, (uint32_t)volume, &a.pool[v->pool], (uint64_t)count);
+    pages_fill(&a, (uint32_t)volume, (uint64_t)count);
     Py_END_ALLOW_THREADS
-    a.pool[v->pool].allocated_pages += (uint64_t)count;
-    v->allocated_pages += (uint64_t)count;
-    a.state->page_count += (uint64_t)count;
     return PyLong_FromLongLong(count);
 }
 
@@ -249,6 +261,36 @@ static PyObject *py_repeat_pages(PyObject *self, PyObject *arg) {
     PyBuffer_Release(&notes);
     if (!fits) return PyErr_Format(PyExc_ValueError, "no such volume, or no room for its pages");
     Py_RETURN_NONE;
+}
+
+/* Gives an empty volume every page of another; returns the count. */
+static PyObject *py_share(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 2) return PyErr_Format(PyExc_TypeError, "share(from, to)");
+    kernel_t *k = (kernel_t *)self;
+    int64_t from = arg_i64(args[0]), to = arg_i64(args[1]);
+    array_t a = array_of(k);
+    if (!has_volume(k, from) || !has_volume(k, to)) return NULL;
+    uint64_t pages = a.volume[from].allocated_pages;
+    if (!has_room(&a, pages)) return NULL;
+    if ((a.state->share_count + pages) * 2 > a.share_mask)
+        return PyErr_Format(PyExc_ValueError, "no room for what is shared");
+    Py_BEGIN_ALLOW_THREADS
+    pages = pages_share(&a, (uint32_t)from, (uint32_t)to);
+    Py_END_ALLOW_THREADS
+    return PyLong_FromUnsignedLongLong(pages);
+}
+
+/* Takes all its pages from a volume; returns how many went back to the pool. */
+static PyObject *py_drop(PyObject *self, PyObject *arg) {
+    kernel_t *k = (kernel_t *)self;
+    int64_t volume = arg_i64(arg);
+    if (!has_volume(k, volume)) return NULL;
+    array_t a = array_of(k);
+    uint64_t freed;
+    Py_BEGIN_ALLOW_THREADS
+    freed = pages_drop(&a, (uint32_t)volume);
+    Py_END_ALLOW_THREADS
+    return PyLong_FromUnsignedLongLong(freed);
 }
 
 /* Sends an event of one ITL, which leaves the array at a time. */
@@ -278,10 +320,12 @@ static PyMethodDef METHODS[] = {
      "run_to(time_ns, batch, count) -> (need, notes)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_O, "grow(first_new_row)"},
-    {"copy_pages", (PyCFunction)(void (*)(void))py_copy_pages, METH_FASTCALL,
-     "copy_pages(table, without_volume) -> pages"},
+    {"copy_pages", py_copy_pages, METH_O, "copy_pages(table)"},
+    {"copy_shares", py_copy_shares, METH_O, "copy_shares(table)"},
     {"fill", (PyCFunction)(void (*)(void))py_fill, METH_FASTCALL, "fill(volume, pages) -> pages"},
     {"repeat_pages", py_repeat_pages, METH_O, "repeat_pages(notes)"},
+    {"share", (PyCFunction)(void (*)(void))py_share, METH_FASTCALL, "share(from, to) -> pages"},
+    {"drop", py_drop, METH_O, "drop(volume) -> pages freed"},
     {"send_event", (PyCFunction)(void (*)(void))py_send_event, METH_FASTCALL,
      "send_event(time_ns, id, cause, itl, code)"},
     {NULL, NULL, 0, NULL}};
@@ -295,10 +339,12 @@ static PyMethodDef METHODS[] = {
 #define IO_ROW(type, field) ROW("io", io_t, field)
 #define ATTENTION_ROW(type, field) ROW("attention", attention_t, field)
 #define PAGE_ROW(type, field) ROW("page", page_t, field)
+#define SHARE_ROW(type, field) ROW("share", page_t, field)
 static const field_decl_t FIELDS[] = {
     STATE_FIELDS(STATE_ROW) PORT_FIELDS(PORT_ROW) CONTROLLER_FIELDS(CONTROLLER_ROW)
     POOL_FIELDS(POOL_ROW) VOLUME_FIELDS(VOLUME_ROW) ITL_FIELDS(ITL_ROW)
-    IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) ATTENTION_FIELDS(ATTENTION_ROW) NOTE_FIELDS(NOTE_ROW)
+    IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) PAGE_FIELDS(SHARE_ROW)
+    ATTENTION_FIELDS(ATTENTION_ROW) NOTE_FIELDS(NOTE_ROW)
     FAULT_FIELDS(FAULT_ROW) CHAIN_FIELDS(CHAIN_ROW)};
 
 KERNEL_MODULE(array, "The array's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

@@ -71,6 +71,11 @@ def check_service_level(service_level_ns: int) -> None:
     in_range("volume.service_level_ns", service_level_ns, 0, SERVICE_NS_MAX)
 
 
+def check_snapshot(snapshot_id: str) -> None:
+    """Refuses a snapshot that has no good name."""
+    identifier("volume_snapshot.volume_snapshot_id", snapshot_id)
+
+
 def check_host(spec: ArrayHostSpec) -> None:
     """Refuses a host without initiators, or with one named twice."""
     identifier("host.host_id", spec.host_id)

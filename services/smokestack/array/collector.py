@@ -136,6 +136,9 @@ _FAILURES: Final = Family(
     "counter",
     "Writes that the pool had no space for.",
 )
+_SNAPSHOTS: Final = Family(
+    "smokestack_thin_pool_snapshot_bytes", "gauge", "Space that only snapshots hold in the pool."
+)
 _WRITTEN: Final = Family(
     "smokestack_thin_volume_written_bytes",
     "gauge",
@@ -282,6 +285,7 @@ class ArrayCollector:
             pools.counts(_SUBSCRIBED, subscribed),
             pools.numbers(_OVERSUBSCRIPTION, subscribed / capacity),
             pools.counts(_FAILURES, table["failures"]),
+            pools.counts(_SNAPSHOTS, table["snapshot_pages"] * table["page_bytes"]),
             volumes.counts(_WRITTEN, volume["allocated_pages"] * page[volume["pool"]]),
         ]
 

@@ -22,7 +22,7 @@ static inline int io_before(const io_t *a, const io_t *b) {
 #include "smokestack/calendar.h"
 
 enum { T_STATE, T_PORT, T_CONTROLLER, T_CORE, T_POOL, T_DISK, T_VOLUME, T_ITL, T_IO, T_PAGE,
-       T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_FAULT,
+       T_SHARE, T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_FAULT,
        T_CHAIN, T_DELTA, T_ATTENTION, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(array_state_t)}, {"port", sizeof(port_t)},
@@ -30,6 +30,7 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"pool", sizeof(pool_t)}, {"disk", sizeof(int64_t)},
     {"volume", sizeof(volume_t)}, {"itl", sizeof(itl_t)},
     {"io", sizeof(io_t)}, {"page", sizeof(page_t)},
+    {"share", sizeof(page_t)},
     {"inbox", sizeof(uint32_t)}, {"out", sizeof(completion_t)},
     {"histogram", sizeof(hist_t)}, {"calendar", sizeof(calendar_t)},
     {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)},
@@ -49,6 +50,8 @@ typedef struct {
     io_t *io;
     page_t *page;
     uint64_t page_mask;
+    page_t *share;
+    uint64_t share_mask;
     uint32_t *inbox;
     completion_t *out;
     hist_t *histogram;
@@ -65,7 +68,8 @@ static inline array_t array_of(const kernel_t *k) {
     return (array_t){k->table[T_STATE],  k->table[T_PORT],      k->table[T_CONTROLLER],
                      k->table[T_CORE],   k->table[T_POOL],      k->table[T_DISK],
                      k->table[T_VOLUME], k->table[T_ITL],       k->table[T_IO],
-                     k->table[T_PAGE],   k->rows[T_PAGE] - 1u,  k->table[T_INBOX],
+                     k->table[T_PAGE],   k->rows[T_PAGE] - 1u,  k->table[T_SHARE],
+                     k->rows[T_SHARE] - 1u, k->table[T_INBOX],
                      k->table[T_OUT],    k->table[T_HISTOGRAM], k->table[T_CALENDAR],
                      k->table[T_BUCKET], k->table[T_NOTE],      k->table[T_FAULT],
                      k->table[T_CHAIN],  k->table[T_DELTA],     k->table[T_ATTENTION]};

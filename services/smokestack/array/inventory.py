@@ -23,7 +23,15 @@ from . import attentions
 from .advertised import Advertised
 from .faults import PORT_DOWN, ArrayFaults
 from .luns import Luns
-from .specs import ArrayHostSpec, ControllerSpec, ExportSpec, PoolSpec, PortSpec, VolumeSpec
+from .specs import (
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    PoolSpec,
+    PortSpec,
+    VolumeSnapshotSpec,
+    VolumeSpec,
+)
 from .state import ATTENTION_ROWS, ArrayState
 from .usage import PoolUsage, PortUsage, VolumeUsage
 
@@ -45,6 +53,7 @@ class ArrayInventory:
         self.ports: dict[str, PortSpec] = {}
         self.pools: dict[str, PoolSpec] = {}
         self.volumes: dict[str, VolumeSpec] = {}
+        self.snapshots: dict[str, VolumeSnapshotSpec] = {}
         self.hosts: dict[str, ArrayHostSpec] = {}
         self.exports: dict[tuple[str, str], ExportSpec] = {}
         self.luns = Luns()
@@ -165,6 +174,13 @@ class ArrayInventory:
         self._present("volumes", self.volumes, volume_id)
         row = self.state["volume"][self._rows["volumes", volume_id]]
         page_bytes = self.pools[self.volumes[volume_id].pool_id].page_bytes
+        return VolumeUsage(int(row["allocated_pages"]) * page_bytes)
+
+    def snapshot_usage(self, snapshot_id: str) -> VolumeUsage:
+        """Returns what a snapshot has of its pool, shared pages included."""
+        self._present("snapshots", self.snapshots, snapshot_id)
+        row = self.state["volume"][self._rows["snapshots", snapshot_id]]
+        page_bytes = self.pools[self.snapshots[snapshot_id].pool_id].page_bytes
         return VolumeUsage(int(row["allocated_pages"]) * page_bytes)
 
     def port_usage(self, port_id: str) -> PortUsage:

@@ -11,32 +11,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, Reply
-from smokestack.engine.checks import in_range, multiple_of
+from smokestack.engine.checks import in_range
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from smokestack.engine.event_kinds import EventKind
-from smokestack.engine.labels import Labels
-from smokestack.engine.records import BLOCK_BYTES, NEVER_NS, Attention
+from smokestack.engine.records import NEVER_NS
 from smokestack.engine.snapshot import Kept
 
 from . import attentions, checks
-from .inventory import ArrayInventory
 from .links import Links
 from .luns import Luns
-from .rows import append_controller, append_pool, append_port
+from .rows import append_controller, append_port
 from .snapshot import keeper_of
-from .specs import (
-    ArrayHostSpec,
-    ControllerSpec,
-    ExportSpec,
-    PoolSpec,
-    PortSpec,
-    VolumeSpec,
-)
+from .space import ArraySpace
+from .specs import ArrayHostSpec, ControllerSpec, ExportSpec, PortSpec
 
 _DEFAULT_LATENCY_NS = 50_000
 
 
-class ArrayModel(ArrayInventory, Kept):
+class ArrayModel(ArraySpace, Kept):
     """One array; a BlockDevice whose nexuses are I_T_L nexuses."""
 
     def __init__(self, array_id: str, seed: int = 1) -> None:
@@ -217,125 +209,6 @@ class ArrayModel(ArrayInventory, Kept):
         self.state["port"][self._rows["ports", port_id]]["queue_limit"] = queue_limit
         self.ports[port_id] = spec
         self._tell(EventKind.PORT_LIMITED, f"ports/{port_id}", queue_limit=queue_limit)
-
-    # --- space ------------------------------------------------------------------------------
-
-    def create_pool(self, spec: PoolSpec) -> None:
-        """Adds a thin pool."""
-        checks.check_pool(spec)
-        self._absent("pools", self.pools, spec.pool_id)
-        self._rows["pools", spec.pool_id] = append_pool(self.state, spec)
-        self.pools[spec.pool_id] = spec
-        self.faults.link("pools", spec.pool_id)
-        self._tell(
-            EventKind.POOL_CREATED, f"pools/{spec.pool_id}", capacity_bytes=spec.capacity_bytes
-        )
-
-    def delete_pool(self, pool_id: str) -> None:
-        """Removes a pool that holds no volume."""
-        self._present("pools", self.pools, pool_id)
-        users = [v.volume_id for v in self.volumes.values() if v.pool_id == pool_id]
-        self._unused("pools", pool_id, "volumes", users)
-        del self.pools[pool_id], self._rows["pools", pool_id]
-        self._tell(EventKind.POOL_DELETED, f"pools/{pool_id}")
-
-    def update_pool_capacity(self, pool_id: str, capacity_bytes: int) -> None:
-        """Grows a pool, or shrinks it to no less than is allocated."""
-        self._present("pools", self.pools, pool_id)
-        had = self.pools[pool_id].capacity_bytes
-        spec = replace(self.pools[pool_id], capacity_bytes=capacity_bytes)
-        checks.check_pool(spec)
-        allocated = self.pool_usage(pool_id).allocated_bytes
-        if capacity_bytes < allocated:
-            raise FailedPrecondition(
-                f"{self.name}/pools/{pool_id} has {allocated} bytes allocated: "
-                f"{capacity_bytes} would not hold them; delete volumes first",
-                reason="CAPACITY_IN_USE",
-            )
-        row = self.state["pool"][self._rows["pools", pool_id]]
-        row["capacity_pages"] = capacity_bytes // spec.page_bytes
-        self.pools[pool_id] = spec
-        told = self._tell(EventKind.POOL_RESIZED, f"pools/{pool_id}", capacity_bytes=capacity_bytes)
-        if capacity_bytes > had:
-            self._space_gained(pool_id, told)
-
-    def check_volume(self, spec: VolumeSpec) -> None:
-        """Refuses a volume that cannot be added."""
-        checks.check_volume(spec)
-        self._absent("volumes", self.volumes, spec.volume_id)
-        self._present("pools", self.pools, spec.pool_id)
-
-    def create_volume(self, spec: VolumeSpec) -> None:
-        """Adds a thin volume; it takes no space until it is written."""
-        self.check_volume(spec)
-        index = self.state.append("volume")
-        self._rows["volumes", spec.volume_id] = index
-        row = self.state["volume"][index]
-        row["capacity_bytes"] = spec.capacity_bytes
-        row["pool"], row["valid"] = self._rows["pools", spec.pool_id], 1
-        self.volumes[spec.volume_id] = spec
-        self.faults.link("volumes", spec.volume_id)
-        self._tell(
-            EventKind.VOLUME_CREATED,
-            f"volumes/{spec.volume_id}",
-            pool=f"{self.name}/pools/{spec.pool_id}",
-            capacity_bytes=spec.capacity_bytes,
-        )
-
-    def update_volume_capacity(self, volume_id: str, capacity_bytes: int) -> None:
-        """Grows a volume; shrinking would cut off data and is refused."""
-        self._present("volumes", self.volumes, volume_id)
-        spec = self.volumes[volume_id]
-        multiple_of("volume.capacity_bytes", capacity_bytes, BLOCK_BYTES)
-        if capacity_bytes < spec.capacity_bytes:
-            raise InvalidArgument.at(
-                "volume.capacity_bytes",
-                f"{capacity_bytes} is less than the {spec.capacity_bytes} it has; "
-                "a volume only grows",
-            )
-        had = spec.capacity_bytes
-        spec = replace(spec, capacity_bytes=capacity_bytes)
-        checks.check_volume(spec)
-        row = self.state["volume"][self._rows["volumes", volume_id]]
-        row["capacity_bytes"] = capacity_bytes
-        self.volumes[volume_id] = spec
-        told = self._tell(
-            EventKind.VOLUME_RESIZED, f"volumes/{volume_id}", capacity_bytes=capacity_bytes
-        )
-        if capacity_bytes > had:
-            self.establish_attention(Attention.CAPACITY_CHANGED, told.number, volume_id=volume_id)
-
-    def set_volume_labels(self, volume_id: str, labels: Labels) -> None:
-        """Gives a volume other labels."""
-        self._present("volumes", self.volumes, volume_id)
-        self.volumes[volume_id] = replace(self.volumes[volume_id], labels=labels)
-
-    def set_volume_service_level(self, volume_id: str, service_level_ns: int) -> None:
-        """Promises a mean response time, or with 0 none; nothing is served differently."""
-        self._present("volumes", self.volumes, volume_id)
-        checks.check_service_level(service_level_ns)
-        self.volumes[volume_id] = replace(
-            self.volumes[volume_id], service_level_ns=service_level_ns
-        )
-
-    def delete_volume(self, volume_id: str) -> None:
-        """Removes a volume that is not exported; its pages return to the pool."""
-        self._present("volumes", self.volumes, volume_id)
-        users = [host for volume, host in self.exports if volume == volume_id]
-        self._unused("volumes", volume_id, "exports to hosts", users)
-        index = self._rows["volumes", volume_id]
-        row = self.state["volume"][index]
-        freed_bytes = self.volume_usage(volume_id).allocated_bytes
-        if freed_bytes:
-            self.state.copy_pages(len(self.state["page"]), index)
-        self.state["pool"]["allocated_pages"][row["pool"]] -= row["allocated_pages"]
-        row["valid"] = row["allocated_pages"] = 0
-        pool_id = self.volumes[volume_id].pool_id
-        del self.volumes[volume_id], self._rows["volumes", volume_id]
-        self.itls_by_volume.pop(volume_id, None)
-        told = self._tell(EventKind.VOLUME_DELETED, f"volumes/{volume_id}", freed_bytes=freed_bytes)
-        if freed_bytes:
-            self._space_gained(pool_id, told)
 
     # --- exports ----------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@
  * A place that is taken sends the search to the same lane of the next line, for lines fill whole:
  * place by place it would walk through all that a neighbour filled.  The lane is mixed with the
  * line's hash, so that pages at a stride do not crowd into one.
+ *
+ * A second table of the same kind says how many have a page that is shared.
  */
 #ifndef SMOKESTACK_ARRAY_PAGES_H
 #define SMOKESTACK_ARRAY_PAGES_H
@@ -11,6 +13,8 @@
 #include "tables.h"
 
 #define PAGE_NUMBER_BITS 40
+#define PAGE_NUMBER_MASK (((uint64_t)1 << PAGE_NUMBER_BITS) - 1)
+#define PAGE_SHARED ((uint64_t)1 << 63)
 #define PAGE_NONE UINT64_MAX
 
 static inline uint64_t page_key(uint32_t volume, uint64_t page) {
@@ -37,6 +41,11 @@ static inline uint64_t page_after(uint64_t at, uint64_t mask) {
     return at <= mask ? at : (at + 1) & 3;
 }
 
+/* How far a place is along that way, from place 0. */
+static inline uint64_t page_rank(uint64_t at, uint64_t mask) {
+    return (at & 3) * ((mask + 1) >> 2) + (at >> 2);
+}
+
 /* The place that holds the key, or the empty place where it would go. */
 static inline page_t *page_find(page_t *pages, uint64_t mask, uint64_t key) {
     uint64_t at = page_home(key, mask);
@@ -44,29 +53,60 @@ static inline page_t *page_find(page_t *pages, uint64_t mask, uint64_t key) {
     return &pages[at];
 }
 
-/* Copies every page but those of `without` (a volume, or NIL) into an empty table. */
-static inline uint64_t pages_copy(
-    const page_t *from, uint64_t rows, page_t *to, uint64_t mask, uint32_t without) {
-    uint64_t copied = 0;
-    for (uint64_t i = 0; i < rows; i++) {
-        if (from[i].key == 0) continue;
-        if (without != NIL && (from[i].key >> PAGE_NUMBER_BITS) == (uint64_t)without + 1) continue;
-        *page_find(to, mask, from[i].key) = from[i];
-        copied++;
+/* Empties a place, and moves up those behind it whose search would end there now. */
+static void page_remove(page_t *pages, uint64_t mask, page_t *row) {
+    uint64_t hole = (uint64_t)(row - pages), at = hole;
+    for (;;) {
+        at = page_after(at, mask);
+        if (pages[at].key == 0) break;
+        uint64_t home = page_rank(page_home(pages[at].key, mask), mask);
+        uint64_t way = (page_rank(at, mask) - home) & mask;
+        if (way < ((page_rank(at, mask) - page_rank(hole, mask)) & mask)) continue;
+        pages[hole] = pages[at];
+        hole = at;
     }
-    return copied;
+    pages[hole] = (page_t){0, 0};
 }
 
-/* Maps so many of a volume's unmapped pages, in ascending order; the table has room for them. */
-static inline void pages_fill(
-    page_t *pages, uint64_t mask, uint32_t volume, pool_t *pool, uint64_t count) {
-    for (uint64_t page = 0, mapped = 0; mapped < count; page++) {
-        page_t *at = page_find(pages, mask, page_key(volume, page));
-        __builtin_prefetch(&pages[page_home(page_key(volume, page + 64), mask)], 1);
-        if (at->key != 0) continue;
-        *at = (page_t){page_key(volume, page), pool->next_page++};
-        mapped++;
+/* Copies every row into an empty table. */
+static inline void pages_copy(const page_t *from, uint64_t rows, page_t *to, uint64_t mask) {
+    for (uint64_t i = 0; i < rows; i++)
+        if (from[i].key != 0) *page_find(to, mask, from[i].key) = from[i];
+}
+
+/* A walk through a volume's mapped pages: by their numbers, or place by place, whichever is less
+ * to look at.  It ends with the last of them, so that an empty volume costs nothing. */
+typedef struct {
+    uint32_t volume;
+    int by_place;
+    uint64_t left; /* pages still to come */
+    uint64_t next; /* number or place to look at */
+} walk_t;
+
+static inline walk_t walk_of(const volume_t *volume, uint32_t v, uint64_t mask) {
+    int by_place = volume->last_page - volume->first_page > mask;
+    return (walk_t){v, by_place, volume->allocated_pages, by_place ? 0 : volume->first_page};
+}
+
+static inline page_t *walk_on(walk_t *w, page_t *pages, uint64_t mask) {
+    if (w->left == 0) return NULL;
+    w->left--;
+    for (;;) {
+        page_t *row;
+        if (w->by_place) {
+            row = &pages[w->next];
+            w->next = page_after(w->next, mask);
+            if (row->key >> PAGE_NUMBER_BITS == (uint64_t)w->volume + 1) return row;
+        } else {
+            row = page_find(pages, mask, page_key(w->volume, w->next++));
+            if (row->key != 0) return row;
+        }
     }
+}
+
+/* After a row was removed another one may stand in its place. */
+static inline void walk_again(walk_t *w, const page_t *pages, const page_t *row) {
+    if (w->by_place) w->next = (uint64_t)(row - pages);
 }
 
 #endif

@@ -35,6 +35,7 @@ CONTROLLER = NameForm("arrays/a1/controllers/c0")
 PORT = NameForm("arrays/a1/ports/p0")
 POOL = NameForm("arrays/a1/pools/p1")
 VOLUME = NameForm("arrays/a1/volumes/v1")
+SNAPSHOT = NameForm("arrays/a1/snapshots/s1")
 HOST = NameForm("arrays/a1/hosts/h1")
 EXPORT = NameForm("arrays/a1/exports/v1.h1")
 
@@ -205,6 +206,9 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         pool_id = self._check_array(POOL, request.volume.pool, "volume.pool")
         fields = {"capacity_bytes": 0, **given(request.volume, VolumeSpec)}
         fields["labels"] = checked_labels("volume.labels", request.volume.labels)
+        for field, form in (("source_volume", VOLUME), ("source_snapshot", SNAPSHOT)):
+            if fields.get(field):
+                fields[field] = self._check_array(form, fields[field], f"volume.{field}")
         spec = VolumeSpec(request.volume_id, pool_id, **fields)
         self._model.check_volume(spec)
         return VOLUME.format(array_id, spec.volume_id), spec
@@ -244,6 +248,38 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
 
     def DeleteVolume(self, request: pb.DeleteVolumeRequest, context: Any = None) -> empty_pb2.Empty:
         return self._delete(VOLUME, request, self._model.delete_volume)
+
+    # --- snapshots of volumes ----------------------------------------------------------------
+
+    def CreateVolumeSnapshot(
+        self, request: pb.CreateVolumeSnapshotRequest, context: Any = None
+    ) -> pb.VolumeSnapshot:
+        def create() -> pb.VolumeSnapshot:
+            source = request.volume_snapshot.volume
+            volume_id = self._check_array(VOLUME, source, "volume_snapshot.volume")
+            self._model.create_snapshot(request.volume_snapshot_id, volume_id)
+            return self._snapshot(request.volume_snapshot_id)
+
+        return self._create(request.parent, request, create)
+
+    def GetVolumeSnapshot(
+        self, request: pb.GetVolumeSnapshotRequest, context: Any = None
+    ) -> pb.VolumeSnapshot:
+        return self._get(SNAPSHOT, request.name, self._snapshot)
+
+    def ListVolumeSnapshots(
+        self, request: pb.ListVolumeSnapshotsRequest, context: Any = None
+    ) -> pb.ListVolumeSnapshotsResponse:
+        with self._requests.read():
+            found, token = self._page(request, self._model.snapshots, "snapshots")
+            return pb.ListVolumeSnapshotsResponse(
+                volume_snapshots=map(self._snapshot, found), next_page_token=token
+            )
+
+    def DeleteVolumeSnapshot(
+        self, request: pb.DeleteVolumeSnapshotRequest, context: Any = None
+    ) -> empty_pb2.Empty:
+        return self._delete(SNAPSHOT, request, self._model.delete_snapshot)
 
     # --- hosts ------------------------------------------------------------------------------
 
@@ -414,10 +450,25 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             name=name,
             pool=POOL.format(self._model.array_id, spec.pool_id),
             allocated_bytes=self._model.volume_usage(volume_id).allocated_bytes,
+            source_volume=spec.source_volume
+            and VOLUME.format(self._model.array_id, spec.source_volume),
+            source_snapshot=spec.source_snapshot
+            and SNAPSHOT.format(self._model.array_id, spec.source_snapshot),
             labels=dict(spec.labels),
             identifier=self._model.advertised.identifier(volume_id),
-            **settings(spec, "volume_id", "pool_id", "labels"),
+            **settings(spec, "volume_id", "pool_id", "labels", "source_volume", "source_snapshot"),
             **asdict(self._model.advertised.responses(volume_id)),
+        )
+
+    def _snapshot(self, snapshot_id: str) -> pb.VolumeSnapshot:
+        name, spec = self._found(SNAPSHOT, snapshot_id, self._model.snapshots, snapshot_id)
+        return pb.VolumeSnapshot(
+            name=name,
+            volume=VOLUME.format(self._model.array_id, spec.volume_id),
+            pool=POOL.format(self._model.array_id, spec.pool_id),
+            capacity_bytes=spec.capacity_bytes,
+            create_ns=spec.create_ns,
+            allocated_bytes=self._model.snapshot_usage(snapshot_id).allocated_bytes,
         )
 
     def _host(self, host_id: str) -> pb.ArrayHost:

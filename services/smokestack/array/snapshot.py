@@ -19,6 +19,7 @@ from .specs import (
     MediaDistribution,
     PoolSpec,
     PortSpec,
+    VolumeSnapshotSpec,
     VolumeSpec,
 )
 
@@ -36,10 +37,11 @@ _CLASSES: Final = (
     MediaDistribution,
     PoolSpec,
     PortSpec,
+    VolumeSnapshotSpec,
     VolumeSpec,
 )
 _COPYING: Final = Copying(
-    sparse=frozenset({"histogram", "page", "attention"}),
+    sparse=frozenset({"histogram", "page", "share", "attention"}),
     scratch=frozenset({"delta"}),
     heads={"inbox": "inbox_count", "out": "out_end", "note": "note_count"},
 )
@@ -49,6 +51,7 @@ _HELD: Final = (
     "ports",
     "pools",
     "volumes",
+    "snapshots",
     "hosts",
     "exports",
     "itls",

@@ -2,8 +2,7 @@
 #ifndef SMOKESTACK_ARRAY_SPACE_H
 #define SMOKESTACK_ARRAY_SPACE_H
 
-#include "context.h"
-#include "pages.h"
+#include "mapping.h"
 
 /* Most pages that a write may map, whatever its pool's page size (at least 4 KiB). */
 static inline uint32_t page_bound(const submission_t *s) {
@@ -42,44 +41,60 @@ static void refuse_space(array_t *a, io_t *io, uint32_t v, pool_t *pool, uint64_
     io->lba = pool->exhausted;
 }
 
-/* Maps what a write touches, all or nothing; returns the first page's physical number. */
+/* How many pages of the pool a write needs: those unmapped, and those that it shares. */
+static uint64_t pages_needed(array_t *a, uint32_t v, uint64_t first, uint64_t last) {
+    uint64_t needed = 0;
+    for (uint64_t p = first; p <= last; p++) {
+        page_t *row = volume_page(a, v, p);
+        needed += row->key == 0 || page_is_shared(a, v, row);
+    }
+    return needed;
+}
+
+/* Takes what a write touches, all or nothing; returns the first page's physical number. */
 static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool) {
     uint64_t first = page_of(pool, io->lba * BLOCK_BYTES);
     uint64_t last = page_of(pool, io->lba * BLOCK_BYTES + io->length - 1);
-    const page_t *found = page_find(a->page, a->page_mask, page_key(v, first));
-    uint64_t missing = found->key == 0;
-    for (uint64_t p = first + 1; p <= last; p++)
-        missing += page_find(a->page, a->page_mask, page_key(v, p))->key == 0;
-    if (missing == 0) return found->physical;
-    if (pool->allocated_pages + missing > pool->capacity_pages) {
-        refuse_space(a, io, v, pool, missing);
+    const page_t *found = volume_page(a, v, first);
+    uint64_t news = found->key == 0 || found->physical & PAGE_SHARED;
+    for (uint64_t p = first + 1; p <= last; p++) {
+        const page_t *row = volume_page(a, v, p);
+        news |= row->key == 0 || row->physical & PAGE_SHARED;
+    }
+    if (!news) return found->physical;
+    uint64_t needed = pages_needed(a, v, first, last);
+    if (pool->allocated_pages + needed > pool->capacity_pages) {
+        refuse_space(a, io, v, pool, needed);
         return PAGE_NONE;
     }
     for (uint64_t p = first; p <= last; p++) {
-        page_t *page = page_find(a->page, a->page_mask, page_key(v, p));
-        if (page->key != 0) continue;
-        *page = (page_t){page_key(v, p), pool->next_page++};
-        page_note(a, page->key, page->physical);
+        page_t *row = volume_page(a, v, p);
+        if (row->key == 0) page_map(a, v, row, p);
+        else if (row->physical & PAGE_SHARED) page_part(a, v, row);
+        else continue;
+        page_note(a, row->key, row->physical);
     }
-    pool->allocated_pages += missing;
-    a->volume[v].allocated_pages += missing;
-    a->state->page_count += missing;
-    return page_find(a->page, a->page_mask, page_key(v, first))->physical;
+    return volume_page(a, v, first)->physical;
 }
 
-/* Repeats what was noted; the table has room.  Sums follow from what is mapped. */
+/* Repeats what was noted, as far as it is not so already; the table has room.  Sums follow from
+ * what is mapped. */
 static void pages_repeat(array_t *a, const page_t *notes, uint64_t count) {
     for (uint64_t n = 0; n < count; n++) {
         uint32_t v = (uint32_t)((notes[n].key >> PAGE_NUMBER_BITS) - 1);
+        uint64_t physical = notes[n].physical;
         pool_t *pool = &a->pool[a->volume[v].pool];
-        page_t *page = page_find(a->page, a->page_mask, notes[n].key);
-        if (page->key == 0) {
-            pool->allocated_pages++;
-            a->volume[v].allocated_pages++;
-            a->state->page_count++;
+        page_t *row = page_find(a->page, a->page_mask, notes[n].key);
+        if (physical == PAGE_NONE) {
+            if (row->key != 0) page_unmap(a, v, row);
+            continue;
         }
-        *page = notes[n];
-        if (pool->next_page <= notes[n].physical) pool->next_page = notes[n].physical + 1;
+        if (row->key != 0 && (row->physical & ~PAGE_SHARED) == physical) continue;
+        uint64_t next = physical < pool->next_page ? pool->next_page : physical + 1;
+        if (row->key == 0) page_map(a, v, row, notes[n].key & PAGE_NUMBER_MASK);
+        else page_part(a, v, row);
+        row->physical = physical;
+        pool->next_page = next;
     }
 }
 
@@ -88,8 +103,8 @@ static uint64_t read_page(const array_t *a, const io_t *io, uint32_t v, const po
     uint64_t first = page_of(pool, io->lba * BLOCK_BYTES);
     uint64_t last = page_of(pool, io->lba * BLOCK_BYTES + io->length - 1);
     for (uint64_t p = first; p <= last; p++) {
-        const page_t *page = page_find(a->page, a->page_mask, page_key(v, p));
-        if (page->key != 0) return page->physical;
+        const page_t *page = volume_page(a, v, p);
+        if (page->key != 0) return page->physical & ~PAGE_SHARED;
     }
     return PAGE_NONE;
 }

@@ -69,8 +69,21 @@ class VolumeSpec:
     volume_id: str
     pool_id: str
     capacity_bytes: int  # a multiple of 512
+    source_volume: str = ""  # a clone's: the volume, or else the snapshot, whose pages it has
+    source_snapshot: str = ""
     labels: Labels = ()
     service_level_ns: int = 0  # mean response time that is promised; 0: none is
+
+
+@dataclass(frozen=True)
+class VolumeSnapshotSpec:
+    """What a volume held at one time; it cannot be written to."""
+
+    snapshot_id: str
+    volume_id: str
+    pool_id: str
+    capacity_bytes: int  # the volume's, then
+    create_ns: int  # virtual time from which on writes no longer show in it
 
 
 @dataclass(frozen=True)

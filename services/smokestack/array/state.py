@@ -15,7 +15,6 @@ from smokestack.engine.tables import Tables, dtypes, zeros
 from . import _kernel
 
 ATTENTION_ROWS: Final = 16  # of each ITL, as in tables.h
-NO_VOLUME: Final = 0xFFFFFFFF  # what copy_pages leaves out when it leaves out nothing
 _NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS = 1, 2, 3, 4
 _ORDER: Final = (
     "state",
@@ -28,6 +27,7 @@ _ORDER: Final = (
     "itl",
     "io",
     "page",
+    "share",
     "inbox",
     "out",
     "histogram",
@@ -52,6 +52,7 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
 _IO_ROWS = 1024
 _PAGE_ROWS = 1 << 16
 _DELTA_ROWS = 1 << 12
+_SHARE_ROWS = 1 << 8
 
 
 class ArrayState(Tables):
@@ -64,6 +65,7 @@ class ArrayState(Tables):
             "out": 2 * _IO_ROWS,
             "bucket": 2 * _IO_ROWS,
             "page": _PAGE_ROWS,
+            "share": _SHARE_ROWS,
         }
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
         self.noted = 0  # notes that the last window left
@@ -99,7 +101,7 @@ class ArrayState(Tables):
             self.reserve("bucket", buckets)
             self.kernel.grow(old)
         elif need == _NEEDS_PAGES:
-            self.copy_pages(2 * len(self["page"]), NO_VOLUME)
+            self._copy_pages(2 * len(self["page"]))
         elif need == _NEEDS_OUT:
             self.reserve("out", 2 * len(self["out"]))
         elif need == _NEEDS_DELTAS:
@@ -108,17 +110,28 @@ class ArrayState(Tables):
     def reserve_pages(self, count: int) -> None:
         """Makes room in the page map for so many more pages."""
         pages = int(self.row["page_count"]) + int(self.row["page_pending"]) + count
-        rows = len(self["page"])
-        while 2 * pages > rows - 1:
-            rows *= 2
+        rows = _doubled(len(self["page"]), pages)
         if rows > len(self["page"]):
-            self.copy_pages(rows, NO_VOLUME)
+            self._copy_pages(rows)
 
-    def copy_pages(self, rows: int, without_volume: int) -> None:
-        """Moves the page map to a table of another size, less one volume's pages."""
+    def share_pages(self, source: int, target: int) -> int:
+        """Lets an empty volume have all pages of another; returns how many."""
+        pages = int(self["volume"][source]["allocated_pages"])
+        if not pages:
+            return 0
+        self.reserve_pages(pages)
+        rows = _doubled(len(self["share"]), int(self.row["share_count"]) + pages)
+        if rows > len(self["share"]):
+            old = self["share"]
+            self.replace("share", zeros(rows, old.dtype))
+            self.kernel.copy_shares(old)
+        return int(self.kernel.share(source, target))
+
+    def _copy_pages(self, rows: int) -> None:
+        """Moves the page map to a table of another size."""
         old = self["page"]
         self.replace("page", zeros(rows, old.dtype))
-        self.kernel.copy_pages(old, without_volume)
+        self.kernel.copy_pages(old)
 
     def keep_deltas(self, keep: bool) -> None:
         """Begins to note the changes that I/O makes to the page map, or ends it."""
@@ -148,3 +161,10 @@ class ArrayState(Tables):
     def histograms(self) -> NDArray[Any]:
         """Returns the array-latency histogram of each ITL, by ITL index."""
         return self.used("histogram")
+
+
+def _doubled(rows: int, used: int) -> int:
+    """Returns how long a hash table must be to stay half empty."""
+    while 2 * used > rows - 1:
+        rows *= 2
+    return rows

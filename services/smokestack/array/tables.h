@@ -12,7 +12,8 @@
     F(int64_t, return_ns)    /* least return latency over the ports */                         \
     F(int64_t, lookahead_ns) /* the tree's L */                                                \
     F(uint64_t, seed)                                                                          \
-    F(uint64_t, page_count)   /* mapped pages of all volumes */                                \
+    F(uint64_t, page_count)   /* mapped pages of all volumes and snapshots */                  \
+    F(uint64_t, share_count)  /* pages of the pools that more than one of them may have */     \
     F(uint64_t, page_pending) /* most pages that accepted writes may still map */              \
     F(uint64_t, event_count)  /* number of the newest event */                                 \
     F(uint64_t, delta_count)  /* changes of the page map since they were last taken */         \
@@ -64,7 +65,9 @@
 #define POOL_FIELDS(F)                                                                         \
     F(uint64_t, page_bytes)                                                                    \
     F(uint64_t, capacity_pages)                                                                \
-    F(uint64_t, allocated_pages)                                                               \
+    F(uint64_t, allocated_pages) /* each counted once, however many have it */                 \
+    F(uint64_t, snapshot_pages)  /* of those, the ones that only snapshots have */             \
+    F(uint64_t, copied_pages)    /* writes' shared pages that took a new one */                \
     F(uint64_t, next_page) /* physical page numbers are handed out in order, never again */    \
     F(uint64_t, failures)  /* writes refused for want of space */                              \
     F(uint64_t, exhausted) /* number of the event that says so; 0 until a write is refused */  \
@@ -75,13 +78,18 @@
     F(uint32_t, faults)                                                                        \
     F(uint64_t, media_busy_ns)
 
+/* A volume, or a snapshot of one: it has pages, but no initiator reaches it. */
 #define VOLUME_FIELDS(F)                                                                       \
     F(uint64_t, capacity_bytes)                                                                \
-    F(uint64_t, allocated_pages)                                                               \
+    F(uint64_t, allocated_pages) /* those that are mapped, shared ones included */             \
+    F(uint64_t, first_page)      /* no page below it was ever mapped */                        \
+    F(uint64_t, last_page)       /* none above it */                                           \
     F(uint32_t, pool)                                                                          \
     F(uint32_t, valid)                                                                         \
     F(uint32_t, faults)                                                                        \
-    F(uint32_t, padding)
+    F(uint32_t, is_snapshot)                                                                   \
+    F(uint64_t, padding)                                                                       \
+    F(uint64_t, padding_too)
 
 #define ITL_FIELDS(F)                                                                          \
     F(uint32_t, volume)                                                                        \
@@ -128,7 +136,9 @@
 /* One mapped page in an open-addressing table; key 0 is an empty place. */
 #define PAGE_FIELDS(F)                                                                         \
     F(uint64_t, key) /* (volume + 1) << 40 | page */                                           \
-    F(uint64_t, physical)
+    F(uint64_t, physical) /* page of the pool; its highest bit: it may be shared */
+/* (A row of the share table: its key is (pool + 1) << 40 | page of the pool, and in place of
+ * `physical` it counts who has the page, volumes << 32 | snapshots.) */
 
 DECLARE_STRUCT(array_state_t, STATE_FIELDS)
 DECLARE_STRUCT(port_t, PORT_FIELDS)
@@ -150,6 +160,7 @@ enum { FAULT_TASK_SET_FULL = 1, FAULT_CONTROLLER_SLOW = 2, FAULT_COMMAND_FAILED 
 #define ATTENTION_ROWS 16 /* of each ITL: the codes of attentions.h, with room for more */
 
 _Static_assert(sizeof(io_t) == 64, "a command is one cache line");
+_Static_assert(sizeof(volume_t) == 64, "so is a volume");
 _Static_assert(sizeof(controller_t) == 64, "so is a controller");
 _Static_assert(sizeof(port_t) == 128, "a port is two");
 _Static_assert(sizeof(itl_t) == 128, "so is a nexus");

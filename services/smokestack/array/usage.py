@@ -15,6 +15,7 @@ class PoolUsage:
     capacity_bytes: int
     allocated_bytes: int
     subscribed_bytes: int
+    snapshot_bytes: int
     allocation_failure_count: int
 
     @classmethod
@@ -24,13 +25,14 @@ class PoolUsage:
             capacity_bytes=said_bytes,
             allocated_bytes=int(row["allocated_pages"]) * spec.page_bytes,
             subscribed_bytes=subscribed_bytes,
+            snapshot_bytes=int(row["snapshot_pages"]) * spec.page_bytes,
             allocation_failure_count=int(row["failures"]),
         )
 
 
 @dataclass(frozen=True)
 class VolumeUsage:
-    """What a thin volume has taken."""
+    """What a thin volume or a snapshot has of its pool."""
 
     allocated_bytes: int
 

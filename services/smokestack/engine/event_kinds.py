@@ -59,6 +59,14 @@ class EventKind(StrEnum):
     VOLUME_CREATED = "VOLUME_CREATED", "A thin volume was added."
     VOLUME_DELETED = "VOLUME_DELETED", "A volume was removed and its pages went back to the pool."
     VOLUME_RESIZED = "VOLUME_RESIZED", "A volume grew."
+    VOLUME_SNAPSHOT_CREATED = (
+        "VOLUME_SNAPSHOT_CREATED",
+        "A volume was kept as it was then; its pages are shared until it writes to them.",
+    )
+    VOLUME_SNAPSHOT_DELETED = (
+        "VOLUME_SNAPSHOT_DELETED",
+        "A snapshot of a volume was removed, and the pages that only it had are free.",
+    )
     EXPORT_CREATED = "EXPORT_CREATED", "A volume was shown to a host."
     EXPORT_DELETED = "EXPORT_DELETED", "A volume was hidden from a host."
 

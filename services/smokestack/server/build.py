@@ -170,6 +170,8 @@ class _ArrayBuilder:
             )
         for index, volume in enumerate(self._array.volumes):
             full = _with(volume, pool=f"{self._name}/pools/{volume.pool}")
+            if volume.source_volume:
+                full.source_volume = f"{self._name}/volumes/{volume.source_volume}"
             self._create(
                 f"volumes[{index}]",
                 "volume",

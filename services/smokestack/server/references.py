@@ -58,8 +58,13 @@ class _References:
             self._known(f"{place}.controller", "controller", port.controller, controllers)
             self._known(f"{place}.fabric", "fabric", port.fabric, self._scenario.fabrics)
         for index, volume in enumerate(array.volumes):
-            place = f"{path}.volumes[{index}].pool"
-            self._known(place, "pool", volume.pool, [p.name for p in array.pools])
+            place = f"{path}.volumes[{index}]"
+            self._known(f"{place}.pool", "pool", volume.pool, [p.name for p in array.pools])
+            if volume.source_volume:
+                above = [v.name for v in array.volumes[:index]]
+                self._known(f"{place}.source_volume", "volume", volume.source_volume, above)
+            if volume.source_snapshot:
+                self._note(f"{place}.source_snapshot", "names nothing: a scenario has no snapshots")
         hosts = [h.name for h in (array.hosts or self._scenario.hosts)]
         for index, export in enumerate(array.exports):
             place = f"{path}.exports[{index}]"

@@ -41,7 +41,9 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
             "tx_bytes",
         }
     ),
-    "Pool": frozenset({"allocated_bytes", "subscribed_bytes", "allocation_failure_count"}),
+    "Pool": frozenset(
+        {"allocated_bytes", "subscribed_bytes", "allocation_failure_count", "snapshot_bytes"}
+    ),
     "Volume": frozenset({"allocated_bytes"}),
     "FaultRule": frozenset({"state", "hit_count", "begin_ns", "end_ns"}),
     "Job": frozenset({"state", "issued_count", "completed_count", "error_count", "backlog_count"}),

@@ -1,0 +1,223 @@
+"""What an array holds of space: pools, the volumes in them, and snapshots and clones of those.
+
+A snapshot or a clone has the pages of its source from the start and shares them: a page is freed
+when nobody has it any more, and a write to a page that others have, too, takes a new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from smokestack.engine.checks import multiple_of
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument
+from smokestack.engine.event_kinds import EventKind
+from smokestack.engine.labels import Labels
+from smokestack.engine.records import BLOCK_BYTES, Attention
+
+from . import checks
+from .inventory import ArrayInventory
+from .rows import append_pool
+from .specs import PoolSpec, VolumeSnapshotSpec, VolumeSpec
+
+
+class ArraySpace(ArrayInventory):
+    """Pools, volumes and snapshots; they change between windows only."""
+
+    # --- pools ------------------------------------------------------------------------------
+
+    def create_pool(self, spec: PoolSpec) -> None:
+        """Adds a thin pool."""
+        checks.check_pool(spec)
+        self._absent("pools", self.pools, spec.pool_id)
+        self._rows["pools", spec.pool_id] = append_pool(self.state, spec)
+        self.pools[spec.pool_id] = spec
+        self.faults.link("pools", spec.pool_id)
+        self._tell(
+            EventKind.POOL_CREATED, f"pools/{spec.pool_id}", capacity_bytes=spec.capacity_bytes
+        )
+
+    def delete_pool(self, pool_id: str) -> None:
+        """Removes a pool that holds no volume."""
+        self._present("pools", self.pools, pool_id)
+        users = [v.volume_id for v in self.volumes.values() if v.pool_id == pool_id]
+        self._unused("pools", pool_id, "volumes", users)
+        del self.pools[pool_id], self._rows["pools", pool_id]
+        self._tell(EventKind.POOL_DELETED, f"pools/{pool_id}")
+
+    def update_pool_capacity(self, pool_id: str, capacity_bytes: int) -> None:
+        """Grows a pool, or shrinks it to no less than is allocated."""
+        self._present("pools", self.pools, pool_id)
+        had = self.pools[pool_id].capacity_bytes
+        spec = replace(self.pools[pool_id], capacity_bytes=capacity_bytes)
+        checks.check_pool(spec)
+        allocated = self.pool_usage(pool_id).allocated_bytes
+        if capacity_bytes < allocated:
+            raise FailedPrecondition(
+                f"{self.name}/pools/{pool_id} has {allocated} bytes allocated: "
+                f"{capacity_bytes} would not hold them; delete volumes first",
+                reason="CAPACITY_IN_USE",
+            )
+        row = self.state["pool"][self._rows["pools", pool_id]]
+        row["capacity_pages"] = capacity_bytes // spec.page_bytes
+        self.pools[pool_id] = spec
+        told = self._tell(EventKind.POOL_RESIZED, f"pools/{pool_id}", capacity_bytes=capacity_bytes)
+        if capacity_bytes > had:
+            self._space_gained(pool_id, told)
+
+    # --- volumes ----------------------------------------------------------------------------
+
+    def check_volume(self, spec: VolumeSpec) -> None:
+        """Refuses a volume that cannot be added."""
+        checks.check_volume(spec)
+        self._absent("volumes", self.volumes, spec.volume_id)
+        self._present("pools", self.pools, spec.pool_id)
+        if spec.source_volume or spec.source_snapshot:
+            self._check_source(spec)
+
+    def create_volume(self, spec: VolumeSpec) -> None:
+        """Adds a thin volume: empty, or with the pages of its source, which it then shares."""
+        self.check_volume(spec)
+        index = self.state.append("volume")
+        self._rows["volumes", spec.volume_id] = index
+        row = self.state["volume"][index]
+        row["capacity_bytes"] = spec.capacity_bytes
+        row["pool"], row["valid"] = self._rows["pools", spec.pool_id], 1
+        self.volumes[spec.volume_id] = spec
+        self.faults.link("volumes", spec.volume_id)
+        source = self._source_of(spec)
+        if source:
+            self.state.share_pages(self._rows[source], index)
+        self._tell(
+            EventKind.VOLUME_CREATED,
+            f"volumes/{spec.volume_id}",
+            pool=f"{self.name}/pools/{spec.pool_id}",
+            capacity_bytes=spec.capacity_bytes,
+            **{"source": f"{self.name}/{'/'.join(source)}"} if source else {},
+        )
+
+    def _source_of(self, spec: VolumeSpec) -> tuple[str, str] | None:
+        """Returns what a volume is made from, as collection and identifier."""
+        if spec.source_snapshot:
+            return "snapshots", spec.source_snapshot
+        return ("volumes", spec.source_volume) if spec.source_volume else None
+
+    def _check_source(self, spec: VolumeSpec) -> None:
+        if spec.source_volume and spec.source_snapshot:
+            raise InvalidArgument.at(
+                "volume.source_snapshot", "a volume has one source: leave one of the two out"
+            )
+        if spec.source_snapshot:
+            self._present("snapshots", self.snapshots, spec.source_snapshot)
+            snapshot = self.snapshots[spec.source_snapshot]
+            pool_id, capacity_bytes = snapshot.pool_id, snapshot.capacity_bytes
+        else:
+            self._present("volumes", self.volumes, spec.source_volume)
+            volume = self.volumes[spec.source_volume]
+            pool_id, capacity_bytes = volume.pool_id, volume.capacity_bytes
+        if spec.pool_id != pool_id:
+            raise InvalidArgument.at(
+                "volume.pool",
+                f"{spec.pool_id!r} is not the source's, {pool_id!r}: pages of "
+                "different pools cannot be shared",
+            )
+        if spec.capacity_bytes < capacity_bytes:
+            raise InvalidArgument.at(
+                "volume.capacity_bytes",
+                f"{spec.capacity_bytes} is less than the {capacity_bytes} of its source",
+            )
+
+    def update_volume_capacity(self, volume_id: str, capacity_bytes: int) -> None:
+        """Grows a volume; shrinking would cut off data and is refused."""
+        self._present("volumes", self.volumes, volume_id)
+        spec = self.volumes[volume_id]
+        multiple_of("volume.capacity_bytes", capacity_bytes, BLOCK_BYTES)
+        if capacity_bytes < spec.capacity_bytes:
+            raise InvalidArgument.at(
+                "volume.capacity_bytes",
+                f"{capacity_bytes} is less than the {spec.capacity_bytes} it has; "
+                "a volume only grows",
+            )
+        had = spec.capacity_bytes
+        spec = replace(spec, capacity_bytes=capacity_bytes)
+        checks.check_volume(spec)
+        row = self.state["volume"][self._rows["volumes", volume_id]]
+        row["capacity_bytes"] = capacity_bytes
+        self.volumes[volume_id] = spec
+        told = self._tell(
+            EventKind.VOLUME_RESIZED, f"volumes/{volume_id}", capacity_bytes=capacity_bytes
+        )
+        if capacity_bytes > had:
+            self.establish_attention(Attention.CAPACITY_CHANGED, told.number, volume_id=volume_id)
+
+    def set_volume_labels(self, volume_id: str, labels: Labels) -> None:
+        """Gives a volume other labels."""
+        self._present("volumes", self.volumes, volume_id)
+        self.volumes[volume_id] = replace(self.volumes[volume_id], labels=labels)
+
+    def set_volume_service_level(self, volume_id: str, service_level_ns: int) -> None:
+        """Promises a mean response time, or with 0 none; nothing is served differently."""
+        self._present("volumes", self.volumes, volume_id)
+        checks.check_service_level(service_level_ns)
+        self.volumes[volume_id] = replace(
+            self.volumes[volume_id], service_level_ns=service_level_ns
+        )
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Removes a volume that is not exported and has no snapshots; its pages return to the
+        pool, but for those that a clone has, too."""
+        self._present("volumes", self.volumes, volume_id)
+        users = [host for volume, host in self.exports if volume == volume_id]
+        self._unused("volumes", volume_id, "exports to hosts", users)
+        snapshots = [s.snapshot_id for s in self.snapshots.values() if s.volume_id == volume_id]
+        self._unused("volumes", volume_id, "snapshots", snapshots)
+        freed_bytes = self._drop("volumes", volume_id)
+        pool_id = self.volumes[volume_id].pool_id
+        del self.volumes[volume_id], self._rows["volumes", volume_id]
+        self.itls_by_volume.pop(volume_id, None)
+        told = self._tell(EventKind.VOLUME_DELETED, f"volumes/{volume_id}", freed_bytes=freed_bytes)
+        if freed_bytes:
+            self._space_gained(pool_id, told)
+
+    # --- snapshots --------------------------------------------------------------------------
+
+    def create_snapshot(self, snapshot_id: str, volume_id: str) -> None:
+        """Keeps a volume as it is now: the pages that it has, shared until it writes to them."""
+        checks.check_snapshot(snapshot_id)
+        self._absent("snapshots", self.snapshots, snapshot_id)
+        self._present("volumes", self.volumes, volume_id)
+        volume = self.volumes[volume_id]
+        index = self.state.append("volume")
+        row = self.state["volume"][index]
+        row["capacity_bytes"] = volume.capacity_bytes
+        row["pool"], row["valid"] = self._rows["pools", volume.pool_id], 1
+        row["is_snapshot"] = 1
+        self._rows["snapshots", snapshot_id] = index
+        self.snapshots[snapshot_id] = VolumeSnapshotSpec(
+            snapshot_id, volume_id, volume.pool_id, volume.capacity_bytes, self.acts_ns
+        )
+        self.state.share_pages(self._rows["volumes", volume_id], index)
+        self._tell(
+            EventKind.VOLUME_SNAPSHOT_CREATED,
+            f"snapshots/{snapshot_id}",
+            volume=f"{self.name}/volumes/{volume_id}",
+        )
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Removes a snapshot; the pages that only it has return to the pool."""
+        self._present("snapshots", self.snapshots, snapshot_id)
+        freed_bytes = self._drop("snapshots", snapshot_id)
+        pool_id = self.snapshots.pop(snapshot_id).pool_id
+        del self._rows["snapshots", snapshot_id]
+        told = self._tell(
+            EventKind.VOLUME_SNAPSHOT_DELETED, f"snapshots/{snapshot_id}", freed_bytes=freed_bytes
+        )
+        if freed_bytes:
+            self._space_gained(pool_id, told)
+
+    def _drop(self, collection: str, resource_id: str) -> int:
+        """Takes all pages from a volume or snapshot; returns the bytes that this freed."""
+        index = self._rows[collection, resource_id]
+        row = self.state["volume"][index]
+        freed = int(self.state.kernel.drop(index)) if row["allocated_pages"] else 0
+        row["valid"] = 0
+        return freed * int(self.state["pool"][row["pool"]]["page_bytes"])
