@@ -298,12 +298,18 @@ class Multipath(Resource[Way], Service[Way]):
     not_ready_retry_delay_ns: int
     apd_timeout_ns: int
     apd_handling: ApdHandling
+    probing: bool
     arrays: tuple[str, ...]  # full names
 
     @property
     def hosts(self) -> MultipathHosts[Way]:
         """Its hosts."""
         return MultipathHosts(self._session, self.name)
+
+    @operation
+    def update(self, *, probing: bool) -> Call[Multipath[Way]]:
+        """Has the probe watch every nexus, or no more."""
+        return self._update({"probing": probing})
 
     @property
     def fabrics(self) -> Fabrics[Way]:

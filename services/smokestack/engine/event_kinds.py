@@ -82,6 +82,8 @@ class EventKind(StrEnum):
     PATH_UP = "PATH_UP", "A path that was dead came back."
     PATH_DISABLED = "PATH_DISABLED", "A path was taken out of use, by hand or by a fault."
     PATH_ENABLED = "PATH_ENABLED", "A path was put back into use."
+    PROBING = "PROBING", "The probe began to watch every nexus."
+    PROBING_ENDED = "PROBING_ENDED", "The probe watches no more; what it has seen stays."
     FABRIC_UPDATED = "FABRIC_UPDATED", "A fabric's trunk was changed."
     LINK_UPDATED = "LINK_UPDATED", "A link's rate or its buffers were changed."
     DEVICE_ALL_PATHS_DOWN = "DEVICE_ALL_PATHS_DOWN", "A device's last usable path was lost."

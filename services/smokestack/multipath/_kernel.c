@@ -306,6 +306,7 @@ static PyMethodDef METHODS[] = {
 #define ADAPTER_ROW(type, field) ROW("adapter", adapter_t, field)
 #define WORLD_ROW(type, field) ROW("world", world_t, field)
 #define LINK_ROW(type, field) ROW("link", link_t, field)
+#define TAP_ROW(type, field) ROW("tap", tap_t, field)
 static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVICE_ROW)
                                           PATH_FIELDS(PATH_ROW) ORDER_FIELDS(ORDER_ROW)
                                               SLOT_FIELDS(SLOT_ROW) NOTE_FIELDS(NOTE_ROW)
@@ -313,6 +314,7 @@ static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVI
                                                       MEASURE_FIELDS(MEASURE_ROW)
                                                   ADAPTER_FIELDS(ADAPTER_ROW)
                                                       WORLD_FIELDS(WORLD_ROW)
-                                                          LINK_FIELDS(LINK_ROW)};
+                                                          LINK_FIELDS(LINK_ROW)
+                                                              TAP_FIELDS(TAP_ROW)};
 
 KERNEL_MODULE(multipath, "Multipath's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

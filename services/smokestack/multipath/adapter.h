@@ -7,6 +7,7 @@
 #define SMOKESTACK_MULTIPATH_ADAPTER_H
 
 #include "context.h"
+#include "probe.h"
 
 /* Puts a command on the wire. */
 static void send(mp_t *m, uint32_t i, int64_t now) {
@@ -22,6 +23,7 @@ static void send(mp_t *m, uint32_t i, int64_t now) {
     if (m->dispatched_ns == NEVER_NS) m->dispatched_ns = now;
     s->phase = PHASE_IN_FLIGHT;
     s->dispatch_ns = now;
+    if (m->state->probing) probe_sent(m, s, now);
 }
 
 static void adapter_hold(mp_t *m, adapter_t *a, uint32_t i) {

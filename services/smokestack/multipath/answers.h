@@ -41,6 +41,7 @@ static void settle(mp_t *m, const completion_t *c, uint32_t i, path_t *path, dev
     slot_t *s = &m->slot[i];
     account(m, c, i, path);
     world_leave(m, d, s->world);
+    if (m->state->probing) probe_answered(m, c, s);
     if (c->status != STATUS_GOOD) {
         path->errors++;
         d->errors++;

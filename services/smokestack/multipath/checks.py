@@ -37,6 +37,7 @@ def check_multipath(spec: MultipathSpec) -> None:
     in_range("multipath.qfull_retry_delay_ns", spec.qfull_retry_delay_ns, 0, _DELAY_NS_MAX)
     in_range("multipath.not_ready_retry_delay_ns", spec.not_ready_retry_delay_ns, 0, _DELAY_NS_MAX)
     in_range("multipath.apd_timeout_ns", spec.apd_timeout_ns, 1_000, 86_400 * 10**9)
+    in_range("multipath.probing", spec.probing, 0, 1)
     if spec.apd_handling not in tuple(ApdHandling):
         choice = ", ".join(handling.name for handling in ApdHandling)
         raise InvalidArgument.at("multipath.apd_handling", f"is none of {choice}")

@@ -6,7 +6,7 @@
 #include "smokestack/records.h"
 #include "tables.h"
 
-#include "smokestack/histogram.h"
+#include "smokestack/sparse_histogram.h"
 
 #define CAL_CTX slot_t *
 #define CAL_TIME(ctx, i) ((ctx)[i].time)
@@ -17,7 +17,8 @@
 
 enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISPATCH, T_COUNTS,
        T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_HEARD, T_POLICY,
-       T_MEASURE, T_ADAPTER, T_WORLD, T_DETOUR, T_DETOUR_HISTOGRAM, T_LINK, T_COUNT };
+       T_MEASURE, T_ADAPTER, T_WORLD, T_DETOUR, T_DETOUR_HISTOGRAM, T_LINK, T_TAP,
+       T_PROBE, T_CHUNK, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
     {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
@@ -30,7 +31,8 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"policy", sizeof(policy_t)}, {"measure", sizeof(measure_t)},
     {"adapter", sizeof(adapter_t)}, {"world", sizeof(world_t)},
     {"detour", sizeof(int64_t)}, {"detour_histogram", sizeof(hist_t)},
-    {"link", sizeof(link_t)}};
+    {"link", sizeof(link_t)}, {"tap", sizeof(tap_t)},
+    {"probe", sizeof(sparse_hist_t)}, {"chunk", sizeof(hist_chunk_t)}};
 
 typedef struct {
     mp_state_t *state;
@@ -56,6 +58,9 @@ typedef struct {
     int64_t *detour; /* a slot's time outside queues before its last dispatch, after the first */
     hist_t *detour_histogram; /* what to add to a device's kernel histogram for its queue's */
     link_t *link;
+    tap_t *tap;           /* by path, while the probe is on */
+    sparse_hist_t *probe; /* several for each path */
+    hist_chunk_t *chunk;
     uint32_t slot_rows;
     uint32_t world_rows;
     int64_t dispatched_ns; /* of this window's first dispatch */
@@ -73,7 +78,8 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_POLICY],   k->table[T_MEASURE],
                   k->table[T_ADAPTER],  k->table[T_WORLD],
                   k->table[T_DETOUR],   k->table[T_DETOUR_HISTOGRAM],
-                  k->table[T_LINK],
+                  k->table[T_LINK],     k->table[T_TAP],
+                  k->table[T_PROBE],    k->table[T_CHUNK],
                   k->rows[T_SLOT],      k->rows[T_WORLD],
                   NEVER_NS};
 }

@@ -7,8 +7,8 @@ Management calls are made between windows only (the caller holds the border).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Unpack
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,7 @@ class MultipathModel:
         self.state.row["not_ready_delay_ns"] = spec.not_ready_retry_delay_ns
         self.state.row["apd_timeout_ns"] = spec.apd_timeout_ns
         self.state.row["apd_handling"] = spec.apd_handling
+        self.state.row["probing"] = spec.probing
         self.state.row["lookahead_ns"] = _DEFAULT_LOOKAHEAD_NS
         self.driver: str | None = None
         self.seed = 0
@@ -171,12 +172,11 @@ class MultipathModel:
         answered for; then there are several.
         """
         state = self.state
-        records, count = submissions
         try:
-            reached = state.kernel.run(until_ns, records, count, True)
+            reached = self._run(until_ns, submissions, True)
             if isinstance(reached, int):
                 state.fit_slots(reached)
-                reached = state.kernel.run(until_ns, records, count, True)
+                reached = self._run(until_ns, submissions, True)
         except ValueError as error:  # nothing has changed yet
             raise InvalidArgument.at("window.records", str(error)) from None
         while True:
@@ -187,7 +187,12 @@ class MultipathModel:
                 next_ns = reached[0] + int(state.row["lookahead_ns"])
             if reached[0] >= until_ns:
                 return Reply(state["out"], ready, next_ns)
-            reached = state.kernel.run(until_ns, records, count, False)
+            reached = self._run(until_ns, submissions, False)
+
+    def _run(self, until_ns: int, submissions: IoBatch, begins: bool) -> Any:
+        if self.spec.probing:
+            self.state.fit_probe()
+        return self.state.kernel.run(until_ns, *submissions, begins)
 
     def _run_faults(self, at_ns: int) -> bool:
         """Lets rules begin and end; returns whether what waited for that leaves at this border."""
@@ -435,6 +440,14 @@ class MultipathModel:
         in_range("adapter.queue_depth", queue_depth, 1, 65536)
         queues.set_adapter_depth(self.state, row, queue_depth)
         self.events.tell(EventKind.ADAPTER_UPDATED, f"hosts/{host_id}/adapters/{initiator}")
+
+    def set_probing(self, probing: bool) -> None:
+        """Has the probe watch every nexus, or no more; what it has seen stays."""
+        if bool(self.spec.probing) == probing:
+            return
+        self.spec = replace(self.spec, probing=int(probing))
+        self.state.row["probing"] = probing
+        self.events.tell(EventKind.PROBING if probing else EventKind.PROBING_ENDED)
 
     # --- fabrics ----------------------------------------------------------------------------
 

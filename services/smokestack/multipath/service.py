@@ -75,6 +75,18 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
                 multipaths=[self._multipath() for _ in found], next_page_token=token
             )
 
+    def UpdateMultipath(
+        self, request: pb.UpdateMultipathRequest, context: Any = None
+    ) -> pb.Multipath:
+        self._parse(MULTIPATH, request.multipath.name, "multipath.name")
+
+        def update() -> pb.Multipath:
+            masked(request.update_mask.paths, present(request.multipath), ("probing",))
+            self._model.set_probing(request.multipath.probing)
+            return self._multipath()
+
+        return self._requests.change(request, update)
+
     # --- hosts ------------------------------------------------------------------------------
 
     def CreateMultipathHost(

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from .model import MultipathModel
 
 _COPYING: Final = Copying(
-    sparse=frozenset({"kernel_histogram", "path_histogram", "detour_histogram", "heard"}),
+    sparse=frozenset({"kernel_histogram", "path_histogram", "detour_histogram", "heard", "probe"}),
     heads={
         "hand": "hand_count",
         "born": "born_count",
         "note": "note_count",
+        "chunk": "chunk_used",
         "world": "world_count",
     },
     scratch=frozenset({"dispatch", "counts", "out"}),

@@ -111,6 +111,7 @@ class MultipathSpec:
     # ESX holds a VM's commands; failing them at once is the default because what hangs for minutes
     # of virtual time surprises those who do not ask for it.
     apd_handling: ApdHandling = ApdHandling.FAIL
+    probing: int = 0  # whether the probe watches every nexus: it costs speed, and changes nothing
 
     def settings(self) -> dict[str, Any]:
         """Returns the integers by name, which are also the names of the API's fields."""

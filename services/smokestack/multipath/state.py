@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from smokestack.engine.histogram import HISTOGRAM
 from smokestack.engine.records import COMPLETION, NEVER_NS, SUBMISSION
+from smokestack.engine.sparse_histogram import CHUNK, SPARSE_HISTOGRAM
 from smokestack.engine.tables import Tables, zeros
 
 from . import _kernel
@@ -40,6 +41,9 @@ _ORDER: Final = (
     "detour",
     "detour_histogram",
     "link",
+    "tap",
+    "probe",
+    "chunk",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,
@@ -51,11 +55,15 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "path_histogram": HISTOGRAM,
     "detour": np.dtype("<i8"),
     "detour_histogram": HISTOGRAM,
+    "probe": SPARSE_HISTOGRAM,
+    "chunk": CHUNK,
     "calendar": np.dtype("V64"),
     "bucket": np.dtype("<u8"),
     "heard": np.dtype("<u8"),
 }
 _SLOT_ROWS = 1024
+PROBE_HISTOGRAMS: Final = 10  # of each path; probe.h has as many
+_CHUNKS_PER_ANSWER: Final = 6  # new ones that it can take at most, its dispatch included
 
 
 class MultipathState(Tables):
@@ -67,7 +75,7 @@ class MultipathState(Tables):
         self.paths_most = 1  # of any device
         self.batches: list[NDArray[Any]] = []  # each array's part of the dispatch table
         self["world"]["device"][0] = NIL  # the world of a slot that nothing has used
-        self.row["world_count"] = 1
+        self.row["world_count"] = self.row["chunk_used"] = 1
         self.row["change_ns"] = self.row["timer_ns"] = NEVER_NS
         self.kernel.start(0)
         self.fit_slots(_SLOT_ROWS)
@@ -125,6 +133,15 @@ class MultipathState(Tables):
         device that of a timer that ran before.
         """
         self.reserve("note", 3 * len(self["hand"]) + len(self.used("device")))
+
+    def fit_probe(self) -> None:
+        """Makes room for what the probe sees of every path in one window."""
+        paths = len(self.used("path"))
+        self.reserve("tap", paths)
+        self.reserve("probe", PROBE_HISTOGRAMS * paths)
+        if self.row["probing"]:
+            commands = len(self["hand"]) + len(self["slot"]) * (1 + self.paths_most)
+            self.reserve("chunk", int(self.row["chunk_used"]) + _CHUNKS_PER_ANSWER * commands)
 
     def _fit_hand(self, rows: int) -> None:
         self.reserve("hand", rows)

@@ -31,6 +31,8 @@
     F(uint32_t, held_count) /* commands that wait for a place in some adapter */               \
     F(uint32_t, hand_told) /* of those in hand, how many the submitter has heard of */         \
     F(uint32_t, fabric_limits) /* a link of a fabric can hold answers up */                    \
+    F(uint32_t, probing)                                                                       \
+    F(uint32_t, chunk_used) /* chunks of sparse histograms; the first stands for none */       \
     F(uint32_t, padding)                                                                       \
     F(uint64_t, event_count) /* number of the newest event */
 
@@ -151,6 +153,18 @@
     F(uint32_t, relative_throughput) /* service time: 0 to 100 */                              \
     F(uint32_t, mapped) /* affinity: the mask was given, and does not follow the path count */
 
+/* What the probe keeps of a path.  One cache line. */
+#define TAP_FIELDS(F)                                                                          \
+    F(uint64_t, sent)                                                                          \
+    F(int64_t, sent_ns)     /* when the last command was */                                    \
+    F(uint64_t, next_lba)   /* where it ended */                                               \
+    F(uint64_t, sequential) /* commands that began where the one before had ended */           \
+    F(int64_t, second)      /* of virtual time, that the next two are of */                    \
+    F(uint64_t, longest_ns) /* exchange */                                                     \
+    F(uint64_t, longest_before_ns) /* the same of the second before */                         \
+    F(uint32_t, pending)                                                                       \
+    F(uint32_t, pending_before)
+
 /* A link of a fabric, in the direction of the hosts. */
 #define LINK_FIELDS(F)                                                                         \
     F(int64_t, free_ns)  /* when it has sent all that has come to it */                        \
@@ -191,6 +205,7 @@ DECLARE_STRUCT(adapter_t, ADAPTER_FIELDS)
 DECLARE_STRUCT(world_t, WORLD_FIELDS)
 DECLARE_STRUCT(order_t, ORDER_FIELDS)
 DECLARE_STRUCT(link_t, LINK_FIELDS)
+DECLARE_STRUCT(tap_t, TAP_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
 
 _Static_assert(sizeof(slot_t) == 64, "a command is one cache line");

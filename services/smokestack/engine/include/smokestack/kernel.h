@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KERNEL_TABLES_MAX 24
+#define KERNEL_TABLES_MAX 32
 
 typedef struct {
     const char *name;
