@@ -218,3 +218,14 @@ def test_labels_are_given_as_keys_with_values(run: Run, refused: Run, tmp_path: 
     assert "labels: 'app' is not KEY=VALUE" in refused(
         "update", "volume", "arrays/a1/volumes/v1", "--labels", "app"
     )
+
+
+def test_a_pair_of_controllers_is_created_and_one_of_them_reboots(run: Run, refused: Run) -> None:
+    run("create", "controller", "a1/c8", "--reboot-ns", "5ms", "--cache-bytes", "64MiB")
+    run("create", "controller", "a1/c9", "--partner", "c8")
+    shown = json.loads(run("get", "controller", "c8", "-o", "json"))
+    assert (shown["partner"], shown["state"]) == ("arrays/a1/controllers/c9", "ONLINE")
+    assert "c8" in run("reboot", "a1/c8")
+    assert "reboot_ns" in refused("reboot", "c9")
+    run("delete", "controller", "c9")
+    run("delete", "controller", "c8")

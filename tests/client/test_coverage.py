@@ -46,6 +46,7 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "StartRecording": snapshots.History.start_recording,
     "GetRecording": snapshots.History.recording,
     "FillPool": array.Pool.fill,
+    "RebootController": array.Controller.reboot,
     "RescanMultipathHost": multipath.MultipathHost.rescan,
     "GetDeviceStatistics": multipath.Device.statistics,
     "GetAdapterStatistics": multipath.Adapter.statistics,

@@ -17,6 +17,8 @@ from tests.reference.config import (
     ArrayChange,
     ArrayConfig,
     AttentionEstablished,
+    ControllerEnabled,
+    ControllerRebooted,
     ExportCreated,
     ExportDeleted,
     PoolCapacity,
@@ -29,11 +31,12 @@ from tests.reference.config import (
     VolumeDeleted,
 )
 from tests.reference.digest import Completion
-from tests.reference.faults import AFTER, Rules
+from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.stations import Command, Controller, Itl, Pool, Port, Volume
 
 # What happens at one time in an array, in order; changes come first.
-CHANGED, DEPART, TX, MEDIA, CTRL, ARRIVE = range(6)
+CHANGED, DESTAGED, DEPART, TX, MEDIA, CTRL, ARRIVE = range(7)
+DESTAGE = 0  # the op of dirty data on their way to the media
 # What a host that asks what it reaches need not be told any more.
 ANSWERED = (
     Attention.LUNS_CHANGED,
@@ -61,7 +64,16 @@ class Array:
         self._seed = seed
         self._events = 0
         controllers = {spec.controller_id: Controller(spec) for spec in config.controllers}
+        self.controllers = controllers
+        for spec in config.controllers:
+            if spec.partner:
+                one, other = controllers[spec.controller_id], controllers[spec.partner]
+                one.partner, other.partner = other, one
         self.ports = {p.port_id: Port(p, controllers[p.controller_id]) for p in config.ports}
+        for port in config.ports:
+            if port.partner:
+                this, that = self.ports[port.port_id], self.ports[port.partner]
+                this.partner, that.partner = that, this
         self.pools = {spec.pool_id: Pool(spec) for spec in config.pools}
         self.volumes = {
             spec.volume_id: Volume(spec.volume_id, self.pools[spec.pool_id], spec.capacity_bytes)
@@ -85,8 +97,22 @@ class Array:
 
     def usable(self, port: Port) -> bool:
         """Whether a port's link is up, as a host is told that asks now."""
+        return port.enabled and (
+            self._will_serve(port) or (port.partner is not None and self._will_serve(port.partner))
+        )
+
+    def _will_serve(self, port: Port) -> bool:
         then = self._agenda.now + self.forward_ns
-        return port.enabled and not self.rules.holds("PORT_DOWN", self._name(port), then)
+        held = self.rules.holds("PORT_DOWN", self._name(port), then)
+        return port.enabled and not held and self._runs(port.home, port.home.enabled, then)
+
+    def _runs(self, controller: Controller, allowed: bool, time: int, phase: int = AFTER) -> bool:
+        """Whether a controller is neither held down at a time nor on its way back."""
+        name = f"arrays/{self.array_id}/controllers/{controller.spec.controller_id}"
+        if not allowed or self.rules.holds("CONTROLLER_DOWN", name, time, phase):
+            return False
+        ends = [*controller.ends, *self.rules.ends("CONTROLLER_DOWN", name)]
+        return not any(end <= time < end + controller.spec.reboot_ns for end in ends)
 
     def _name(self, port: Port) -> str:
         return f"arrays/{self.array_id}/ports/{port.spec.port_id}"
@@ -129,6 +155,8 @@ class Array:
             self._agenda.add(key, self._allow, port, change.enabled, told, of=self)
         elif isinstance(change, ExportCreated | ExportDeleted):
             self._change_export(change, key)
+        elif isinstance(change, ControllerEnabled | ControllerRebooted):
+            self._change_controller(change, then)
         elif isinstance(change, PortQueueLimit):
             port = self.ports[change.port_id]
             self._agenda.add(key, setattr, port, "queue_limit", change.queue_limit, of=self)
@@ -226,21 +254,66 @@ class Array:
             if itl.shown and all(asked in ("", have) for asked, have in named.items()):
                 self._agenda.add(key, itl.establish, change.attention, of=self)
 
+    def _change_controller(self, change: ControllerEnabled | ControllerRebooted, then: int) -> None:
+        controller = self.controllers[change.controller_id]
+        key = (then, ARRAY, CHANGED, 0, 0)
+        if isinstance(change, ControllerRebooted):
+            self._let_go(controller, then)
+            self._agenda.add(key, self._fit_links, AFTER, of=self)
+        elif controller.enabled != change.enabled:
+            controller.enabled = change.enabled
+            if change.enabled:
+                self._let_go(controller, then)
+            self._agenda.add(key, self._allow_controller, controller, change.enabled, of=self)
+
+    def _let_go(self, controller: Controller, end: int) -> None:
+        """Notes that hands let go of a controller then, which reboots."""
+        controller.ends.append(end)
+        if controller.spec.reboot_ns:
+            self._rules_move(end + controller.spec.reboot_ns, BEFORE)
+
+    def _allow_controller(self, controller: Controller, allowed: bool) -> None:
+        controller.allowed = allowed
+        self._fit_links(AFTER)
+
     def _allow(self, port: Port, allowed: bool, told: list[Itl]) -> None:
         port.allowed = allowed
         self._set_link(port, told, AFTER)
+        if any(each.partner for each in self.ports.values()):
+            self._fit_links(AFTER)
 
     def _rules_move(self, time: int, phase: int) -> None:
         """Fits all links to the rules at a time, once for each rule that begins or ends then."""
         self._agenda.add((time, ARRAY, CHANGED, phase, 0), self._fit_links, phase, of=self)
+        for delay in {c.spec.reboot_ns for c in self.controllers.values()} - {0}:
+            key = (time + delay, ARRAY, CHANGED, BEFORE, 0)  # a controller may be back then
+            self._agenda.add(key, self._fit_links, BEFORE, of=self)
 
     def _fit_links(self, phase: int) -> None:
+        """Brings controllers, and then ports, in line with rules, hands and reboots."""
         now = self._agenda.now
+        lost = []
+        for _, controller in sorted(self.controllers.items()):
+            runs = self._runs(controller, controller.allowed, now, phase)
+            if controller.online and not runs:
+                lost.append(controller)
+            controller.online = runs
+        for controller in self.controllers.values():
+            mirrored = controller.partner is None or controller.partner.online
+            controller.write_back = controller.spec.write_back and mirrored
+        served = [port for port in self.ports.values() if port.controller in lost]
         for _, port in sorted(self.ports.items()):
             told = [
                 itl for itl in self.itls if itl.port is port and itl.since < now + (phase == AFTER)
             ]
             self._set_link(port, told, phase)
+        for port in served:
+            port.lost_epoch = port.epoch
+        for port in self.ports.values():
+            if port.home in lost:
+                port.rx_free = port.tx_free = now
+        for controller in lost:
+            controller.free = [now] * controller.spec.core_count
         for itl in self.itls:
             self._lead(itl, now, phase)
             if itl.valid and itl.since < now + (phase == AFTER):
@@ -255,14 +328,25 @@ class Array:
             if rule.matches("IDENTITY_CHANGED", name) and (begins or ends):
                 itl.establish(Attention.IDENTIFIER_CHANGED)
 
-    def _set_link(self, port: Port, told: list[Itl], phase: int) -> None:
+    def _serves(self, port: Port, phase: int) -> bool:
         held = self.rules.holds("PORT_DOWN", self._name(port), self._agenda.now, phase)
-        up = port.allowed and not held
+        return port.allowed and not held and port.home.online
+
+    def _set_link(self, port: Port, told: list[Itl], phase: int) -> None:
+        server = port
+        up = port.allowed and self._serves(port, phase)
+        if port.allowed and not up and port.partner and self._serves(port.partner, phase):
+            up, server = True, port.partner
         if up == port.up:
+            if server is not port.wire and not self._serves(port.wire, phase):
+                port.epoch += 1  # what was on its way is to be sent again
+            port.carry(server)
             return
+        port.carry(server)
         port.up = up
         if not up:
             port.epoch += 1
+            port.drop_epoch = port.epoch
         code = EventCode.PATH_UP if up else EventCode.PATH_DOWN
         for itl in told:
             if up and not itl.valid:
@@ -284,8 +368,14 @@ class Array:
         self._at(arrival, ARRIVE, command)
 
     def _at(self, time: int, kind: int, command: Command) -> None:
-        action = (None, self._depart, self._tx, self._media, self._ctrl, self._arrive)[kind]
-        assert action is not None
+        action = {
+            DESTAGED: self._destaged,
+            DEPART: self._depart,
+            TX: self._tx,
+            MEDIA: self._media,
+            CTRL: self._ctrl,
+            ARRIVE: self._arrive,
+        }[kind]
         key = (time, ARRAY, kind, command.ident, command.attempt)
         self._agenda.add(key, action, command, of=self)
 
@@ -297,28 +387,32 @@ class Array:
         command.arrived = now
         if not port.up:
             return  # lost with the link
-        start = max(now, port.rx_free)
+        wire = port.wire
+        start = max(now, wire.rx_free)
         if port.outstanding >= port.queue_limit:
             # SAM: TASK SET FULL only to an initiator that has something in the task set.
             command.status = Status.TASK_SET_FULL if itl.outstanding else Status.BUSY
-            port.rx_free = start + port.spec.refusal_ns
-            self._answer(command, port.rx_free)
+            wire.rx_free = start + wire.spec.refusal_ns
+            self._answer(command, wire.rx_free)
             return
         if self._hit("TASK_SET_FULL", f"ports/{port.spec.port_id}", command):
             command.status = Status.TASK_SET_FULL
-            port.rx_free = start + port.spec.refusal_ns
-            self._answer(command, port.rx_free)
+            wire.rx_free = start + wire.spec.refusal_ns
+            self._answer(command, wire.rx_free)
             return
         port.outstanding += 1
         itl.outstanding += 1
         command.port_epoch = port.epoch
-        port.rx_free = start + port.spec.command_ns
+        wire.rx_free = start + wire.spec.command_ns
         if command.op == Op.WRITE:
-            command.first_data_ns = port.rx_free - now  # XFER_RDY: the data may come
-            port.rx_free += port.transfer_ns(command.length)
-        self._at(port.rx_free, CTRL, command)
+            command.first_data_ns = wire.rx_free - now  # XFER_RDY: the data may come
+            wire.rx_free += wire.transfer_ns(command.length)
+        self._at(wire.rx_free, CTRL, command)
 
     def _ctrl(self, command: Command) -> None:
+        if command.port_epoch < command.itl.port.lost_epoch:
+            self._depart(command)  # the controller that had it is gone
+            return
         controller, volume = command.itl.port.controller, command.itl.volume
         is_write = command.op == Op.WRITE
         spec = controller.spec
@@ -361,10 +455,32 @@ class Array:
             return
         for page in new:
             volume.take(page)
-        if command.itl.port.controller.spec.write_back:
-            self._at(done, DEPART, command)
+        controller = command.itl.port.controller
+        page = volume.pages[pages[0]]
+        if self._takes(controller, command, page, done):
+            mirror_ns = controller.spec.mirror_ns if controller.partner else 0
+            self._at(done + mirror_ns, DEPART, command)
         else:
-            self._go_to_media(command, volume.pages[pages[0]], done)
+            self._go_to_media(command, page, done)
+
+    def _takes(self, controller: Controller, command: Command, page: int, done: int) -> bool:
+        """Whether a write ends in the cache, from where it is destaged."""
+        spec = controller.spec
+        if not controller.write_back:
+            return False
+        if not spec.cache_bytes:
+            return True
+        if controller.dirty + command.length > spec.cache_bytes:
+            return False
+        controller.dirty += command.length
+        data = Command(command.ident, command.attempt, 0, command.length, DESTAGE, command.itl)
+        data.cached_by = controller
+        self._go_to_media(data, page, done)
+        return True
+
+    def _destaged(self, data: Command) -> None:
+        assert data.cached_by is not None
+        data.cached_by.dirty -= data.length
 
     def _read(self, command: Command, volume: Volume, pages: range, done: int) -> None:
         mapped = [page for page in pages if page in volume.pages]
@@ -395,7 +511,7 @@ class Array:
         if command.op == Op.READ and self._hit("MEDIA_ERROR", where, command):
             self._fail(command, Sense.UNRECOVERED_READ, free)
             return
-        self._at(free, DEPART if command.op == Op.WRITE else TX, command)
+        self._at(free, {DESTAGE: DESTAGED, Op.WRITE: DEPART}.get(command.op, TX), command)
 
     def _hit(self, kind: str, where: str, command: Command) -> bool:
         subject = f"arrays/{self.array_id}/{where}"
@@ -406,18 +522,21 @@ class Array:
         return self.rules.slowed(kind, subject, command.ident, command.attempt, service)
 
     def _tx(self, command: Command) -> None:
-        port = command.itl.port
-        start = max(self._agenda.now, port.tx_free)
+        wire = command.itl.port.wire
+        start = max(self._agenda.now, wire.tx_free)
         command.first_data_ns = start - command.arrived
-        port.tx_free = start + port.transfer_ns(command.length)
-        self._at(port.tx_free, DEPART, command)
+        wire.tx_free = start + wire.transfer_ns(command.length)
+        self._at(wire.tx_free, DEPART, command)
 
     def _depart(self, command: Command) -> None:
         port = command.itl.port
         port.outstanding -= 1
         command.itl.outstanding -= 1
-        if command.port_epoch == port.epoch:
-            self._answer(command, self._agenda.now)
+        if command.port_epoch < port.drop_epoch:
+            return  # lost with the link
+        if command.port_epoch != port.epoch:  # what had it is lost, and others speak for it
+            command.status, command.sense = Status.BUSY, Sense.NONE
+        self._answer(command, self._agenda.now)
 
     def _answer(self, command: Command, departed: int) -> None:
         self._send(

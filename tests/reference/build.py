@@ -20,6 +20,8 @@ from tests.reference.config import (
     ArrayLost,
     AttentionEstablished,
     Change,
+    ControllerEnabled,
+    ControllerRebooted,
     DeviceUpdated,
     DiskCreated,
     ExportCreated,
@@ -169,7 +171,7 @@ class Models:
             case ArrayLost():
                 self.links[change.array_id].broken = True
             case _:
-                self._apply_to_array(self.arrays[change.array_id], change)
+                self._apply_to_hardware(self.arrays[change.array_id], change)
 
     def _apply_to_guests(self, change: DiskCreated | JobStarted | JobStopped) -> None:
         match change:
@@ -197,12 +199,22 @@ class Models:
             )
 
     @staticmethod
-    def _apply_to_array(array: ArrayModel, change: Change) -> None:
+    def _apply_to_hardware(array: ArrayModel, change: Change) -> None:
         match change:
+            case ControllerEnabled():
+                array.set_controller_enabled(change.controller_id, change.enabled)
+            case ControllerRebooted():
+                array.reboot_controller(change.controller_id)
             case PortEnabled():
                 array.set_port_enabled(change.port_id, change.enabled)
             case PortQueueLimit():
                 array.set_port_queue_limit(change.port_id, change.queue_limit)
+            case _:
+                Models._apply_to_array(array, change)
+
+    @staticmethod
+    def _apply_to_array(array: ArrayModel, change: Change) -> None:
+        match change:
             case PoolCapacity():
                 array.update_pool_capacity(change.pool_id, change.capacity_bytes)
             case VolumeCapacity():

@@ -51,6 +51,25 @@ class PortEnabled:
 
 
 @dataclass(frozen=True)
+class ControllerEnabled:
+    """A controller goes down, or may come back."""
+
+    at_ns: int
+    array_id: str
+    controller_id: str
+    enabled: bool
+
+
+@dataclass(frozen=True)
+class ControllerRebooted:
+    """A controller goes down and comes back after a while."""
+
+    at_ns: int
+    array_id: str
+    controller_id: str
+
+
+@dataclass(frozen=True)
 class PortQueueLimit:
     """A port takes more or fewer commands from now on."""
 
@@ -278,7 +297,9 @@ class FaultCleared:
 
 
 ArrayChange = (
-    PortEnabled
+    ControllerEnabled
+    | ControllerRebooted
+    | PortEnabled
     | PortQueueLimit
     | PoolCapacity
     | VolumeCapacity

@@ -88,6 +88,10 @@ class Rules:
         found = (r for r in self.rules if r.matches(kind, subject) and r.in_force(now))
         return next((rule.asked.factor_per_mille for rule in found), 0)
 
+    def ends(self, kind: str, subject: str) -> list[int]:
+        """When each rule that breaks this is over, as far as that is known."""
+        return [r.end_ns for r in self.rules if r.matches(kind, subject) and r.end_ns is not None]
+
     def hit(self, kind: str, subject: str, ident: int, attempt: int) -> Rule | None:
         """The first rule that hits an I/O now; the hit counts."""
         for rule in self.rules:

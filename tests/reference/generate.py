@@ -6,7 +6,7 @@ some are odd.  Everything else is small, so that a failure shrinks to something 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,8 @@ def _devices(host: ArrayHostSpec, arrays: tuple[ArrayConfig, ...]) -> dict[str, 
 @st.composite
 def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> ArrayConfig:
     controllers = tuple(draw(_controllers(f"c{n}")) for n in range(draw(st.integers(1, 2))))
+    if len(controllers) == 2 and draw(st.booleans()):
+        controllers = controllers[0], replace(controllers[1], partner="c0")
     names = [controller.controller_id for controller in controllers]
     pools = tuple(draw(_pools(f"q{n}")) for n in range(draw(st.integers(1, 2))))
     volumes = tuple(
@@ -121,9 +123,7 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
     return ArrayConfig(
         array_id=array_id,
         controllers=controllers,
-        ports=tuple(
-            draw(_ports(f"p{n}", names)) for n in range(draw(st.sampled_from([2, 4, 3, 1])))
-        ),
+        ports=draw(_all_ports(names)),
         pools=pools,
         volumes=volumes,
         hosts=hosts,
@@ -139,8 +139,32 @@ def _controllers(controller_id: str) -> st.SearchStrategy[ControllerSpec]:
         read_ns=services,
         write_ns=services,
         read_hit_ratio=ratios,
-        write_back=st.booleans(),
+        write_back=st.booleans() | st.just(True),
+        mirror_ns=st.just(0) | services,
+        cache_bytes=st.sampled_from([0, 0, 2 * PAGE, 10_000, 1 << 20]),
+        reboot_ns=st.sampled_from([0, 0, 30_000, 200_000]),
     )
+
+
+@st.composite
+def _all_ports(draw: st.DrawFn, controllers: list[str]) -> tuple[PortSpec, ...]:
+    """One to four ports; some take over the identity of another one that fails."""
+    ports: list[PortSpec] = []
+    for n in range(draw(st.sampled_from([2, 4, 3, 1]))):
+        port = draw(_ports(f"p{n}", controllers))
+        taken = {each.partner for each in ports}
+        heirs = [
+            each.port_id
+            for each in ports
+            if each.fabric == port.fabric
+            and each.controller_id != port.controller_id
+            and not each.partner
+            and each.port_id not in taken
+        ]
+        if heirs and draw(st.booleans()):
+            port = replace(port, partner=heirs[0])
+        ports.append(port)
+    return tuple(ports)
 
 
 def _ports(port_id: str, controllers: list[str]) -> st.SearchStrategy[PortSpec]:

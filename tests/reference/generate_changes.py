@@ -20,6 +20,8 @@ from tests.reference.config import (
     ArrayLost,
     AttentionEstablished,
     Change,
+    ControllerEnabled,
+    ControllerRebooted,
     DeviceUpdated,
     ExportCreated,
     ExportDeleted,
@@ -38,7 +40,7 @@ from tests.reference.config import (
 from tests.reference.generate_copies import Copies, copy_changes
 
 KINDS = (
-    *("port", "port", "space", "copy", "copy", "export"),
+    *("port", "port", "controller", "space", "copy", "copy", "export"),
     *("path", "device", "adapter", "job", "attention", "attention"),
     "fabric",
 )
@@ -57,6 +59,7 @@ class Plans:
     hidden: set[tuple[str, str]] = field(default_factory=set)  # (host, device)
     free_luns: dict[tuple[str, str], list[int]] = field(default_factory=dict)  # (array, host)
     shown: set[tuple[str, str]] = field(default_factory=set)  # (host, device), once or now
+    off: set[tuple[str, str]] = field(default_factory=set)  # (array, controller)
     pages: dict[tuple[str, str], int] = field(default_factory=dict)  # (array, pool) → added
     bytes: dict[tuple[str, str], int] = field(default_factory=dict)  # (array, volume) → added
     copies: dict[str, Copies] = field(default_factory=dict)  # array → what it has of them
@@ -125,6 +128,8 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
         return draw(_attention_change(time, array))
     if kind == "copy":
         return draw(copy_changes(plans.copies[array.array_id], plans.hosts, time))
+    if kind == "controller":
+        return draw(_controller_change(plans, time, array))
     if kind == "space":
         return draw(_space_change(plans, time, array))
     return draw(_export_change(plans, time, array))
@@ -140,6 +145,21 @@ def _port_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig) -
     if what == "limit":
         return [PortQueueLimit(time, array.array_id, port.port_id, draw(st.integers(1, 6)))]
     return [PortEnabled(time, array.array_id, port.port_id, what == "up")]
+
+
+@st.composite
+def _controller_change(
+    draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig
+) -> list[Change]:
+    controller = draw(st.sampled_from(array.controllers))
+    key = (array.array_id, controller.controller_id)
+    if controller.reboot_ns and key not in plans.off and draw(st.booleans()):
+        return [ControllerRebooted(time, *key)]
+    if key in plans.off:
+        plans.off.remove(key)
+    else:
+        plans.off.add(key)
+    return [ControllerEnabled(time, *key, key not in plans.off)]
 
 
 @st.composite

@@ -20,7 +20,15 @@ PER_IO = (
     "NOT_READY",
 )
 LIES = ("WRONG_VOLUME", "PATH_FALSELY_DEAD", "IDENTITY_CHANGED")
-LASTING = ("PORT_DOWN", "PORT_DOWN", "PATH_DISABLED", "VM_PAUSED", "VM_PAUSED", "SLOW_DRAIN")
+LASTING = (
+    "PORT_DOWN",
+    "PORT_DOWN",
+    "CONTROLLER_DOWN",
+    "PATH_DISABLED",
+    "VM_PAUSED",
+    "VM_PAUSED",
+    "SLOW_DRAIN",
+)
 KINDS = (*PER_IO, *LIES, *LASTING)
 
 
@@ -89,6 +97,7 @@ def _target(draw: st.DrawFn, stack: StackConfig, kind: str) -> tuple[str, str]:
     name = f"arrays/{array.array_id}"
     broken = {
         "PORT_DOWN": [f"{name}/ports/{port.port_id}" for port in array.ports],
+        "CONTROLLER_DOWN": [f"{name}/controllers/c0", f"{name}/controllers/*"],
         "TASK_SET_FULL": [f"{name}/ports/*"],
         "CONTROLLER_SLOW": [f"{name}/controllers/*"],
         "COMMAND_FAILED": [f"{name}/volumes/{volume.volume_id}" for volume in array.volumes],

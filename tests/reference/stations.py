@@ -23,10 +23,19 @@ class Port:
         self.enabled = spec.enabled  # as managed; ``allowed`` follows when the change gets here
         self.allowed = spec.enabled
         self.up = spec.enabled
+        self.home = controller
+        self.wire = self  # who carries its identity
+        self.partner: Port | None = None
         self.epoch = 0
+        self.drop_epoch = 0  # answers of an older one are lost
+        self.lost_epoch = 0  # commands of an older one are lost before their controller
         self.outstanding = 0
         self.rx_free = 0
         self.tx_free = 0
+
+    def carry(self, wire: Port) -> None:
+        """Lets another port carry this one's identity, or itself."""
+        self.wire, self.controller = wire, wire.home
 
     def transfer_ns(self, length: int) -> int:
         """Returns the time that data of this length take on the wire."""
@@ -34,10 +43,16 @@ class Port:
 
 
 class Controller:
-    """A controller's cores."""
+    """A controller's cores and write cache."""
 
     def __init__(self, spec: ControllerSpec) -> None:
         self.spec = spec
+        self.partner: Controller | None = None
+        self.enabled = self.allowed = spec.enabled  # as a port's
+        self.online = spec.enabled
+        self.ends: list[int] = []  # when hands let go of it
+        self.write_back = spec.write_back
+        self.dirty = 0
         self.free = [0] * spec.core_count
         self.hit_threshold = min((1 << 64) - 1, int(spec.read_hit_ratio * (1 << 64)))
 
@@ -161,3 +176,4 @@ class Command:
     status: int = Status.GOOD
     sense: int = Sense.NONE
     disk: int = 0  # of the pool, when it goes to the media
+    cached_by: Controller | None = None  # of what is destaged

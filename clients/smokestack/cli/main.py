@@ -28,6 +28,7 @@ from .get import get
 from .groups import Group
 from .init import init
 from .listing import list_resources
+from .reboot import reboot
 from .replay import recording, replay
 from .rescan import rescan
 from .run import run
@@ -118,6 +119,7 @@ for _command in (
     update,
     delete,
     rescan,
+    reboot,
     stop,
     watch,
     fault,

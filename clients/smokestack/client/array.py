@@ -12,7 +12,7 @@ from .kinds import Kind, full
 from .operations import Call, Way, operation
 from .resources import Collection, Deletable, Resource
 from .service import Service
-from .words import MediaDistribution
+from .words import ControllerState, MediaDistribution
 
 _SERVICE = "ArrayService"
 
@@ -25,17 +25,58 @@ class ControllerFields(TypedDict, total=False):
     write_ns: int
     read_hit_ratio: float
     write_back: bool
+    partner: str
+    mirror_ns: int
+    cache_bytes: int
+    reboot_ns: int
+    enabled: bool
+
+
+class ControllerUpdate(TypedDict, total=False):
+    """What of a controller can be changed; None goes back to the default."""
+
+    enabled: bool | None
 
 
 class Controller(Deletable[Way]):
     """A station of cores in front of cache and media."""
 
-    of_kind = Kind(pb, _SERVICE, "Controller", "controllers")
+    of_kind = Kind(pb, _SERVICE, "Controller", "controllers", {"partner": "{parent}/controllers"})
     core_count: int
     read_ns: int
     write_ns: int
     read_hit_ratio: float
     write_back: bool
+    partner: str
+    mirror_ns: int
+    cache_bytes: int
+    reboot_ns: int
+    enabled: bool
+    state: ControllerState
+    dirty_bytes: int
+    write_through: bool
+    forced_write_count: int
+
+    @operation
+    def update(self, **fields: Unpack[ControllerUpdate]) -> Call[Controller[Way]]:
+        """Changes the controller."""
+        return self._update(fields)
+
+    @operation
+    def disable(self) -> Call[Controller[Way]]:
+        """Takes it down: what is in it is lost, and its ports follow or are taken over."""
+        return self._update({"enabled": False})
+
+    @operation
+    def enable(self) -> Call[Controller[Way]]:
+        """Lets it come back, which takes its ``reboot_ns``."""
+        return self._update({"enabled": True})
+
+    @operation
+    def reboot(self) -> Call[Controller[Way]]:
+        """Takes it down and lets it come back after its ``reboot_ns``."""
+        request = self.of_kind.request("Reboot", name=self.name)
+        return Call(self.of_kind.rpc("Reboot"), request, self._load)
 
 
 class Controllers(Collection[Way, Controller[Way]]):
@@ -63,6 +104,7 @@ class PortFields(TypedDict, total=False):
     forward_latency_ns: int
     return_latency_ns: int
     enabled: bool
+    partner: str
 
 
 class PortUpdate(TypedDict, total=False):
@@ -75,7 +117,13 @@ class PortUpdate(TypedDict, total=False):
 class Port(Deletable[Way]):
     """A front-end port: a queue of bounded length on one fabric."""
 
-    of_kind = Kind(pb, _SERVICE, "Port", "ports", {"controller": "{parent}/controllers"})
+    of_kind = Kind(
+        pb,
+        _SERVICE,
+        "Port",
+        "ports",
+        {"controller": "{parent}/controllers", "partner": "{parent}/ports"},
+    )
     controller: str
     fabric: str
     queue_limit: int
@@ -93,6 +141,8 @@ class Port(Deletable[Way]):
     rx_bytes: int
     tx_bytes: int
     link_up: bool
+    partner: str
+    carrier: str
 
     @operation
     def update(self, **fields: Unpack[PortUpdate]) -> Call[Port[Way]]:

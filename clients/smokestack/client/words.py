@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+ControllerState = Literal["ONLINE", "FAILED", "REBOOTING"]
 MediaDistribution = Literal["CONSTANT", "EXPONENTIAL"]
 Selector = Literal[
     "FIXED",

@@ -9,6 +9,7 @@
 
 static inline void take(array_t *a, uint32_t i) {
     switch (a->io[i].kind) {
+    case DESTAGED: cache_destaged(a, i); break;
     case DEPART: depart(a, i); break;
     case REFUSE: refuse(a, i); break;
     case TX: port_transmit(a, i); break;
@@ -116,10 +117,12 @@ static int needs(const kernel_t *k, const array_t *a, const submission_t *batch,
         if (batch[n].nexus >= s->itl_count) return BAD_NEXUS;
         pages += page_bound(&batch[n]);
     }
-    if (count > s->io_free_count) return NEEDS_COMMANDS;
+    uint64_t used = k->rows[T_IO] - s->io_free_count - s->destages; /* each may be destaged yet */
+    if (count > s->io_free_count || (s->caching && 2 * count + used > s->io_free_count))
+        return NEEDS_COMMANDS;
     if ((s->page_count + pages) * 2 > a->page_mask) return NEEDS_PAGES;
     if (s->delta_kept && s->delta_count + pages > k->rows[T_DELTA]) return NEEDS_DELTAS;
-    uint64_t leaving = (uint64_t)(s->out_end - s->out_start) + k->rows[T_IO] - s->io_free_count;
+    uint64_t leaving = (uint64_t)(s->out_end - s->out_start) + used;
     return leaving + count > k->rows[T_OUT] ? NEEDS_OUT : NEEDS_NOTHING;
 }
 

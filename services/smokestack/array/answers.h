@@ -76,8 +76,13 @@ static void depart(array_t *a, uint32_t i) {
     port_t *port = &a->port[itl->port];
     port->outstanding--;
     itl->outstanding--;
-    if (io->epoch != port->epoch) {
+    if (io->epoch < port->drop_epoch) {
         port->dropped++;
+    } else if (io->epoch != port->epoch) { /* what served it is lost: its heir says, once more */
+        port->handed++;
+        port->busy++;
+        itl->busy++;
+        respond(a, i, STATUS_BUSY, io->time);
     } else {
         int failed = io->sense != 0;
         if (failed) count_check(a, itl, io);
@@ -92,7 +97,7 @@ static void depart(array_t *a, uint32_t i) {
 static void refuse(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     port_t *port = &a->port[a->itl[io->itl].port];
-    if (io->epoch != port->epoch) port->dropped++;
+    if (io->epoch < port->drop_epoch) port->dropped++;
     else respond(a, i, (uint8_t)io->sense, io->time);
     release(a, i);
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from smokestack.engine.checks import identifier, in_range, multiple_of
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.records import BLOCK_BYTES
@@ -22,6 +25,8 @@ LATENCY_NS_MAX = 10_000_000_000
 SERVICE_NS_MAX = 60_000_000_000
 VOLUME_BYTES_MAX = 1 << 50
 POOL_BYTES_MAX = 1 << 55
+CACHE_BYTES_MAX = 1 << 44
+REBOOT_NS_MAX = 3_600_000_000_000
 
 
 def check_controller(spec: ControllerSpec) -> None:
@@ -31,6 +36,9 @@ def check_controller(spec: ControllerSpec) -> None:
     in_range("controller.read_ns", spec.read_ns, 0, SERVICE_NS_MAX)
     in_range("controller.write_ns", spec.write_ns, 0, SERVICE_NS_MAX)
     in_range("controller.read_hit_ratio", spec.read_hit_ratio, 0, 1)
+    in_range("controller.mirror_ns", spec.mirror_ns, 0, SERVICE_NS_MAX)
+    in_range("controller.cache_bytes", spec.cache_bytes, 0, CACHE_BYTES_MAX)
+    in_range("controller.reboot_ns", spec.reboot_ns, 0, REBOOT_NS_MAX)
 
 
 def check_port(spec: PortSpec) -> None:
@@ -43,6 +51,42 @@ def check_port(spec: PortSpec) -> None:
     in_range("port.bandwidth_bytes_per_second", spec.bandwidth_bytes_per_second, 1_000, 1 << 50)
     in_range("port.forward_latency_ns", spec.forward_latency_ns, LATENCY_NS_MIN, LATENCY_NS_MAX)
     in_range("port.return_latency_ns", spec.return_latency_ns, LATENCY_NS_MIN, LATENCY_NS_MAX)
+
+
+def check_pair(what: str, one: str, other: str, have: Mapping[str, Any]) -> None:
+    """Refuses a partner that does not exist, or that has another."""
+    field = f"{what}.partner"
+    if other == one:
+        raise InvalidArgument.at(field, f"{other!r} cannot be its own partner")
+    if other not in have:
+        known = ", ".join(sorted(have)) or "none yet"
+        raise InvalidArgument.at(
+            field,
+            f"{other!r} is no {what} of the array: the second of a pair names the first "
+            f"(there is {known})",
+        )
+    if have[other].partner:
+        raise InvalidArgument.at(
+            field, f"{other!r} is paired with {have[other].partner!r} already: name another"
+        )
+
+
+def check_port_pair(spec: PortSpec, ports: Mapping[str, PortSpec]) -> None:
+    """Refuses a partner that could not take the port over, or be taken over by it."""
+    check_pair("port", spec.port_id, spec.partner, ports)
+    partner = ports[spec.partner]
+    if partner.controller_id == spec.controller_id:
+        raise InvalidArgument.at(
+            "port.partner",
+            f"{spec.partner!r} belongs to {spec.controller_id!r}, too, and would fail with it: "
+            "use a port of another controller",
+        )
+    if partner.fabric != spec.fabric:
+        raise InvalidArgument.at(
+            "port.partner",
+            f"{spec.partner!r} is on fabric {partner.fabric!r}: hosts of {spec.fabric!r} do not "
+            "reach it",
+        )
 
 
 def check_pool(spec: PoolSpec) -> None:

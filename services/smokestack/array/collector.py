@@ -17,7 +17,7 @@ from smokestack.engine.exposition import Family, Level, Samples, octaves, virtua
 from smokestack.engine.records import Attention, Sense
 
 from .model import ArrayModel
-from .specs import PoolSpec, PortSpec, VolumeSpec
+from .specs import ControllerState, PoolSpec, PortSpec, VolumeSpec
 from .state import ATTENTION_ROWS
 
 _STATE: Final = Family(
@@ -112,6 +112,17 @@ _LATENCY: Final = Family(
     "histogram",
     "Virtual time from a command's arrival at the port to its answer, refusals left out.",
 )
+_CONTROLLER_STATE: Final = Family(
+    "smokestack_array_controller_state",
+    "gauge",
+    "State of the controller: 1 for the one that it is in.",
+)
+_CONTROLLER_STATES: Final = tuple(state.name.lower() for state in ControllerState)
+_DIRTY_RATIO: Final = Family(
+    "smokestack_array_cache_dirty_ratio",
+    "gauge",
+    "Share of the write cache that the media do not have yet; NaN while its room is endless.",
+)
 _HIT_RATIO: Final = Family(
     "smokestack_array_cache_hit_ratio",
     "gauge",
@@ -184,7 +195,7 @@ class ArrayCollector:
             *self._ports(copy),
             *self._itls(copy),
             *self._space(copy),
-            self._cache(copy),
+            *self._controllers(copy),
         ]
 
     def _copy(self) -> _Copy:
@@ -289,13 +300,15 @@ class ArrayCollector:
             volumes.counts(_WRITTEN, volume["allocated_pages"] * page[volume["pool"]]),
         ]
 
-    def _cache(self, copy: _Copy) -> Samples:
+    def _controllers(self, copy: _Copy) -> list[Samples]:
         rows = self._controller_level.rows([(self._array, name) for name, _ in copy.controllers])
         table = copy.table["controller"][_indices(copy.controllers)]
-        reads = table["hits"] + table["misses"]
-        ratio = np.full(len(reads), np.nan)
-        np.divide(table["hits"], reads, out=ratio, where=reads > 0)
-        return rows.numbers(_HIT_RATIO, ratio)
+        state = table["state"].astype(np.int64) - 1
+        return [
+            rows.states(_CONTROLLER_STATE, _CONTROLLER_STATES, state),
+            rows.numbers(_DIRTY_RATIO, _ratio(table["dirty_bytes"], table["cache_bytes"])),
+            rows.numbers(_HIT_RATIO, _ratio(table["hits"], table["hits"] + table["misses"])),
+        ]
 
     def _lun(self, volume_id: str) -> str:
         return f"{self._array}.{volume_id}"
@@ -323,6 +336,13 @@ def _added(table: NDArray[Any], owner: list[int], rows: int) -> dict[str, NDArra
     for name, column in added.items():
         np.add.at(column, owner, table[name].astype(np.int64))
     return added
+
+
+def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """Returns parts over wholes; NaN where the whole is nothing."""
+    ratio = np.full(len(whole), np.nan)
+    np.divide(part, whole, out=ratio, where=whole > 0)
+    return ratio
 
 
 def _indices(found: list[tuple[Any, int]]) -> NDArray[np.intp]:

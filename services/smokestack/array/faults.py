@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 from smokestack.engine.fault_rules import FaultKind, FaultRule
 from smokestack.engine.faults import Fault, FaultBook
-from smokestack.engine.records import NEVER_NS
 
 from . import advertised
 from .diversions import WRONG_VOLUME
@@ -22,11 +21,20 @@ if TYPE_CHECKING:
     from .links import Links
 
 PORT_DOWN: Final = "PORT_DOWN"
+CONTROLLER_DOWN: Final = "CONTROLLER_DOWN"
+_HELD: Final = (PORT_DOWN, CONTROLLER_DOWN)  # what takes links along
 KINDS: Final = (
     FaultKind(
         PORT_DOWN,
         "arrays/a1/ports/p0",
         "The port's link is down: what it has in flight is lost, and its paths go dead.",
+        per_io=False,
+    ),
+    FaultKind(
+        CONTROLLER_DOWN,
+        "arrays/a1/controllers/c0",
+        "The controller has failed: what it has in flight is lost, and its ports are down unless "
+        "others take them over. Afterwards it reboots.",
         per_io=False,
     ),
     FaultKind(
@@ -103,13 +111,6 @@ class ArrayFaults(FaultBook):
         """When a change of now acts."""
         return self._array.acts_ns
 
-    @property
-    def heard_ns(self) -> int:
-        """When a submitter can hear of the next rule that begins or ends, at the earliest."""
-        if self.next_ns == NEVER_NS:
-            return NEVER_NS
-        return self.next_ns + int(self._array.state.row["return_ns"])
-
     def subjects(self, kind: FaultKind) -> Sequence[str]:
         """Returns the full names of all that a kind could break."""
         collection = _collection(kind)
@@ -119,7 +120,7 @@ class ArrayFaults(FaultBook):
     def inject(self, rule: FaultRule) -> Fault:
         """Adds a rule; one that moves links takes them by surprise until the next window's end."""
         fault = super().inject(rule)
-        if rule.kind == PORT_DOWN:
+        if rule.kind in _HELD:
             self.links.fit(self.acts_ns)
         return fault
 
@@ -129,13 +130,13 @@ class ArrayFaults(FaultBook):
         for row, fault in enumerate(self.linked):
             fault.hits = int(hits[row])
 
-    def freed(self, port: str) -> str:
-        """Returns the event that let a port's link come up, if a rule's end did."""
-        return next((fault.told for fault in self._ended if fault.matches(port)), "")
+    def freed(self, resource: str) -> str:
+        """Returns the event that let a port or a controller come back, if a rule's end did."""
+        return next((fault.told for fault in self._ended if fault.matches(resource)), "")
 
     def apply(self, at_ns: int, changed: Sequence[Fault]) -> None:
         """Makes the array be as the rules in force want it, from a time on."""
-        moved = [fault for fault in changed if fault.rule.kind == PORT_DOWN]
+        moved = [fault for fault in changed if fault.rule.kind in _HELD]
         active = self.active()
         if moved:
             self._ended = [fault for fault in moved if fault not in active]
@@ -158,7 +159,7 @@ class ArrayFaults(FaultBook):
             self._link(collection, resource_id)
         if collection in ("exports", "ports") and self.active(WRONG_VOLUME):
             self._array.advertised.diversions.fit()
-        if collection == "ports" and self.active(PORT_DOWN):
+        if collection in ("ports", "controllers") and self.links.disturbed:
             self.links.fit(self.acts_ns)
 
     def _link_all(self, faults: list[Fault]) -> None:

@@ -21,7 +21,8 @@ from smokestack.engine.records import Attention
 
 from . import attentions
 from .advertised import Advertised
-from .faults import PORT_DOWN, ArrayFaults
+from .faults import ArrayFaults
+from .links import Links
 from .luns import Luns
 from .specs import (
     ArrayHostSpec,
@@ -33,7 +34,7 @@ from .specs import (
     VolumeSpec,
 )
 from .state import ATTENTION_ROWS, ArrayState
-from .usage import PoolUsage, PortUsage, VolumeUsage
+from .usage import ControllerUsage, PoolUsage, PortUsage, VolumeUsage
 
 _POOL_EXHAUSTED: Final = 1  # what the kernel notes; tables.h has the same numbers
 _FAULT_EXHAUSTED: Final = 2
@@ -66,6 +67,7 @@ class ArrayInventory:
         self._rows: dict[tuple[str, str], int] = {}
         self.advertised = Advertised(self)
         self.faults = ArrayFaults(self)
+        self.links = Links(self)
 
     @property
     def now_ns(self) -> int:
@@ -82,7 +84,7 @@ class ArrayInventory:
     def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
         """Returns the ITLs of these initiators, in index order."""
         wanted = set(initiators)
-        usable = {port_id: self._usable(port_id) for port_id in self.ports}
+        usable = {port_id: self.links.usable(port_id) for port_id in self.ports}
         found = []
         for index, (volume_id, host_id, initiator, port_id) in enumerate(self.itls):
             if initiator not in wanted or not self.state["itl"][index]["valid"]:
@@ -108,10 +110,6 @@ class ArrayInventory:
         self.itls_of_host = {}
         for index, (_, host_id, _, _) in enumerate(self.itls):
             self.itls_of_host.setdefault(host_id, []).append(index)
-
-    def _usable(self, port_id: str) -> bool:
-        name = f"{self.name}/ports/{port_id}"
-        return self.ports[port_id].enabled and self.faults.holding(PORT_DOWN, name) is None
 
     def _add_itls(self, export: ExportSpec, ports: Sequence[str]) -> None:
         initiators = sorted(self.hosts[export.host_id].initiators, key=lambda i: i.name)
@@ -183,10 +181,24 @@ class ArrayInventory:
         page_bytes = self.pools[self.snapshots[snapshot_id].pool_id].page_bytes
         return VolumeUsage(int(row["allocated_pages"]) * page_bytes)
 
+    def controller_usage(self, controller_id: str) -> ControllerUsage:
+        """Returns a controller's state and its write cache as they stand."""
+        self._present("controllers", self.controllers, controller_id)
+        return ControllerUsage.of(
+            self.state["controller"][self._rows["controllers", controller_id]]
+        )
+
     def port_usage(self, port_id: str) -> PortUsage:
         """Returns a port's queue and counters as they stand."""
         self._present("ports", self.ports, port_id)
         return PortUsage.of(self.state["port"][self._rows["ports", port_id]])
+
+    def carrier(self, port_id: str) -> str:
+        """Returns the port that carries a port's identity: itself, or its partner."""
+        row = self.state["port"][self._rows["ports", port_id]]
+        return (
+            port_id if row["wire"] == self._rows["ports", port_id] else self.ports[port_id].partner
+        )
 
     # --- events -----------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ submitter holds keeps its meaning; deleted things stay behind as invalid rows.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, Reply
 from smokestack.engine.checks import in_range
@@ -18,7 +19,6 @@ from smokestack.engine.records import NEVER_NS
 from smokestack.engine.snapshot import Kept
 
 from . import attentions, checks
-from .links import Links
 from .luns import Luns
 from .rows import append_controller, append_port
 from .snapshot import keeper_of
@@ -35,7 +35,6 @@ class ArrayModel(ArraySpace, Kept):
         super().__init__(array_id)
         self.state.row["seed"] = seed
         self.epoch = 0
-        self.links = Links(self)
         self._fit_latencies()
         self.keeper = keeper_of(self)
 
@@ -85,7 +84,7 @@ class ArrayModel(ArraySpace, Kept):
         self.driver, self.epoch = attachment.driver, attachment.epoch
         self.state.row["seed"] = attachment.seed
         self.state.row["lookahead_ns"] = attachment.lookahead_ns
-        self.faults.run_to(self.acts_ns)
+        self._run_changes(self.acts_ns)
 
     def detach(self) -> None:
         """Gives the array back; what was in flight is gone."""
@@ -100,8 +99,8 @@ class ArrayModel(ArraySpace, Kept):
         Link changes made since the last window act at its end, so that the time promised for the
         next arrival already counts the events that they send.
         """
-        faults, links = self.faults, self.links
-        scheduled = faults.next_ns != NEVER_NS
+        links = self.links
+        scheduled = self._next_change_ns != NEVER_NS
         if scheduled:
             submissions = self._run_in_parts(until_ns, submissions)
         reply = self.state.exchange(until_ns, submissions)
@@ -109,21 +108,43 @@ class ArrayModel(ArraySpace, Kept):
             self._tell_notes()
         if not scheduled and not links.waiting:
             return reply
-        faults.run_to(self.acts_ns)
-        heard_ns = min(links.settle(self.acts_ns), faults.heard_ns)
+        self._run_changes(self.acts_ns)
+        heard_ns = min(links.settle(self.acts_ns), self._hearable_ns)
         next_ns = max(min(reply.next_ns, heard_ns), until_ns + int(self.state.row["lookahead_ns"]))
         return reply._replace(records=self.state["out"], next_ns=next_ns)
 
+    @property
+    def _next_change_ns(self) -> int:
+        """When the next rule begins or ends, or something else comes due."""
+        return min(self.faults.next_ns, self.links.controllers.next_ns)
+
+    @property
+    def _hearable_ns(self) -> int:
+        """When a submitter can hear of that, at the earliest."""
+        next_ns = self._next_change_ns
+        return next_ns if next_ns == NEVER_NS else next_ns + int(self.state.row["return_ns"])
+
+    def _run_changes(self, time_ns: int) -> None:
+        """Lets happen what comes due up to a time, this one included."""
+        while (at_ns := self._next_change_ns) <= time_ns:
+            self.faults.run_to(at_ns)
+            self.links.controllers.run_to(at_ns)
+            if self._next_change_ns == at_ns:  # a reboot that waits for the window's end
+                self.faults.run_to(time_ns)
+                return
+
     def _run_in_parts(self, until_ns: int, submissions: IoBatch) -> IoBatch:
-        """Runs to where each rule begins or ends within a window; returns what is left to take."""
+        """Runs to where changes come due within a window; returns what is left to take."""
         horizon_ns = until_ns + self.acts_ns - self.now_ns
         self.links.open()
-        while self.faults.next_ns < horizon_ns:
-            self.state.run_to(self.faults.next_ns, submissions)
+        last_ns = -1
+        while last_ns < (at_ns := self._next_change_ns) < horizon_ns:
+            self.state.run_to(at_ns, submissions)
             submissions = NOTHING
             if self.state.noted:
                 self._tell_notes()
-            self.faults.run_to(self.faults.next_ns)
+            self._run_changes(at_ns)
+            last_ns = at_ns
         return submissions
 
     def _fit_latencies(self) -> None:
@@ -142,24 +163,58 @@ class ArrayModel(ArraySpace, Kept):
         """Adds a controller."""
         checks.check_controller(spec)
         self._absent("controllers", self.controllers, spec.controller_id)
+        if spec.partner:
+            checks.check_pair("controller", spec.controller_id, spec.partner, self.controllers)
+            partner = replace(self.controllers[spec.partner], partner=spec.controller_id)
+            self.controllers[spec.partner] = partner
         self._rows["controllers", spec.controller_id] = append_controller(self.state, spec)
         self.controllers[spec.controller_id] = spec
         self.faults.link("controllers", spec.controller_id)
         self._tell(EventKind.CONTROLLER_CREATED, f"controllers/{spec.controller_id}")
+        self.links.fit_pairs()
 
     def delete_controller(self, controller_id: str) -> None:
         """Removes a controller that no port belongs to."""
         self._present("controllers", self.controllers, controller_id)
         users = [p.port_id for p in self.ports.values() if p.controller_id == controller_id]
         self._unused("controllers", controller_id, "ports", users)
+        self._part(self.controllers, self.controllers[controller_id].partner)
+        self.links.forget("controller", controller_id)
+        self.links.controllers.forget(controller_id)
         del self.controllers[controller_id], self._rows["controllers", controller_id]
         self._tell(EventKind.CONTROLLER_DELETED, f"controllers/{controller_id}")
+
+    def set_controller_enabled(self, controller_id: str, enabled: bool, cause: str = "") -> None:
+        """Takes a controller down, or lets it come back, which takes its ``reboot_ns``.
+
+        What is in it is lost; its ports go down unless others take them over.  The change acts at
+        the end of the running window, or of the next one.
+        """
+        self._present("controllers", self.controllers, controller_id)
+        spec = self.controllers[controller_id]
+        if spec.enabled != enabled:
+            self.controllers[controller_id] = replace(spec, enabled=enabled)
+            self.links.change("controller", controller_id, enabled, cause)
+
+    def reboot_controller(self, controller_id: str) -> None:
+        """Takes a controller down and lets it come back after its ``reboot_ns``."""
+        self._present("controllers", self.controllers, controller_id)
+        self.links.controllers.check_reboot(controller_id)
+        self.links.change("reboot", controller_id, True)
+
+    def _part(self, specs: dict[str, Any], partner: str) -> None:
+        """Leaves somebody without a partner."""
+        if partner:
+            specs[partner] = replace(specs[partner], partner="")
+            self.links.fit_pairs()
 
     def create_port(self, spec: PortSpec) -> None:
         """Adds a port, and an ITL for each export that it can serve."""
         checks.check_port(spec)
         self._absent("ports", self.ports, spec.port_id)
         self._present("controllers", self.controllers, spec.controller_id)
+        if spec.partner:
+            checks.check_port_pair(spec, self.ports)
         row = self.state.row
         if self.driver is not None and (
             spec.forward_latency_ns < row["forward_ns"] or spec.return_latency_ns < row["return_ns"]
@@ -172,6 +227,8 @@ class ArrayModel(ArraySpace, Kept):
         controller = self._rows["controllers", spec.controller_id]
         self._rows["ports", spec.port_id] = append_port(self.state, spec, controller)
         self.ports[spec.port_id] = spec
+        if spec.partner:
+            self.ports[spec.partner] = replace(self.ports[spec.partner], partner=spec.port_id)
         self._fit_latencies()
         for export in sorted(self.exports.values(), key=lambda e: (e.volume_id, e.host_id)):
             self._add_itls(export, [spec.port_id])
@@ -183,8 +240,9 @@ class ArrayModel(ArraySpace, Kept):
         self._present("ports", self.ports, port_id)
         users = [v for i, (v, _, _, p) in enumerate(self.itls) if p == port_id and self._valid(i)]
         self._unused("ports", port_id, "exports of volumes", users)
+        self._part(self.ports, self.ports[port_id].partner)
         del self.ports[port_id], self._rows["ports", port_id]
-        self.links.forget(port_id)
+        self.links.forget("port", port_id)
         self._tell(EventKind.PORT_DELETED, f"ports/{port_id}")
         self._fit_latencies()
 
@@ -199,7 +257,7 @@ class ArrayModel(ArraySpace, Kept):
         if self.ports[port_id].enabled == enabled:
             return
         self.ports[port_id] = replace(self.ports[port_id], enabled=enabled)
-        self.links.change(port_id, enabled, cause)
+        self.links.change("port", port_id, enabled, cause)
 
     def set_port_queue_limit(self, port_id: str, queue_limit: int) -> None:
         """Changes how many commands a port takes; those outstanding stay."""

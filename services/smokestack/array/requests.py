@@ -9,9 +9,10 @@ from smokestack.engine.messages import given, member
 from .specs import ArrayHostSpec, InitiatorSpec, MediaDistribution, PoolSpec, PortSpec
 
 
-def port_spec(port_id: str, controller_id: str, message: Any) -> PortSpec:
+def port_spec(port_id: str, controller_id: str, message: Any, partner: str = "") -> PortSpec:
     """Returns what a Port message describes."""
-    return PortSpec(port_id, controller_id, **{"fabric": "", **given(message, PortSpec)})
+    fields = {"fabric": "", **given(message, PortSpec), "partner": partner}
+    return PortSpec(port_id, controller_id, **fields)
 
 
 def pool_spec(pool_id: str, message: Any) -> PoolSpec:

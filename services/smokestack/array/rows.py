@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from .specs import ControllerSpec, MediaDistribution, PoolSpec, PortSpec
+from .specs import ControllerSpec, ControllerState, MediaDistribution, PoolSpec, PortSpec
 from .state import ArrayState
 
 _U64 = 1 << 64
@@ -18,6 +18,11 @@ def append_controller(state: ArrayState, spec: ControllerSpec) -> int:
     row["hit_threshold"] = min(int(Fraction(spec.read_hit_ratio) * _U64), _U64 - 1)
     row["hit_always"] = spec.read_hit_ratio >= 1
     row["write_back"] = spec.write_back
+    row["cache_bytes"] = spec.cache_bytes
+    if spec.cache_bytes:
+        state.row["caching"] = 1
+    row["state"] = ControllerState.ONLINE if spec.enabled else ControllerState.FAILED
+    row["disabled"] = not spec.enabled
     row["core_base"] = state.append("core", spec.core_count)
     row["core_count"] = spec.core_count
     return index
@@ -30,7 +35,7 @@ def append_port(state: ArrayState, spec: PortSpec, controller: int) -> int:
     row["command_ns"], row["refusal_ns"] = spec.command_ns, spec.refusal_ns
     row["ns_per_mib"] = (10**9 << 20) // spec.bandwidth_bytes_per_second
     row["forward_ns"], row["return_ns"] = spec.forward_latency_ns, spec.return_latency_ns
-    row["controller"] = controller
+    row["controller"], row["wire"] = controller, index
     row["queue_limit"], row["up"] = spec.queue_limit, spec.enabled
     row["disabled"] = not spec.enabled
     return index

@@ -82,9 +82,10 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         self, request: pb.CreateControllerRequest, context: Any = None
     ) -> pb.Controller:
         def create() -> pb.Controller:
-            self._model.create_controller(
-                ControllerSpec(request.controller_id, **given(request.controller, ControllerSpec))
-            )
+            controller = request.controller
+            partner = self._partner(CONTROLLER, controller.partner, "controller.partner")
+            fields = given(controller, ControllerSpec) | {"partner": partner}
+            self._model.create_controller(ControllerSpec(request.controller_id, **fields))
             return self._controller(request.controller_id)
 
         return self._create(request.parent, request, create)
@@ -101,6 +102,30 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
                 controllers=map(self._controller, found), next_page_token=token
             )
 
+    def UpdateController(
+        self, request: pb.UpdateControllerRequest, context: Any = None
+    ) -> pb.Controller:
+        controller_id = self._check_array(CONTROLLER, request.controller.name, "controller.name")
+
+        def update() -> pb.Controller:
+            masked(request.update_mask.paths, present(request.controller), ("enabled",))
+            enabled = request.controller.enabled or not request.controller.HasField("enabled")
+            self._model.set_controller_enabled(controller_id, enabled)
+            return self._controller(controller_id)
+
+        return self._requests.change(request, update)
+
+    def RebootController(
+        self, request: pb.RebootControllerRequest, context: Any = None
+    ) -> pb.Controller:
+        controller_id = self._check_array(CONTROLLER, request.name)
+
+        def reboot() -> pb.Controller:
+            self._model.reboot_controller(controller_id)
+            return self._controller(controller_id)
+
+        return self._requests.change(request, reboot)
+
     def DeleteController(
         self, request: pb.DeleteControllerRequest, context: Any = None
     ) -> empty_pb2.Empty:
@@ -112,7 +137,8 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         def create() -> pb.Port:
             port = request.port
             controller_id = self._check_array(CONTROLLER, port.controller, "port.controller")
-            self._model.create_port(port_spec(request.port_id, controller_id, port))
+            partner = self._partner(PORT, port.partner, "port.partner")
+            self._model.create_port(port_spec(request.port_id, controller_id, port, partner))
             return self._port(request.port_id)
 
         return self._create(request.parent, request, create)
@@ -385,6 +411,10 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             )
         return rest[-1] if rest else array_id
 
+    def _partner(self, form: NameForm, name: str, field: str) -> str:
+        """Returns the identifier of a partner, if one is named."""
+        return name and self._check_array(form, name, field)
+
     def _create(self, parent: str, request: Mutation, create: Callable[[], _T]) -> _T:
         self._check_array(ARRAY, parent, "parent")
         return self._requests.change(request, create)
@@ -428,14 +458,21 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
 
     def _controller(self, controller_id: str) -> pb.Controller:
         name, spec = self._found(CONTROLLER, controller_id, self._model.controllers, controller_id)
-        return pb.Controller(name=name, **settings(spec, "controller_id"))
+        usage = asdict(self._model.controller_usage(controller_id))
+        state = f"CONTROLLER_STATE_{usage.pop('state').name}"
+        partner = spec.partner and CONTROLLER.format(self._model.array_id, spec.partner)
+        fields = settings(spec, "controller_id") | usage
+        return pb.Controller(**fields | {"name": name, "state": state, "partner": partner})
 
     def _port(self, port_id: str) -> pb.Port:
         name, spec = self._found(PORT, port_id, self._model.ports, port_id)
+        array_id = self._model.array_id
         return pb.Port(
             name=name,
-            controller=CONTROLLER.format(self._model.array_id, spec.controller_id),
-            **settings(spec, "port_id", "controller_id"),
+            controller=CONTROLLER.format(array_id, spec.controller_id),
+            partner=spec.partner and PORT.format(array_id, spec.partner),
+            carrier=PORT.format(array_id, self._model.carrier(port_id)),
+            **settings(spec, "port_id", "controller_id", "partner"),
             **asdict(self._model.port_usage(port_id)),
         )
 

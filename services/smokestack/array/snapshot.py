@@ -60,6 +60,7 @@ _HELD: Final = (
     "_rows",
 )
 _LINKS: Final = ("_records", "_changes", "_stale")
+_CONTROLLERS: Final = ("_boots", "_told")
 
 
 class ArrayPart:
@@ -75,6 +76,9 @@ class ArrayPart:
             "held": {name: getattr(self._model, name).copy() for name in _HELD},
             "links": {name: copy(getattr(self._model.links, name)) for name in _LINKS},
             "diversions": self._model.advertised.diversions.save(),
+            "controllers": {
+                name: getattr(self._model.links.controllers, name).copy() for name in _CONTROLLERS
+            },
         }
 
     def load(self, saved: Any) -> Callable[[], None]:
@@ -88,6 +92,7 @@ class ArrayPart:
         for index, (volume_id, *_) in enumerate(held["itls"]):
             if volume_id in held["volumes"]:
                 itls_by_volume.setdefault(volume_id, []).append(index)
+        controllers = {name: saved["controllers"][name].copy() for name in _CONTROLLERS}
         luns = Luns()
         for export in held["exports"].values():
             luns.take(export)
@@ -103,6 +108,8 @@ class ArrayPart:
             model.luns, model.itls_by_volume = luns, itls_by_volume
             put_diversions()
             model.index_itls()
+            for name in _CONTROLLERS:
+                setattr(model.links.controllers, name, controllers[name])
 
         return put
 

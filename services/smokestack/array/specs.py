@@ -22,9 +22,21 @@ class MediaDistribution(IntEnum):
     EXPONENTIAL = 2
 
 
+class ControllerState(IntEnum):
+    """Whether a controller serves."""
+
+    ONLINE = 1
+    FAILED = 2  # by a fault, or taken down
+    REBOOTING = 3  # on its way back
+
+
 @dataclass(frozen=True)
 class ControllerSpec:
-    """A controller: a station of ``core_count`` servers in front of cache and media."""
+    """A controller: a station of ``core_count`` servers in front of cache and media.
+
+    Two controllers make a pair, each the other's ``partner``: they mirror their write caches, and
+    one that is left alone writes through.  How much slower that is follows from the media.
+    """
 
     controller_id: str
     core_count: int = 8  # 1..64
@@ -32,6 +44,11 @@ class ControllerSpec:
     write_ns: int = 18_000  # core time of one write
     read_hit_ratio: float = 0.5  # probability that a mapped read is served from cache
     write_back: bool = True  # false: a write is answered only when the media have it
+    partner: str = ""  # the controller that mirrors its write cache, and the other way round
+    mirror_ns: int = 0  # until the partner has a write too
+    cache_bytes: int = 0  # room for dirty data; 0: endless, and never destaged
+    reboot_ns: int = 0  # from what held it down being over to its being back
+    enabled: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,6 +65,7 @@ class PortSpec:
     forward_latency_ns: int = 50_000  # initiator to port
     return_latency_ns: int = 50_000  # port to initiator
     enabled: bool = True
+    partner: str = ""  # the port that takes it over when it fails (persistent ports, FACTS 3.3)
 
 
 @dataclass(frozen=True)

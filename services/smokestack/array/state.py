@@ -153,10 +153,11 @@ class ArrayState(Tables):
         self.kernel.start(now_ns)
         row = self.row
         row["until_ns"] = now_ns
-        row["page_pending"] = row["inbox_count"] = 0
+        row["page_pending"] = row["inbox_count"] = row["destages"] = 0
         row["out_start"] = row["out_end"] = row["out_disorder"] = 0
         self["port"]["outstanding"] = 0
         self["itl"]["outstanding"] = 0
+        self["controller"]["dirty_bytes"] = 0
 
     def histograms(self) -> NDArray[Any]:
         """Returns the array-latency histogram of each ITL, by ITL index."""

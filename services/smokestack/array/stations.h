@@ -4,6 +4,7 @@
 #define SMOKESTACK_ARRAY_STATIONS_H
 
 #include "answers.h"
+#include "cache.h"
 #include "hits.h"
 #include "smokestack/exponential.h"
 #include "smokestack/philox.h"
@@ -23,8 +24,9 @@ static void turn_away(array_t *a, uint32_t i, int64_t start, uint8_t status) {
     else port->task_set_full++, itl->task_set_full++;
     a->state->page_pending -= io->sense;
     io->sense = status;
-    port->rx_free_ns = start + port->refusal_ns;
-    schedule(a, i, port->rx_free_ns, REFUSE);
+    port_t *wire = &a->port[port->wire];
+    wire->rx_free_ns = start + wire->refusal_ns;
+    schedule(a, i, wire->rx_free_ns, REFUSE);
 }
 
 static void port_arrive(array_t *a, uint32_t i) {
@@ -37,7 +39,8 @@ static void port_arrive(array_t *a, uint32_t i) {
         release(a, i);
         return;
     }
-    int64_t start = later(io->time, port->rx_free_ns);
+    port_t *wire = &a->port[port->wire];
+    int64_t start = later(io->time, wire->rx_free_ns);
     io->epoch = port->epoch;
     if (port->outstanding >= port->queue_limit) { /* the SAM rule: FACTS 4.1 */
         turn_away(a, i, start, itl->outstanding ? STATUS_TASK_SET_FULL : STATUS_BUSY);
@@ -47,13 +50,13 @@ static void port_arrive(array_t *a, uint32_t i) {
         turn_away(a, i, start, STATUS_TASK_SET_FULL);
         return;
     }
-    int64_t service = port->command_ns;
+    int64_t service = wire->command_ns;
     port->outstanding++;
     itl->outstanding++;
     port->commands++;
     if (io->op == OP_WRITE) {
-        io->first_data_ns = (uint64_t)(start - io->arrival_ns + port->command_ns);
-        service += port_transfer(port, io->length);
+        io->first_data_ns = (uint64_t)(start - io->arrival_ns + wire->command_ns);
+        service += port_transfer(wire, io->length);
         port->rx_bytes += io->length;
         itl->writes++;
         itl->write_bytes += io->length;
@@ -61,8 +64,8 @@ static void port_arrive(array_t *a, uint32_t i) {
         itl->reads++;
         itl->read_bytes += io->length;
     }
-    port->rx_free_ns = start + service;
-    schedule(a, i, port->rx_free_ns, CTRL);
+    wire->rx_free_ns = start + service;
+    schedule(a, i, wire->rx_free_ns, CTRL);
 }
 
 static inline int64_t core_commit(array_t *a, controller_t *c, int64_t now, int64_t service) {
@@ -109,10 +112,15 @@ static void controller_write(array_t *a, uint32_t i, controller_t *c, int64_t do
     uint32_t v = a->itl[io->itl].volume;
     pool_t *pool = &a->pool[a->volume[v].pool];
     uint64_t physical = write_pages(a, io, v, pool);
-    if (physical == PAGE_NONE || c->write_back) {
+    if (physical == PAGE_NONE) {
         schedule(a, i, done, DEPART);
+        return;
+    }
+    uint64_t disk = pool->disk_base + physical % pool->disk_count;
+    if (cache_takes(a, c, io, disk, done)) {
+        schedule(a, i, done + c->mirror_ns, DEPART);
     } else {
-        io->lba = pool->disk_base + physical % pool->disk_count;
+        io->lba = disk;
         schedule(a, i, done, MEDIA);
     }
 }
@@ -120,6 +128,12 @@ static void controller_write(array_t *a, uint32_t i, controller_t *c, int64_t do
 static void controller_take(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     const itl_t *itl = &a->itl[io->itl];
+    if (io->epoch < a->port[itl->port].lost_epoch) { /* the controller that had it is gone */
+        a->state->page_pending -= io->sense;
+        io->sense = SENSE_NONE;
+        depart(a, i);
+        return;
+    }
     controller_t *c = &a->controller[a->port[itl->port].controller];
     int writes = io->op == OP_WRITE;
     int64_t service = writes ? c->write_ns : c->read_ns;
@@ -142,10 +156,10 @@ static void media_take(array_t *a, uint32_t i) {
     int64_t *disk = &a->disk[io->lba], service = pool->media_ns;
     if (pool->exponential) {
         uint64_t w[4] = {0, io->first_data_ns};
-        if (io->op == OP_WRITE) media_draw(a, io, w);
+        if (io->op != OP_READ) media_draw(a, io, w);
         service = exponential_ns(pool->media_ns, w[1]);
     }
-    if (io->op != OP_WRITE) io->first_data_ns = 0;
+    if (io->op == OP_READ) io->first_data_ns = 0;
     if (pool->faults) {
         service = slowed(a, pool->faults, FAULT_MEDIA_SLOW, io, service);
         if (io->op == OP_READ)
@@ -153,17 +167,18 @@ static void media_take(array_t *a, uint32_t i) {
     }
     *disk = later(io->time, *disk) + service;
     pool->media_busy_ns += (uint64_t)service;
-    schedule(a, i, *disk, io->op == OP_WRITE || io->sense ? DEPART : TX);
+    if (io->op == OP_DESTAGE) schedule(a, i, *disk, DESTAGED);
+    else schedule(a, i, *disk, io->op == OP_WRITE || io->sense ? DEPART : TX);
 }
 
 static void port_transmit(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
-    port_t *port = &a->port[a->itl[io->itl].port];
-    int64_t start = later(io->time, port->tx_free_ns);
-    port->tx_free_ns = start + port_transfer(port, io->length);
+    port_t *port = &a->port[a->itl[io->itl].port], *wire = &a->port[port->wire];
+    int64_t start = later(io->time, wire->tx_free_ns);
+    wire->tx_free_ns = start + port_transfer(wire, io->length);
     port->tx_bytes += io->length;
     io->first_data_ns = (uint64_t)(start - io->arrival_ns);
-    schedule(a, i, port->tx_free_ns, DEPART);
+    schedule(a, i, wire->tx_free_ns, DEPART);
 }
 
 #endif

@@ -25,7 +25,9 @@
     F(uint32_t, out_end)                                                                       \
     F(uint32_t, out_disorder) /* set when completions wait out of order */                     \
     F(uint32_t, itl_count)                                                                     \
-    F(uint32_t, note_count)
+    F(uint32_t, note_count)                                                                    \
+    F(uint32_t, caching) /* some controller's cache has a size: writes are destaged */         \
+    F(uint32_t, destages) /* rows of io that are no commands, but destaging */
 
 #define PORT_FIELDS(F)                                                                         \
     F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \
@@ -38,7 +40,7 @@
     F(uint32_t, controller)                                                                    \
     F(uint32_t, queue_limit)                                                                   \
     F(uint32_t, outstanding)                                                                   \
-    F(uint32_t, epoch) /* counts link losses; responses of an older epoch are lost */          \
+    F(uint32_t, epoch) /* counts losses of its link, or of what served it */                   \
     F(uint16_t, up)                                                                            \
     F(uint16_t, disabled) /* by an administrator; a fault that ends does not undo it */        \
     F(uint32_t, faults)   /* the chain of rules in force on it; 0: none */                     \
@@ -47,7 +49,17 @@
     F(uint64_t, busy)                                                                          \
     F(uint64_t, dropped) /* commands and responses lost to a port that was down */             \
     F(uint64_t, rx_bytes)                                                                      \
-    F(uint64_t, tx_bytes)
+    F(uint64_t, tx_bytes)                                                                      \
+    F(uint32_t, wire) /* the port whose wire carries it: itself, or who has taken it over */   \
+    F(uint32_t, drop_epoch) /* responses of an older one are lost ... */                       \
+    F(uint32_t, lost_epoch) /* ... and so is what of an older one waits for the controller */  \
+    F(uint32_t, padding)                                                                       \
+    F(uint64_t, handed) /* commands lost with a controller or a wire that was taken over */    \
+    F(uint64_t, padding_0)                                                                     \
+    F(uint64_t, padding_1)                                                                     \
+    F(uint64_t, padding_2)                                                                     \
+    F(uint64_t, padding_3)                                                                     \
+    F(uint64_t, padding_4)
 
 #define CONTROLLER_FIELDS(F)                                                                   \
     F(int64_t, read_ns)                                                                        \
@@ -60,7 +72,17 @@
     F(uint32_t, faults)                                                                        \
     F(uint64_t, hits)                                                                          \
     F(uint64_t, misses)                                                                        \
-    F(uint64_t, busy_ns)
+    F(uint64_t, busy_ns)                                                                       \
+    F(int64_t, mirror_ns)      /* until the partner has a write, too */                        \
+    F(uint64_t, cache_bytes)   /* room for dirty data; 0: endless, and never destaged */       \
+    F(uint64_t, dirty_bytes)   /* written, and not on the media yet */                         \
+    F(uint64_t, destaged_bytes)                                                                \
+    F(uint64_t, forced)        /* writes that found no room and went to the media */           \
+    F(uint32_t, state)         /* as specs.ControllerState */                                  \
+    F(uint16_t, disabled)      /* by an administrator */                                       \
+    F(uint16_t, padding)                                                                       \
+    F(uint64_t, padding_0)                                                                     \
+    F(uint64_t, padding_1)
 
 #define POOL_FIELDS(F)                                                                         \
     F(uint64_t, page_bytes)                                                                    \
@@ -161,11 +183,13 @@ enum { FAULT_TASK_SET_FULL = 1, FAULT_CONTROLLER_SLOW = 2, FAULT_COMMAND_FAILED 
 
 _Static_assert(sizeof(io_t) == 64, "a command is one cache line");
 _Static_assert(sizeof(volume_t) == 64, "so is a volume");
-_Static_assert(sizeof(controller_t) == 64, "so is a controller");
-_Static_assert(sizeof(port_t) == 128, "a port is two");
-_Static_assert(sizeof(itl_t) == 128, "so is a nexus");
+_Static_assert(sizeof(controller_t) == 128, "a controller is two");
+_Static_assert(sizeof(port_t) == 192, "a port is three");
+_Static_assert(sizeof(itl_t) == 128, "a nexus is two");
 
 /* At one instant events are taken in this order: what leaves before what arrives. */
-enum { DEPART = 0, REFUSE = 1, TX = 2, MEDIA = 3, CTRL = 4, ARRIVE = 5 };
+enum { DESTAGED = 0, DEPART = 1, REFUSE = 2, TX = 3, MEDIA = 4, CTRL = 5, ARRIVE = 6 };
+
+#define OP_DESTAGE 0 /* of a row that is no command: dirty data on its way to the media */
 
 #endif

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .specs import PoolSpec
+from .specs import ControllerState, PoolSpec
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,26 @@ class Responses:
 
     response_count: int
     mean_response_ns: int
+
+
+@dataclass(frozen=True)
+class ControllerUsage:
+    """A controller's state, and its write cache."""
+
+    state: ControllerState
+    dirty_bytes: int
+    write_through: bool
+    forced_write_count: int
+
+    @classmethod
+    def of(cls, row: Any) -> ControllerUsage:
+        """Reads a controller's row."""
+        return cls(
+            state=ControllerState(int(row["state"])),
+            dirty_bytes=int(row["dirty_bytes"]),
+            write_through=not row["write_back"],
+            forced_write_count=int(row["forced"]),
+        )
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,24 @@ class EventKind(StrEnum):
     # Array
     CONTROLLER_CREATED = "CONTROLLER_CREATED", "A controller was added."
     CONTROLLER_DELETED = "CONTROLLER_DELETED", "A controller was removed."
+    CONTROLLER_FAILED = (
+        "CONTROLLER_FAILED",
+        "A controller went down with what it had in flight; its ports follow or are taken over.",
+    )
+    CONTROLLER_REBOOTING = "CONTROLLER_REBOOTING", "A controller began to come back."
+    CONTROLLER_ONLINE = "CONTROLLER_ONLINE", "A controller that was down serves again."
+    CACHE_WRITE_THROUGH = (
+        "CACHE_WRITE_THROUGH",
+        "A controller lost the mirror of its write cache: writes wait for the media.",
+    )
+    CACHE_WRITE_BACK = "CACHE_WRITE_BACK", "A controller's write cache is mirrored again."
     PORT_CREATED = "PORT_CREATED", "A front-end port was added."
     PORT_DELETED = "PORT_DELETED", "A front-end port was removed."
     PORT_LIMITED = "PORT_LIMITED", "A port's queue limit was changed."
     PORT_DOWN = "PORT_DOWN", "A port's link went down: what it had in flight is lost."
     PORT_UP = "PORT_UP", "A port's link came up."
+    PORT_TAKEN_OVER = "PORT_TAKEN_OVER", "A port's partner took its identity over: paths stay."
+    PORT_RETURNED = "PORT_RETURNED", "A port carries its own identity again."
     POOL_CREATED = "POOL_CREATED", "A thin pool was added."
     POOL_DELETED = "POOL_DELETED", "A thin pool was removed."
     POOL_RESIZED = "POOL_RESIZED", "A pool's capacity was changed."

@@ -141,16 +141,21 @@ class _ArrayBuilder:
 
     def build(self) -> None:
         for index, controller in enumerate(self._array.controllers):
+            named = _with(controller, partner=self._full("controllers", controller.partner))
             self._create(
                 f"controllers[{index}]",
                 "controller",
                 self._api.CreateController,
                 array_pb2.CreateControllerRequest(
-                    parent=self._name, controller_id=controller.name, controller=controller
+                    parent=self._name, controller_id=controller.name, controller=named
                 ),
             )
         for index, port in enumerate(self._array.ports):
-            full = _with(port, controller=f"{self._name}/controllers/{port.controller}")
+            full = _with(
+                port,
+                controller=self._full("controllers", port.controller),
+                partner=self._full("ports", port.partner),
+            )
             self._create(
                 f"ports[{index}]",
                 "port",
@@ -159,6 +164,10 @@ class _ArrayBuilder:
             )
         self._build_space()
         self._build_exports()
+
+    def _full(self, collection: str, short: str) -> str:
+        """Returns the full name of what is in the array; nothing for nothing."""
+        return short and f"{self._name}/{collection}/{short}"
 
     def _build_space(self) -> None:
         for index, pool in enumerate(self._array.pools):

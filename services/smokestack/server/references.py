@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from smokestack.engine.checks import identifier
@@ -52,9 +52,11 @@ class _References:
         self._names(f"{path}.pools", array.pools, "p1")
         self._names(f"{path}.volumes", array.volumes, "v1")
         self._names(f"{path}.hosts", array.hosts, "h1")
+        controllers = [c.name for c in array.controllers]
+        self._check_partners(f"{path}.controllers", "controller", array.controllers)
+        self._check_partners(f"{path}.ports", "port", array.ports)
         for index, port in enumerate(array.ports):
             place = f"{path}.ports[{index}]"
-            controllers = [c.name for c in array.controllers]
             self._known(f"{place}.controller", "controller", port.controller, controllers)
             self._known(f"{place}.fabric", "fabric", port.fabric, self._scenario.fabrics)
         for index, volume in enumerate(array.volumes):
@@ -76,6 +78,13 @@ class _References:
             ports = [p.name for p in array.ports]
             for at, port_id in enumerate(export.ports):
                 self._known(f"{place}.ports[{at}]", "port", port_id, ports)
+
+    def _check_partners(self, path: str, what: str, parts: Sequence[Any]) -> None:
+        """Notes partners that do not stand above: the second of a pair names the first."""
+        for index, part in enumerate(parts):
+            if part.partner:
+                earlier = [each.name for each in parts[:index]]
+                self._known(f"{path}[{index}].partner", f"earlier {what}", part.partner, earlier)
 
     def _check_host(self, path: str, host: pb.ScenarioHost) -> None:
         if not host.initiators:

@@ -29,6 +29,7 @@ _SHOWN_MAX: Final = 5  # violations in the message; the exception has them all
 
 # What services report and nobody sets; a test compares this with the comments in the protos.
 OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
+    "Controller": frozenset({"state", "dirty_bytes", "write_through", "forced_write_count"}),
     "Multipath": frozenset({"arrays"}),
     "Port": frozenset(
         {
@@ -39,12 +40,14 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
             "dropped_count",
             "rx_bytes",
             "tx_bytes",
+            "carrier",
+            "link_up",
         }
     ),
     "Pool": frozenset(
         {"allocated_bytes", "subscribed_bytes", "allocation_failure_count", "snapshot_bytes"}
     ),
-    "Volume": frozenset({"allocated_bytes"}),
+    "Volume": frozenset({"allocated_bytes", "identifier", "mean_response_ns", "response_count"}),
     "FaultRule": frozenset({"state", "hit_count", "begin_ns", "end_ns"}),
     "Job": frozenset({"state", "issued_count", "completed_count", "error_count", "backlog_count"}),
 }
