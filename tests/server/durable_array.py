@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from google.protobuf.json_format import MessageToDict
 
 from smokestack.array.model import ArrayModel
@@ -26,9 +27,11 @@ _LISTS = {
     "ports": pb.ListPortsRequest,
     "pools": pb.ListPoolsRequest,
     "volumes": pb.ListVolumesRequest,
+    "volume_snapshots": pb.ListVolumeSnapshotsRequest,
     "array_hosts": pb.ListArrayHostsRequest,
     "exports": pb.ListExportsRequest,
 }
+_SHARED = 1 << 63  # of a page's physical number
 _COUNTED = ("_count", "x_bytes", "mean_response_ns")  # from the last power-on: how such fields end
 
 
@@ -91,6 +94,17 @@ def create_volume(room: Room[ArrayModel], volume_id: str, request_id: str = "") 
     return made
 
 
+def snapshot(room: Room[ArrayModel], volume_id: str, snapshot_id: str) -> None:
+    """Takes a snapshot of a volume."""
+    room.api.CreateVolumeSnapshot(
+        pb.CreateVolumeSnapshotRequest(
+            parent=ARRAY,
+            volume_snapshot_id=snapshot_id,
+            volume_snapshot=pb.VolumeSnapshot(volume=f"{ARRAY}/volumes/{volume_id}"),
+        )
+    )
+
+
 def export(room: Room[ArrayModel], volume_id: str) -> None:
     """Shows a volume to h1."""
     room.api.CreateExport(
@@ -135,6 +149,7 @@ def observed(room: Room[ArrayModel], events: bool = True) -> dict[str, Any]:
     found["parts"] = {name: part for name, part in parts.items() if name != "tables"}
     pages = state["page"][state["page"]["key"] != 0]
     found["pages"] = sorted(pages.tolist())
+    found["shares"] = sorted(state["share"][state["share"]["key"] != 0].tolist())
     found["itls"] = state.used("itl")[["volume", "port", "valid", "hidden"]].tolist()
     found["now_ns"], found["seed"] = room.model.now_ns, room.model.seed
     faults = room.simulation.ListFaults(faults_pb2.ListFaultsRequest())
@@ -146,21 +161,30 @@ def observed(room: Room[ArrayModel], events: bool = True) -> dict[str, Any]:
 
 
 def check_sums(model: ArrayModel) -> None:
-    """Asserts that pools and volumes count the pages that are mapped, each taken once."""
+    """Asserts that sums and references are those of the pages that are mapped, counted anew."""
     state = model.state
-    keys, physical = (state["page"][field] for field in ("key", "physical"))
-    mapped = keys != 0
-    volumes = (keys[mapped] >> 40).astype(int) - 1
-    assert int(state.row["page_count"]) == int(mapped.sum())
-    rows = state.used("volume")
-    for index, row in enumerate(rows):
-        assert row["allocated_pages"] == (volumes == index).sum()
-        assert row["valid"] or not row["allocated_pages"]
-    pools = rows["pool"][volumes]
+    rows = state["page"][state["page"]["key"] != 0]
+    volumes, used = (rows["key"] >> 40).astype(int) - 1, state.used("volume")
+    pages, is_shared = rows["physical"] & (_SHARED - 1), rows["physical"] >= _SHARED
+    assert len(rows) == state.row["page_count"]
+    assert used["valid"][volumes].all()
+    counted = np.bincount(volumes, minlength=len(used))
+    assert counted.tolist() == used["allocated_pages"].tolist()
+    holders = np.where(used["is_snapshot"][volumes] != 0, 1, 1 << 32).astype(np.uint64)
+    physical = (used["pool"][volumes].astype(np.uint64) + 1) << np.uint64(40) | pages
+    held, which, count = np.unique(physical, return_inverse=True, return_counts=True)
+    sums = np.zeros(len(held), np.uint64)
+    np.add.at(sums, which, holders)
+    assert is_shared[count[which] > 1].all()
+    shares = state["share"][state["share"]["key"] != 0]
+    assert len(shares) == state.row["share_count"]
+    assert set(held[count > 1].tolist()) <= set(shares["key"].tolist()) <= set(held.tolist())
+    assert sums[np.searchsorted(held, shares["key"])].tolist() == shares["physical"].tolist()
     for index, row in enumerate(state.used("pool")):
-        taken = physical[mapped][pools == index]
-        assert row["allocated_pages"] == len(set(taken.tolist())) == len(taken)
-        assert len(taken) == 0 or row["next_page"] > taken.max()
+        mine = held >> np.uint64(40) == index + 1
+        assert row["allocated_pages"] == mine.sum()
+        assert row["snapshot_pages"] == (sums[mine] < 1 << 32).sum()
+        assert not mine.any() or row["next_page"] > (held[mine] & np.uint64((1 << 40) - 1)).max()
 
 
 def _words(listing: str) -> str:

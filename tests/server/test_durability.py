@@ -29,6 +29,7 @@ from tests.server.durable_array import (
     kept_array,
     observed,
     settled,
+    snapshot,
     write,
 )
 
@@ -49,6 +50,12 @@ def some_of_everything(room: Room[Any]) -> None:
     api.UpdateVolume(
         pb.UpdateVolumeRequest(volume=pb.Volume(name=f"{ARRAY}/volumes/v2", capacity_bytes=2 * GIB))
     )
+    snapshot(room, "v1", "s1")
+    write(room, first=0, count=20)
+    clone = pb.Volume(
+        pool=f"{ARRAY}/pools/p1", capacity_bytes=GIB, source_snapshot=f"{ARRAY}/snapshots/s1"
+    )
+    api.CreateVolume(pb.CreateVolumeRequest(parent=ARRAY, volume_id="clone", volume=clone))
     inject(room, "slow", "MEDIA_SLOW", "pools/p1", factor_per_mille=2000, duration_ns=10**9)
     inject(room, "some", "COMMAND_FAILED", "volumes/v1", probability=0.5, count=7)
     export(room, "v2")
@@ -63,6 +70,10 @@ def some_of_everything(room: Room[Any]) -> None:
     room.simulation.ClearFault(faults_pb2.ClearFaultRequest(name=f"{ARRAY}/faults/astray"))
     inject(room, "away", "WRONG_VOLUME", "exports/v1.h1", start_ns=room.model.now_ns + 1)
     write(room, first=40_000, count=50)
+    snapshot(room, "v1", "s2")
+    write(room, first=3, count=70)
+    api.DeleteVolumeSnapshot(pb.DeleteVolumeSnapshotRequest(name=f"{ARRAY}/snapshots/s1"))
+    write(room, first=0, count=50)
     api.DeleteExport(pb.DeleteExportRequest(name=f"{ARRAY}/exports/v2.h1"))
     api.DeleteVolume(pb.DeleteVolumeRequest(name=f"{ARRAY}/volumes/v2"))
     create_volume(room, "v3")

@@ -34,7 +34,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
         "tx_bytes",
     ),
     "controller": ("hits", "misses", "busy_ns"),
-    "pool": ("failures", "media_busy_ns"),
+    "pool": ("copied_pages", "failures", "media_busy_ns"),
     "attention": ("told",),
     "itl": (
         "reads",

@@ -20,6 +20,8 @@ POOL: Final = f"{ARRAY}/pools/p1"
 PAGE: Final = 16 << 10
 HOSTS: Final = ("h0", "h1")
 VOLUMES_MAX: Final = 12
+SNAPSHOTS_MAX: Final = 6
+_IN_USE: Final = "FAILED_PRECONDITION"
 _MIB: Final = 1 << 20
 _GONE: Final = ("UNAVAILABLE", "CANCELLED")
 
@@ -111,7 +113,8 @@ class Client:
     def _next(self) -> Step:
         held = self.ledger.holdings.volumes
         exported = [name for name, volume in held.items() if volume.luns]
-        hidden = [name for name, volume in held.items() if not volume.luns]
+        kept = {volume for volume, _ in self.ledger.holdings.snapshots.values()}
+        hidden = [name for name, volume in held.items() if not volume.luns and name not in kept]
         steps: list[Callable[[], Step]] = [self._fault]
         if len(held) < VOLUMES_MAX:
             steps += [self._create] * 4 + [self._batch]
@@ -122,9 +125,17 @@ class Client:
         if hidden:
             steps += [lambda: self._export(self._pick(hidden))] * 3
             steps += [lambda: self._delete(self._pick(hidden))] * 3
+        if kept & held.keys():
+            steps += [lambda: self._delete(self._pick(list(kept & held.keys())), _IN_USE)]
+        if len(self.ledger.holdings.snapshots) < SNAPSHOTS_MAX:
+            steps += [lambda: self._snapshot(self._pick([*held, "io-0", "io-1"]))] * 3
+        if self.ledger.holdings.snapshots:
+            steps += [lambda: self._forget(self._pick(list(self.ledger.holdings.snapshots)))] * 2
+            if len(held) < VOLUMES_MAX:
+                steps += [self._clone]
         if exported:
             steps += [lambda: self._hide(self._pick(exported))] * 2
-            steps += [lambda: self._delete_exported(self._pick(exported))]
+            steps += [lambda: self._delete(self._pick(exported), _IN_USE)]
         return self._rng.choice([*steps, self._resize_pool])()
 
     def _pick(self, names: list[str]) -> str:
@@ -215,8 +226,42 @@ class Client:
 
         return Step(f"delete {name}", lambda api: api.array.DeleteVolume(request), change, code)
 
-    def _delete_exported(self, name: str) -> Step:
-        return self._delete(name, "FAILED_PRECONDITION")
+    def _snapshot(self, volume: str) -> Step:
+        name, full = self._new(), f"{ARRAY}/volumes/{volume}"
+        held = self.ledger.holdings.volumes.get(volume)
+        size = held.capacity_bytes if held else None
+        request = pb.CreateVolumeSnapshotRequest(
+            parent=ARRAY,
+            volume_snapshot_id=name,
+            volume_snapshot=pb.VolumeSnapshot(volume=full),
+            request_id=f"snapshot-{name}",
+        )
+        return Step(
+            f"snapshot {name} of {volume}",
+            lambda api: api.array.CreateVolumeSnapshot(request),
+            lambda has, _: has.snapshots.update({name: (volume, size)}),
+            is_once=True,
+        )
+
+    def _clone(self) -> Step:
+        name, source = self._new(), self._pick(list(self.ledger.holdings.snapshots))
+        size = self.ledger.holdings.snapshots[source][1]
+        request = _volume_request(name, size or 1 << 30, f"clone-{name}")
+        request.volume.source_snapshot = f"{ARRAY}/snapshots/{source}"
+        return Step(
+            f"clone {name} of {source}",
+            lambda api: api.array.CreateVolume(request),
+            lambda has, _: has.volumes.update({name: Volume(size or 1 << 30)}),
+            is_once=True,
+        )
+
+    def _forget(self, name: str) -> Step:
+        request = pb.DeleteVolumeSnapshotRequest(name=f"{ARRAY}/snapshots/{name}")
+
+        def change(has: Holdings, _: Any) -> None:
+            del has.snapshots[name]
+
+        return Step(f"delete {name}", lambda api: api.array.DeleteVolumeSnapshot(request), change)
 
     def _resize_pool(self) -> Step:
         size = self._rng.randrange(1, 100) * _MIB
@@ -274,6 +319,11 @@ def holdings_of(api: Api, clients: list[Client]) -> dict[str, Holdings]:
         listed[name] = Volume(volume.capacity_bytes)
         if name.partition("-")[0] in found:
             found[name.partition("-")[0]].volumes[name] = listed[name]
+    for made in _all(
+        api.array.ListVolumeSnapshots, pb.ListVolumeSnapshotsRequest, "volume_snapshots"
+    ):
+        name, of = (full.rpartition("/")[2] for full in (made.name, made.volume))
+        found[name.partition("-")[0]].snapshots[name] = (of, made.capacity_bytes)
     for export in _all(api.array.ListExports, pb.ListExportsRequest, "exports"):
         host = export.host.rpartition("/")[2]
         listed[export.volume.rpartition("/")[2]].luns[host] = export.lun

@@ -25,6 +25,7 @@ class Holdings:
     """All that a client has."""
 
     volumes: dict[str, Volume] = field(default_factory=dict)
+    snapshots: dict[str, tuple[str, int | None]] = field(default_factory=dict)  # of what; its size
     faults: set[str] = field(default_factory=set)
     pool_bytes: int = 0  # of the pool that is the client's own; 0: it has none
 
@@ -32,6 +33,11 @@ class Holdings:
         """Whether this is what was found; a LUN that was never told may be any."""
         if self.volumes.keys() != found.volumes.keys():
             return False
+        if self.snapshots.keys() != found.snapshots.keys():
+            return False
+        for name, (volume, size) in self.snapshots.items():
+            if found.snapshots[name] != (volume, size or found.snapshots[name][1]):
+                return False
         if (self.faults, self.pool_bytes) != (found.faults, found.pool_bytes):
             return False
         for name, volume in self.volumes.items():
