@@ -277,3 +277,32 @@ def test_everything_goes_in_the_reverse_of_its_making(stack: Stack) -> None:
     assert not array.ListPools(pb.ListPoolsRequest(parent=ARRAY)).pools
     assert not array.ListArrayHosts(pb.ListArrayHostsRequest(parent=ARRAY)).array_hosts
     assert not array.ListExports(pb.ListExportsRequest(parent=ARRAY)).exports
+
+
+def test_snapshots_in_a_batch_are_all_taken_at_one_instant_or_none(stack: Stack) -> None:
+    stack.create_volume("v2")
+
+    def batch(*ids: tuple[str, str]) -> list[pb.VolumeSnapshot]:
+        requests = [
+            pb.CreateVolumeSnapshotRequest(
+                volume_snapshot_id=snapshot_id,
+                volume_snapshot=pb.VolumeSnapshot(
+                    volume=f"{ARRAY}/volumes/{volume}", labels={"app": volume}
+                ),
+            )
+            for snapshot_id, volume in ids
+        ]
+        answer = stack.array.BatchCreateVolumeSnapshots(
+            pb.BatchCreateVolumeSnapshotsRequest(parent=ARRAY, requests=requests)
+        )
+        return list(answer.volume_snapshots)
+
+    taken = batch(("s1", "v1"), ("s2", "v2"))
+    assert [snapshot.labels["app"] for snapshot in taken] == ["v1", "v2"]
+    assert len({snapshot.create_ns for snapshot in taken}) == 1
+    with pytest.raises(NotFound):
+        batch(("s3", "v1"), ("s4", "v9"))
+    with pytest.raises(AlreadyExists):
+        batch(("s5", "v1"), ("s5", "v2"))
+    listed = stack.array.ListVolumeSnapshots(pb.ListVolumeSnapshotsRequest(parent=ARRAY))
+    assert len(listed.volume_snapshots) == 2

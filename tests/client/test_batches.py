@@ -38,6 +38,10 @@ def test_a_batch_gives_what_single_calls_give(stack: Stack) -> None:
     assert vars(first) | {"name": ""} == vars(second) | {"name": ""}
     [disk] = vm.disks.batch_create({"d1": {"device": "a1.v1", "capacity_bytes": GiB}})
     assert vars(disk) == vars(vm.disks.get("d1"))
+    snapshots = stack.array("a1").snapshots
+    taken = snapshots.batch_create({"s1": {"volume": "v1"}, "s2": {"volume": "v2"}})
+    assert [vars(one) for one in taken] == [vars(snapshots.get(i)) for i in ("s1", "s2")]
+    assert {one.create_ns for one in taken} == {snapshots.create("s3", volume="v1").create_ns}
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,12 @@ from smokestack.dialects.csi import Plugin
 from smokestack.dialects.csi.names import identifier_of
 from smokestack.server.csi import Elsewhere
 from smokestack.server.processes import Processes
+from smokestack.server.replay import replay
 from smokestack.server.stack import Stack
 from smokestack.v1 import array_pb2, multipath_pb2, snapshots_pb2
 from tests.dialects.csi_client import GIB, Client, capability
 from tests.house import tree
+from tests.server.durable_array import after_a_crash, build, kept_array
 from tests.server.scenarios import small_scenario
 
 MIB = 1 << 20
@@ -388,6 +390,31 @@ def test_lists_come_in_pages_and_know_their_tokens(client: Client) -> None:
     assert refused(client.controller.ListVolumes, request).startswith("ABORTED")
     request = controller_pb2.ListVolumesRequest(max_entries=-1)
     assert refused(client.controller.ListVolumes, request).startswith("INVALID_ARGUMENT")
+
+
+def test_a_name_finds_its_volume_after_a_crash(tmp_path: Path) -> None:
+    request = controller_pb2.CreateVolumeRequest(
+        name="PVC 1", volume_capabilities=[capability()], mutable_parameters={"selector": "FIXED"}
+    )
+    with kept_array(tmp_path / "state") as room:
+        build(room)
+        made = Plugin(room.api, "arrays/a1").controller.CreateVolume(request)
+        with after_a_crash(tmp_path / "state") as back:
+            assert Plugin(back.api, "arrays/a1").controller.CreateVolume(request) == made
+            found = back.api.GetVolume(array_pb2.GetVolumeRequest(name=made.volume.volume_id))
+            assert found.labels["csi.smokestack/selector"] == "FIXED"
+
+
+def test_a_recording_repeats_what_came_by_csi(stack: Stack, client: Client) -> None:
+    volume_id = client.use("pvc-1")
+    stack.hypervisor.model.advance(5_000_000)
+    parts = stack.api.simulation.GetRecording(snapshots_pb2.GetRecordingRequest())
+    replayed = replay(b"".join(part.data for part in parts))
+    with replayed.stack as again:
+        assert replayed.same
+        assert devices(again)["a1.pvc-1"] == devices(stack)["a1.pvc-1"]
+        volume = array_pb2.GetVolumeRequest(name=volume_id)
+        assert again.api.arrays["a1"].GetVolume(volume).labels["csi.smokestack/name"] == "pvc-1"
 
 
 # --- where it is served --------------------------------------------------------------------------

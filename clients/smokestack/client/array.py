@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Required, TypedDict, Unpack
+from typing import NotRequired, Required, TypedDict, Unpack
 
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1.types_pb2 import Initiator
@@ -300,6 +300,14 @@ class VolumeSnapshot(Deletable[Way]):
     capacity_bytes: int
     create_ns: int
     allocated_bytes: int
+    labels: Mapping[str, str]
+
+
+class VolumeSnapshotFields(TypedDict):
+    """What a snapshot is created from."""
+
+    volume: str
+    labels: NotRequired[Mapping[str, str]]
 
 
 class VolumeSnapshots(Collection[Way, VolumeSnapshot[Way]]):
@@ -308,9 +316,18 @@ class VolumeSnapshots(Collection[Way, VolumeSnapshot[Way]]):
     resource = VolumeSnapshot
 
     @operation
-    def create(self, snapshot_id: str, *, volume: str) -> Call[VolumeSnapshot[Way]]:
+    def create(
+        self, snapshot_id: str, **fields: Unpack[VolumeSnapshotFields]
+    ) -> Call[VolumeSnapshot[Way]]:
         """Keeps what a volume holds now; it takes space as the volume writes over it."""
-        return self._create(snapshot_id, {"volume": volume})
+        return self._create(snapshot_id, fields)
+
+    @operation
+    def batch_create(
+        self, snapshots: Mapping[str, VolumeSnapshotFields]
+    ) -> Call[list[VolumeSnapshot[Way]]]:
+        """Takes all of these snapshots, by identifier, at one instant, or none."""
+        return self._batch_create(self._creations(snapshots))
 
 
 class ArrayHost(Deletable[Way]):

@@ -14,7 +14,7 @@ from google.protobuf import empty_pb2
 
 from smokestack.engine.batches import planned
 from smokestack.engine.errors import InvalidArgument, NotFound
-from smokestack.engine.labels import checked_labels
+from smokestack.engine.labels import Labels, checked_labels
 from smokestack.engine.masks import masked
 from smokestack.engine.messages import given, present, settings
 from smokestack.engine.names import NameForm
@@ -280,13 +280,34 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
     def CreateVolumeSnapshot(
         self, request: pb.CreateVolumeSnapshotRequest, context: Any = None
     ) -> pb.VolumeSnapshot:
-        def create() -> pb.VolumeSnapshot:
-            source = request.volume_snapshot.volume
-            volume_id = self._check_array(VOLUME, source, "volume_snapshot.volume")
-            self._model.create_snapshot(request.volume_snapshot_id, volume_id)
-            return self._snapshot(request.volume_snapshot_id)
+        return self._requests.change(
+            request, lambda: self._add_snapshot(self._plan_snapshot(request, request.parent)[1])
+        )
 
-        return self._create(request.parent, request, create)
+    def BatchCreateVolumeSnapshots(
+        self, request: pb.BatchCreateVolumeSnapshotsRequest, context: Any = None
+    ) -> pb.BatchCreateVolumeSnapshotsResponse:
+        def create() -> pb.BatchCreateVolumeSnapshotsResponse:
+            plans = planned(request, self._requests, self._plan_snapshot)
+            return pb.BatchCreateVolumeSnapshotsResponse(
+                volume_snapshots=map(self._add_snapshot, plans)
+            )
+
+        return self._requests.change(request, create)
+
+    def _plan_snapshot(
+        self, request: pb.CreateVolumeSnapshotRequest, parent: str
+    ) -> tuple[str, tuple[str, str, Labels]]:
+        array_id = self._check_array(ARRAY, parent, "parent")
+        snapshot_id, asked = request.volume_snapshot_id, request.volume_snapshot
+        volume_id = self._check_array(VOLUME, asked.volume, "volume_snapshot.volume")
+        labels = checked_labels("volume_snapshot.labels", asked.labels)
+        self._model.check_snapshot(snapshot_id, volume_id)
+        return SNAPSHOT.format(array_id, snapshot_id), (snapshot_id, volume_id, labels)
+
+    def _add_snapshot(self, plan: tuple[str, str, Labels]) -> pb.VolumeSnapshot:
+        self._model.create_snapshot(*plan)
+        return self._snapshot(plan[0])
 
     def GetVolumeSnapshot(
         self, request: pb.GetVolumeSnapshotRequest, context: Any = None
@@ -506,6 +527,7 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             capacity_bytes=spec.capacity_bytes,
             create_ns=spec.create_ns,
             allocated_bytes=self._model.snapshot_usage(snapshot_id).allocated_bytes,
+            labels=dict(spec.labels),
         )
 
     def _host(self, host_id: str) -> pb.ArrayHost:

@@ -180,11 +180,15 @@ class ArraySpace(ArrayInventory):
 
     # --- snapshots --------------------------------------------------------------------------
 
-    def create_snapshot(self, snapshot_id: str, volume_id: str) -> None:
-        """Keeps a volume as it is now: the pages that it has, shared until it writes to them."""
+    def check_snapshot(self, snapshot_id: str, volume_id: str) -> None:
+        """Refuses a snapshot that cannot be added."""
         checks.check_snapshot(snapshot_id)
         self._absent("snapshots", self.snapshots, snapshot_id)
         self._present("volumes", self.volumes, volume_id)
+
+    def create_snapshot(self, snapshot_id: str, volume_id: str, labels: Labels = ()) -> None:
+        """Keeps a volume as it is now: the pages that it has, shared until it writes to them."""
+        self.check_snapshot(snapshot_id, volume_id)
         volume = self.volumes[volume_id]
         index = self.state.append("volume")
         row = self.state["volume"][index]
@@ -193,7 +197,7 @@ class ArraySpace(ArrayInventory):
         row["is_snapshot"] = 1
         self._rows["snapshots", snapshot_id] = index
         self.snapshots[snapshot_id] = VolumeSnapshotSpec(
-            snapshot_id, volume_id, volume.pool_id, volume.capacity_bytes, self.acts_ns
+            snapshot_id, volume_id, volume.pool_id, volume.capacity_bytes, self.acts_ns, labels
         )
         self.state.share_pages(self._rows["volumes", volume_id], index)
         self._tell(

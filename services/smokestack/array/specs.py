@@ -102,6 +102,7 @@ class VolumeSnapshotSpec:
     pool_id: str
     capacity_bytes: int  # the volume's, then
     create_ns: int  # virtual time from which on writes no longer show in it
+    labels: Labels = ()
 
 
 @dataclass(frozen=True)

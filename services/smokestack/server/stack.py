@@ -234,7 +234,13 @@ class Stack:
         return self.endpoints
 
     def serve_csi(
-        self, endpoint: str, array_id: str = "", node_id: str = "", *, insecure: bool = False
+        self,
+        endpoint: str,
+        array_id: str = "",
+        node_id: str = "",
+        *,
+        volumes_per_node: int = 0,
+        insecure: bool = False,
     ) -> Endpoint:
         """Serves CSI alone, at unix:///path or host:port; without names: the first array and host.
 
@@ -249,6 +255,7 @@ class Stack:
             f"arrays/{array_id}",
             Current(lambda: self.api.multipath),
             node_id=node_id,
+            volumes_per_node=volumes_per_node,
         )
         listener = Listener(csi_room(plugin), endpoint, insecure=insecure)
         self._plugins.append(listener)

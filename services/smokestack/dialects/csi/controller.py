@@ -23,6 +23,7 @@ from . import capabilities, capacity, health, parameters
 from .hosts import Hosts
 from .names import check_volume_id, last, required
 from .provision import Provisioner
+from .snapshots import Snapshots
 from .storage import Storage
 
 _RPC: Final = pb.ControllerServiceCapability.RPC
@@ -31,11 +32,15 @@ _CAN: Final = (
     _RPC.PUBLISH_UNPUBLISH_VOLUME,
     _RPC.LIST_VOLUMES,
     _RPC.GET_CAPACITY,
+    _RPC.CREATE_DELETE_SNAPSHOT,
+    _RPC.LIST_SNAPSHOTS,
+    _RPC.CLONE_VOLUME,
     _RPC.EXPAND_VOLUME,
     _RPC.LIST_VOLUMES_PUBLISHED_NODES,
     _RPC.GET_VOLUME,
     _RPC.SINGLE_NODE_MULTI_WRITER,
     _RPC.MODIFY_VOLUME,
+    _RPC.GET_SNAPSHOT,
     _RPC.GET_VOLUME_HEALTH,
     _RPC.LIST_VOLUME_HEALTH,
 )
@@ -55,6 +60,7 @@ class Controller(controller_pb2_grpc.ControllerServicer):
         self._hosts = hosts
         self._volumes_per_node = volumes_per_node
         self._provisioner = Provisioner(storage)
+        self._snapshots = Snapshots(storage)
         self._turn = threading.Lock()  # of changes: each looks first, and then does something
 
     def ControllerGetCapabilities(
@@ -267,6 +273,33 @@ class Controller(controller_pb2_grpc.ControllerServicer):
         if self._hosts is not None:
             with suppress(NotFound):  # the array may know hosts that this layer does not
                 self._hosts.rescan(node_id)
+
+    # --- snapshots --------------------------------------------------------------------------
+
+    def CreateSnapshot(
+        self, request: pb.CreateSnapshotRequest, context: Any = None
+    ) -> pb.CreateSnapshotResponse:
+        with self._turn:
+            return pb.CreateSnapshotResponse(snapshot=self._snapshots.create(request))
+
+    def DeleteSnapshot(
+        self, request: pb.DeleteSnapshotRequest, context: Any = None
+    ) -> pb.DeleteSnapshotResponse:
+        with self._turn:
+            self._snapshots.delete(request.snapshot_id)
+        return pb.DeleteSnapshotResponse()
+
+    def ListSnapshots(
+        self, request: pb.ListSnapshotsRequest, context: Any = None
+    ) -> pb.ListSnapshotsResponse:
+        found, token = self._snapshots.list(request)
+        entries = [pb.ListSnapshotsResponse.Entry(snapshot=snapshot) for snapshot in found]
+        return pb.ListSnapshotsResponse(entries=entries, next_token=token)
+
+    def GetSnapshot(
+        self, request: pb.GetSnapshotRequest, context: Any = None
+    ) -> pb.GetSnapshotResponse:
+        return pb.GetSnapshotResponse(snapshot=self._snapshots.get(request.snapshot_id))
 
     # --- space and health -------------------------------------------------------------------
 

@@ -38,7 +38,11 @@ class Identity(identity_pb2_grpc.IdentityServicer):
     def GetPluginCapabilities(
         self, request: pb.GetPluginCapabilitiesRequest, context: Any = None
     ) -> pb.GetPluginCapabilitiesResponse:
-        services = (_SERVICE.CONTROLLER_SERVICE, _SERVICE.VOLUME_ACCESSIBILITY_CONSTRAINTS)
+        services = (
+            _SERVICE.CONTROLLER_SERVICE,
+            _SERVICE.VOLUME_ACCESSIBILITY_CONSTRAINTS,
+            _SERVICE.GROUP_CONTROLLER_SERVICE,
+        )
         return pb.GetPluginCapabilitiesResponse(
             capabilities=[
                 *(pb.PluginCapability(service=_SERVICE(type=kind)) for kind in services),

@@ -11,7 +11,8 @@ from smokestack.engine.errors import InvalidArgument
 
 PLUGIN_NAME: Final = "csi.smokestack"
 HOST_KEY: Final = f"{PLUGIN_NAME}/host"  # of topology
-NAME_LABEL: Final = f"{PLUGIN_NAME}/name"  # of a volume: the name that it was asked for with
+NAME_LABEL: Final = f"{PLUGIN_NAME}/name"  # of volumes and snapshots: what was asked for
+GROUP_LABEL: Final = f"{PLUGIN_NAME}/group"  # of a snapshot: what it was taken together with
 MOUNTS_LABEL: Final = f"{PLUGIN_NAME}/mounts"  # of a device: where its node uses it
 
 _SLUG_LENGTH_MAX: Final = 46  # with a hyphen and 16 digits of a hash: 63

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from smokestack.csi.v1 import controller_pb2 as pb
 from smokestack.csi.v1 import types_pb2 as types
@@ -12,6 +13,26 @@ from smokestack.v1 import array_pb2
 from . import capabilities, capacity, parameters
 from .names import NAME_LABEL, check_name, identifier_of, last
 from .storage import Storage, is_reachable
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a volume begins as a copy of: full name of a volume, or of a snapshot, or nothing."""
+
+    volume: str = ""
+    snapshot: str = ""
+    pool: str = ""
+    capacity_bytes: int = 0
+
+    def message(self) -> types.VolumeContentSource | None:
+        """Returns it in CSI's terms."""
+        if self.volume:
+            volume = types.VolumeContentSource.VolumeSource(volume_id=self.volume)
+            return types.VolumeContentSource(volume=volume)
+        if self.snapshot:
+            snapshot = types.VolumeContentSource.SnapshotSource(snapshot_id=self.snapshot)
+            return types.VolumeContentSource(snapshot=snapshot)
+        return None
 
 
 class Provisioner:
@@ -28,21 +49,27 @@ class Provisioner:
         capacity.check_range(request.capacity_range)
         parameters.check_parameters(request.parameters, (parameters.POOL,))
         settings = parameters.mutable_labels(request.mutable_parameters)
-        self._check_source(request)
+        source = self._source(request)
         topology = self._storage.topology()
         identifier = identifier_of(request.name)
         volume = self._storage.find_volume(self._storage.volume_name(identifier))
         if volume is not None:
-            self._check_same(volume, request, topology)
+            self._check_same(volume, request, source, topology)
             return self.message(volume, topology)
         self._check_reachable(request, topology)
-        size = capacity.new_size(request.capacity_range)
+        size = capacity.new_size(request.capacity_range, source.capacity_bytes)
         labels = {
             NAME_LABEL: request.name,
             **parameters.told_labels(request.parameters),
             **settings,
         }
-        made = array_pb2.Volume(pool=self._pool(request).name, capacity_bytes=size, labels=labels)
+        made = array_pb2.Volume(
+            pool=self._pool(request, source).name,
+            capacity_bytes=size,
+            labels=labels,
+            source_volume=source.volume,
+            source_snapshot=source.snapshot,
+        )
         volume = self._storage.api.CreateVolume(
             array_pb2.CreateVolumeRequest(
                 parent=self._storage.name, volume_id=identifier, volume=made
@@ -56,6 +83,7 @@ class Provisioner:
             capacity_bytes=volume.capacity_bytes,
             volume_id=volume.name,
             volume_context={"pool": volume.pool, "device": self._storage.device_id(volume)},
+            content_source=Source(volume.source_volume, volume.source_snapshot).message(),
             accessible_topology=topology,
         )
 
@@ -71,9 +99,19 @@ class Provisioner:
             raise InvalidArgument.at("parameters['pool']", f"{wanted!r} is none of {choice}")
         return named
 
-    def _pool(self, request: pb.CreateVolumeRequest) -> array_pb2.Pool:
-        """Returns the pool for a new volume: the one named, or the one with the most free space."""
+    def _pool(self, request: pb.CreateVolumeRequest, source: Source) -> array_pb2.Pool:
+        """Returns the pool for a new volume: the one named, or the one with the most free space.
+
+        A copy shares its source's pages, so it is in the same pool.
+        """
         pools = self.pools(request.parameters)
+        if source.pool:
+            pools = [pool for pool in pools if pool.name == source.pool]
+            if not pools:
+                raise InvalidArgument.at(
+                    "volume_content_source",
+                    f"is in {source.pool}: a copy cannot be in another pool",
+                )
         if not pools:
             raise ResourceExhausted(f"{self._storage.name} has no pool: create one")
         pool = max(pools, key=_free_bytes)  # the first of those with equally much
@@ -86,11 +124,17 @@ class Provisioner:
             )
         return pool
 
-    def _check_source(self, request: pb.CreateVolumeRequest) -> None:
-        if request.volume_content_source.WhichOneof("type") is not None:
-            raise InvalidArgument.at(
-                "volume_content_source", "is not supported: the array makes no copies"
-            )
+    def _source(self, request: pb.CreateVolumeRequest) -> Source:
+        """Returns what a volume is to begin as; NotFound says that it is not there."""
+        content = request.volume_content_source
+        kind = content.WhichOneof("type")
+        if kind is None:
+            return Source()
+        if kind == "volume":
+            volume = self._storage.volume(content.volume.volume_id)
+            return Source(volume.name, "", volume.pool, volume.capacity_bytes)
+        snapshot = self._storage.snapshot(content.snapshot.snapshot_id)
+        return Source("", snapshot.name, snapshot.pool, snapshot.capacity_bytes)
 
     def _check_reachable(
         self, request: pb.CreateVolumeRequest, topology: Sequence[types.Topology]
@@ -107,6 +151,7 @@ class Provisioner:
         self,
         volume: array_pb2.Volume,
         request: pb.CreateVolumeRequest,
+        source: Source,
         topology: Sequence[types.Topology],
     ) -> None:
         """Refuses a name whose volume is not what is asked for."""
@@ -118,6 +163,8 @@ class Provisioner:
             why = f"has {volume.capacity_bytes} bytes, which is not within capacity_range"
         elif volume.pool not in [pool.name for pool in pools]:
             why = f"is in {volume.pool}"
+        elif (volume.source_volume, volume.source_snapshot) != (source.volume, source.snapshot):
+            why = "began as a copy of something else, or of nothing"
         elif not is_reachable(request.accessibility_requirements, topology):
             why = "cannot be reached from accessibility_requirements"
         if why:

@@ -12,7 +12,7 @@ from smokestack.csi.v1 import types_pb2 as types
 from smokestack.engine.errors import Aborted, InvalidArgument, NotFound
 from smokestack.v1 import array_pb2 as pb
 
-from .names import HOST_KEY, last
+from .names import HOST_KEY, identifier_of, last
 
 PAGE_MAX = 10_000
 _T = TypeVar("_T")
@@ -60,6 +60,33 @@ class Storage:
         )
         answer = self.paged(self.api.ListVolumes, request)
         return list(answer.volumes), answer.next_page_token
+
+    # --- snapshots --------------------------------------------------------------------------
+
+    def snapshot_name(self, name: str) -> str:
+        """Returns the full name of the snapshot that CSI calls so."""
+        return f"{self.name}/snapshots/{identifier_of(name)}"
+
+    def find_snapshot(self, name: str) -> pb.VolumeSnapshot | None:
+        """Returns a snapshot, or None for what names none of this array's."""
+        request = pb.GetVolumeSnapshotRequest(name=name)
+        return self._found(lambda: self.api.GetVolumeSnapshot(request))
+
+    def snapshot(self, name: str) -> pb.VolumeSnapshot:
+        """Returns a snapshot; NotFound says that there is none."""
+        found = self.find_snapshot(name)
+        if found is None:
+            raise NotFound(f"{name!r} is no snapshot of {self.name}", resource=name)
+        return found
+
+    def snapshots(self) -> Iterator[pb.VolumeSnapshot]:
+        """Yields all snapshots, sorted by name."""
+        method = self.api.ListVolumeSnapshots
+        return self._all(method, pb.ListVolumeSnapshotsRequest, "volume_snapshots")
+
+    def delete_snapshot(self, name: str) -> None:
+        """Deletes a snapshot."""
+        self.api.DeleteVolumeSnapshot(pb.DeleteVolumeSnapshotRequest(name=name))
 
     @staticmethod
     def paged(method: Callable[[Any], Any], request: Any) -> Any:
