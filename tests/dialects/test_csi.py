@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smokestack.csi.v1 import controller_pb2, identity_pb2, node_pb2, types_pb2
-from smokestack.dialects.csi import Plugin
+from smokestack.dialects.csi import Plugin, Settings
 from smokestack.dialects.csi.names import identifier_of
 from smokestack.server.csi import Elsewhere
 from smokestack.server.processes import Processes
@@ -225,7 +225,7 @@ def test_the_mode_decides_about_a_second_target(
 
 def test_a_node_takes_only_so_many_volumes(stack: Stack) -> None:
     plugin = Plugin(
-        stack.api.arrays["a1"], "arrays/a1", stack.api.multipath, node_id="h2", volumes_per_node=2
+        stack.api.arrays["a1"], "arrays/a1", stack.api.multipath, Settings("h2", volumes_per_node=2)
     )
     assert plugin.node is not None
     info = plugin.node.NodeGetInfo(node_pb2.NodeGetInfoRequest())

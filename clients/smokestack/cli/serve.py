@@ -307,6 +307,11 @@ def csi() -> None:
     default=0,
     help="Most volumes that a node may have; 0: as many as there are LUNs.",
 )
+@click.option(
+    "--announce-health",
+    is_flag=True,
+    help="Announce the health calls, which only tools of CSI 1.13 know.",
+)
 @click.option("--insecure", is_flag=True, help="Allow other machines in, without encryption.")
 @click.option("--json", "as_json", is_flag=True, help="Say where as one line of JSON.")
 def serve_csi(
@@ -317,6 +322,7 @@ def serve_csi(
     controller_only: bool,
     node: str,
     volumes_per_node: int,
+    announce_health: bool,
     insecure: bool,
     as_json: bool,
 ) -> None:
@@ -330,6 +336,7 @@ def serve_csi(
         endpoint,
         node_id=node,
         volumes_per_node=volumes_per_node,
+        announce_health=announce_health,
         insecure=insecure,
         ready=_ready(as_json),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from typing import Any
 
-from smokestack.dialects.csi import Plugin
+from smokestack.dialects import csi
 from smokestack.engine.timekeeper import ClockSettings
 from smokestack.multipath.specs import MultipathSpec
 
@@ -120,6 +120,7 @@ def serve_csi(
     *,
     node_id: str = "",
     volumes_per_node: int = 0,
+    announce_health: bool = False,
     insecure: bool = False,
     ready: Ready = _quietly,
 ) -> None:
@@ -129,12 +130,11 @@ def serve_csi(
     """
     for address in filter(None, (array, multipath)):
         checked_address("address", address, insecure=True)
-    plugin = Plugin(
+    plugin = csi.Plugin(
         Elsewhere("arrays", array),
         f"arrays/{array_id}",
         Elsewhere("multipaths", multipath) if multipath else None,
-        node_id=node_id,
-        volumes_per_node=volumes_per_node,
+        csi.Settings(node_id, volumes_per_node, announce_health),
     )
     _serve(csi_room(plugin), endpoint, None, insecure=insecure, ready=ready)
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from smokestack.array.model import ArrayModel
-from smokestack.dialects.csi import Plugin
+from smokestack.dialects import csi
 from smokestack.engine.border import BorderLock
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.messages import member
@@ -237,9 +237,8 @@ class Stack:
         self,
         endpoint: str,
         array_id: str = "",
-        node_id: str = "",
+        settings: csi.Settings = csi.DEFAULT,
         *,
-        volumes_per_node: int = 0,
         insecure: bool = False,
     ) -> Endpoint:
         """Serves CSI alone, at unix:///path or host:port; without names: the first array and host.
@@ -250,12 +249,11 @@ class Stack:
         if array_id not in self.arrays:
             choice = ", ".join(sorted(self.arrays))
             raise InvalidArgument.at("array_id", f"{array_id!r} is none of {choice}")
-        plugin = Plugin(
+        plugin = csi.Plugin(
             Current(lambda: self.api.arrays[array_id]),
             f"arrays/{array_id}",
             Current(lambda: self.api.multipath),
-            node_id=node_id,
-            volumes_per_node=volumes_per_node,
+            settings,
         )
         listener = Listener(csi_room(plugin), endpoint, insecure=insecure)
         self._plugins.append(listener)

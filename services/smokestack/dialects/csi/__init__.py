@@ -5,5 +5,6 @@ so a snapshot and a reset include it, and every other plugin of the same stack s
 """
 
 from .plugin import Plugin
+from .settings import DEFAULT, Settings
 
-__all__ = ["Plugin"]
+__all__ = ["DEFAULT", "Plugin", "Settings"]

@@ -23,6 +23,7 @@ from . import capabilities, capacity, health, parameters
 from .hosts import Hosts
 from .names import check_volume_id, last, required
 from .provision import Provisioner
+from .settings import DEFAULT, Settings
 from .snapshots import Snapshots
 from .storage import Storage
 
@@ -41,24 +42,20 @@ _CAN: Final = (
     _RPC.SINGLE_NODE_MULTI_WRITER,
     _RPC.MODIFY_VOLUME,
     _RPC.GET_SNAPSHOT,
-    _RPC.GET_VOLUME_HEALTH,
-    _RPC.LIST_VOLUME_HEALTH,
 )
+_HEALTH: Final = (_RPC.GET_VOLUME_HEALTH, _RPC.LIST_VOLUME_HEALTH)
 
 
 class Controller(controller_pb2_grpc.ControllerServicer):
     """Serves one array's volumes."""
 
     def __init__(
-        self, storage: Storage, hosts: Hosts | None = None, volumes_per_node: int = 0
+        self, storage: Storage, hosts: Hosts | None = None, settings: Settings = DEFAULT
     ) -> None:
-        """Takes the array, and the multipath layer if it is known.
-
-        0 volumes per node are as many as a host has LUNs.
-        """
+        """Takes the array, and the multipath layer if it is known."""
         self._storage = storage
         self._hosts = hosts
-        self._volumes_per_node = volumes_per_node
+        self._settings = settings
         self._provisioner = Provisioner(storage)
         self._snapshots = Snapshots(storage)
         self._turn = threading.Lock()  # of changes: each looks first, and then does something
@@ -66,8 +63,9 @@ class Controller(controller_pb2_grpc.ControllerServicer):
     def ControllerGetCapabilities(
         self, request: pb.ControllerGetCapabilitiesRequest, context: Any = None
     ) -> pb.ControllerGetCapabilitiesResponse:
+        kinds = _CAN + (_HEALTH if self._settings.announce_health else ())
         return pb.ControllerGetCapabilitiesResponse(
-            capabilities=[pb.ControllerServiceCapability(rpc=_RPC(type=kind)) for kind in _CAN]
+            capabilities=[pb.ControllerServiceCapability(rpc=_RPC(type=kind)) for kind in kinds]
         )
 
     # --- volumes ----------------------------------------------------------------------------
@@ -236,10 +234,10 @@ class Controller(controller_pb2_grpc.ControllerServicer):
         return export
 
     def _check_room(self, node_id: str) -> None:
-        if not self._volumes_per_node:
+        if not self._settings.volumes_per_node:
             return
         count = sum(last(export.host) == node_id for export in self._storage.exports())
-        if count >= self._volumes_per_node:
+        if count >= self._settings.volumes_per_node:
             raise ResourceExhausted(
                 f"node {node_id} has {count} volumes, as many as it may: unpublish some",
                 reason="NODE_FULL",

@@ -15,6 +15,7 @@ from . import capabilities, capacity, health, parameters, targets
 from .hosts import Hosts
 from .mounts import Mount, Mounts
 from .names import HOST_KEY, check_volume_id, required
+from .settings import DEFAULT, Settings
 from .storage import Storage
 
 _RPC: Final = pb.NodeServiceCapability.RPC
@@ -23,9 +24,8 @@ _CAN: Final = (
     _RPC.GET_VOLUME_STATS,
     _RPC.EXPAND_VOLUME,
     _RPC.SINGLE_NODE_MULTI_WRITER,
-    _RPC.GET_VOLUME_HEALTH,
-    _RPC.GET_STORAGE_HEALTH,
 )
+_HEALTH: Final = (_RPC.GET_VOLUME_HEALTH, _RPC.GET_STORAGE_HEALTH)
 _STORAGE_STATUS: Final = {
     types.DEGRADED: pb.STORAGE_DEGRADED,
     types.INACCESSIBLE: pb.STORAGE_UNREACHABLE,
@@ -35,20 +35,16 @@ _STORAGE_STATUS: Final = {
 class Node(node_pb2_grpc.NodeServicer):
     """Serves one host of a multipath layer."""
 
-    def __init__(
-        self, storage: Storage, hosts: Hosts, node_id: str = "", volumes_per_node: int = 0
-    ) -> None:
-        """Takes the host's identifier; empty: the first one that the layer has."""
+    def __init__(self, storage: Storage, hosts: Hosts, settings: Settings = DEFAULT) -> None:
         self._storage = storage
         self._hosts = hosts
-        self._node_id = node_id
-        self._volumes_per_node = volumes_per_node
+        self._settings = settings
         self._turn = threading.Lock()
 
     @property
     def node_id(self) -> str:
         """The host's identifier."""
-        return self._node_id or self._hosts.first()
+        return self._settings.node_id or self._hosts.first()
 
     def NodeGetInfo(
         self, request: pb.NodeGetInfoRequest, context: Any = None
@@ -56,15 +52,16 @@ class Node(node_pb2_grpc.NodeServicer):
         node_id = self.node_id
         return pb.NodeGetInfoResponse(
             node_id=node_id,
-            max_volumes_per_node=self._volumes_per_node,
+            max_volumes_per_node=self._settings.volumes_per_node,
             accessible_topology=types.Topology(segments={HOST_KEY: node_id}),
         )
 
     def NodeGetCapabilities(
         self, request: pb.NodeGetCapabilitiesRequest, context: Any = None
     ) -> pb.NodeGetCapabilitiesResponse:
+        kinds = _CAN + (_HEALTH if self._settings.announce_health else ())
         return pb.NodeGetCapabilitiesResponse(
-            capabilities=[pb.NodeServiceCapability(rpc=_RPC(type=kind)) for kind in _CAN]
+            capabilities=[pb.NodeServiceCapability(rpc=_RPC(type=kind)) for kind in kinds]
         )
 
     # --- staging and publishing -------------------------------------------------------------

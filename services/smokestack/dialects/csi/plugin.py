@@ -18,6 +18,7 @@ from .group import GroupController
 from .hosts import Hosts
 from .identity import Identity
 from .node import Node
+from .settings import DEFAULT, Settings
 from .storage import Storage
 
 
@@ -29,21 +30,18 @@ class Plugin:
         array: Any,
         array_name: str,
         multipath: Any = None,
-        *,
-        node_id: str = "",
-        volumes_per_node: int = 0,
+        settings: Settings = DEFAULT,
     ) -> None:
         """Takes the services: handlers or stubs, which raise refusals.
 
-        Without a multipath layer there is no Node.  ``node_id`` is the host that Node serves, the
-        layer's first one if it is empty; 0 volumes per node are as many as a host has LUNs.
+        Without a multipath layer there is no Node.
         """
         storage = Storage(array, array_name)
         hosts = Hosts(multipath) if multipath is not None else None
         self.identity = Identity(storage, hosts)
-        self.controller = Controller(storage, hosts, volumes_per_node)
+        self.controller = Controller(storage, hosts, settings)
         self.group = GroupController(storage)
-        self.node = Node(storage, hosts, node_id, volumes_per_node) if hosts else None
+        self.node = Node(storage, hosts, settings) if hosts else None
 
     @property
     def service_names(self) -> tuple[str, ...]:
