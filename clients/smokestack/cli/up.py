@@ -68,13 +68,12 @@ def up(
     settings = clock_settings(clock, factor, autojump)
     with Stack(description, settings) as stack:
         _serve(stack, port_base, listen, insecure)
-        endpoints = stack.endpoints
-        if csi_endpoint:
-            endpoints = (*endpoints, stack.serve_csi(csi_endpoint, insecure=insecure))
+        csi = stack.serve_csi(csi_endpoint, insecure=insecure).address if csi_endpoint else ""
         if as_json:
-            print_json(_addresses(endpoints), one_line=True)
+            print_json(_addresses(stack.endpoints, csi), one_line=True)
         else:
-            lines = _introduction(endpoints, description, _how_time_moves(clock, factor))
+            time = _how_time_moves(clock, factor)
+            lines = _introduction(stack.endpoints, csi, description, time)
             click.echo("\n".join(lines))
         wait_for_the_end()
     if not as_json:
@@ -95,11 +94,12 @@ def _serve(stack: Stack, port_base: int, host: str, insecure: bool) -> None:
         ) from None
 
 
-def _addresses(endpoints: tuple[Endpoint, ...]) -> dict[str, Any]:
+def _addresses(endpoints: tuple[Endpoint, ...], csi: str) -> dict[str, Any]:
     services = [
         {"name": e.name, "address": e.address, "metrics_url": e.metrics_url} for e in endpoints
     ]
-    return {"pid": os.getpid(), "services": services}
+    place = {"csi_endpoint": csi} if csi else {}
+    return {"pid": os.getpid(), "services": services, **place}
 
 
 def _how_time_moves(clock: str, factor: float) -> tuple[str, str]:
@@ -112,13 +112,18 @@ def _how_time_moves(clock: str, factor: float) -> tuple[str, str]:
 
 
 def _introduction(
-    endpoints: tuple[Endpoint, ...], scenario: scenario_pb2.Scenario, time: tuple[str, str]
+    endpoints: tuple[Endpoint, ...],
+    csi: str,
+    scenario: scenario_pb2.Scenario,
+    time: tuple[str, str],
 ) -> list[str]:
     hypervisor = endpoints[0].address
     suffix = "" if hypervisor == DEFAULT_ADDRESS else f" --address {hypervisor}"
     names = max(len(e.name) for e in endpoints)
     places = max(len(e.address) for e in endpoints)
     lines = [f"{e.name:<{names}}  {e.address:<{places}}  {e.metrics_url}" for e in endpoints]
+    if csi:
+        lines.append(f"{'csi':<{names}}  {csi}")
     if scenario.hosts:
         lines.append("")
     for host in scenario.hosts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from smokestack.engine.errors import FailedPrecondition, NotFound
@@ -18,9 +19,9 @@ class Hosts:
     def __init__(self, api: Any) -> None:
         self.api = api
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """The layer's full name; there is one of them."""
+        """The layer's full name; a service has one layer."""
         found: str = self.api.ListMultipaths(pb.ListMultipathsRequest()).multipaths[0].name
         return found
 
