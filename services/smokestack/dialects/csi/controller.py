@@ -246,10 +246,10 @@ class Controller(controller_pb2_grpc.ControllerServicer):
     def _context(self, volume: array_pb2.Volume, export: array_pb2.Export) -> dict[str, str]:
         host = self._storage.host(last(export.host))
         fabrics = {initiator.fabric for initiator in host.initiators}
-        ports = [last(port.name) for port in self._storage.ports() if port.fabric in fabrics]
+        reached = (port.name for port in self._storage.ports() if port.fabric in fabrics)
         return {
             "lun": str(export.lun),
-            "ports": ",".join(ports),
+            "ports": ",".join(last(name) for name in export.ports or reached),
             "device": self._storage.device_id(volume),
         }
 

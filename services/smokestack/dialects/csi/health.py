@@ -15,7 +15,7 @@ Entry = types.VolumeHealth.VolumeHealthEntry
 def of_volumes(storage: Storage, volumes: Iterable[array_pb2.Volume]) -> list[types.VolumeHealth]:
     """Returns how volumes are as the array sees it: ports that are down, pools that are full."""
     ports = list(storage.ports())
-    down = [port for port in ports if not port.enabled]
+    down = [port for port in ports if not port.link_up]
     shared = _entries(len(down), len(ports), "ports", "PORTS_DOWN", storage.name)
     full = {
         pool.name
