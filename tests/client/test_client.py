@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smokestack.client import BlockSize, GiB, Initiator, MiB, Stack
-from smokestack.client.errors import FailedPrecondition, NotFound
+from smokestack.client.errors import FailedPrecondition, InvalidArgument, NotFound
 
 VM = "hosts/h1/vms/v1"
 
@@ -127,6 +127,12 @@ def test_a_port_goes_down_and_its_paths_die(stack: Stack) -> None:
 def test_a_device_takes_settings_and_gives_them_back(stack: Stack) -> None:
     stack.multipath.hosts.create("h9", initiators=["h9-a"], lun_queue_depth=5)
     assert stack.multipath.hosts["h9"].lun_queue_depth == 5
+    rule = {"vendor": "AC*", "plugin": "VENDOR", "plugin_vendor": "ACME"}
+    host = stack.multipath.hosts.create("h8", initiators=["h8-a"], claim_rules=[rule])
+    assert [each.plugin_vendor for each in host.claim_rules] == ["ACME"]
+    with pytest.raises(InvalidArgument, match="'OURS' is none of NATIVE, VENDOR"):
+        stack.multipath.hosts.create("h7", initiators=["h7-a"], claim_rules=[{"plugin": "OURS"}])
+    assert stack.array("a1").update(vendor="ACME").vendor == "ACME"
     device = stack.multipath.hosts["h1"].devices["a1.v1"]
     device.update(selector="FIXED", preferred_path="h1-b.p3", lun_queue_depth=3)
     assert (device.selector, device.preferred_path) == ("FIXED", "h1-b.p3")

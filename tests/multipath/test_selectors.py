@@ -25,7 +25,13 @@ from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.records import SLOT_SHIFT, SUBMISSION, HostStatus, Kind, Op, Status
 from smokestack.multipath.model import MultipathModel
-from smokestack.multipath.specs import MultipathHostSpec, Selector, SelectorSettings
+from smokestack.multipath.specs import (
+    ClaimRule,
+    MultipathHostSpec,
+    Plugin,
+    Selector,
+    SelectorSettings,
+)
 
 L = 100_000
 PATHS = tuple(f"h1-a.p{n}" for n in range(4))
@@ -37,6 +43,7 @@ ROTATING = {
     Selector.SERVICE_TIME,
     Selector.HISTORICAL_SERVICE_TIME,
     Selector.LATENCY,
+    Selector.VENDOR,
 }
 STAYING = {Selector.FIXED, Selector.FIRST_AVAILABLE, Selector.MOST_RECENTLY_USED}
 
@@ -48,6 +55,9 @@ class Host:
 
     def __init__(self, selector: Selector, **settings: int) -> None:
         self.array = ArrayModel("a1")
+        self.array.update_product(vendor="ACME", hints_enabled=True)
+        rule = ClaimRule(plugin=Plugin.VENDOR, plugin_vendor="ACME")
+        is_vendors = selector is Selector.VENDOR
         self.array.create_controller(ControllerSpec("c0", core_count=8))
         for port in range(4):
             self.array.create_port(PortSpec(f"p{port}", "c0", "fabric-a"))
@@ -59,7 +69,13 @@ class Host:
         self.multipath.connect_array("a1", self.array)
         self.multipath.create_host(
             MultipathHostSpec(
-                "h1", ("h1-a",), selector, 64, 4, selector_settings=SelectorSettings(**settings)
+                "h1",
+                ("h1-a",),
+                Selector.ROUND_ROBIN if is_vendors else selector,
+                lun_queue_depth=64,
+                ios_per_path=4,
+                selector_settings=SelectorSettings(**settings),
+                claim_rules=(rule,) if is_vendors else (),
             )
         )
         self.multipath.rescan("h1")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from smokestack.array.specs import ExportSpec, MediaDistribution
+from smokestack.engine.hints import hint_of
 from smokestack.engine.records import BLOCK_BYTES, Attention, EventCode, Kind, Op, Sense, Status
 from tests.reference import draws
 from tests.reference.agenda import ARRAY, MULTIPATH, Agenda
@@ -82,6 +83,8 @@ class Array:
         self.snapshots: dict[str, Volume] = {}
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self.itls: list[Itl] = []
+        self.vendor, self.hints_enabled = config.vendor, config.hints_enabled
+        self.hints: dict[tuple[int, int], int] = {}  # by command and attempt, on their way
         self.rules = Rules(agenda, f"arrays/{self.array_id}", seed)
         self.known: set[str] = set()  # initiators that have ever asked what they reach
         for export in config.exports:
@@ -536,6 +539,8 @@ class Array:
             return  # lost with the link
         if command.port_epoch != port.epoch:  # what had it is lost, and others speak for it
             command.status, command.sense = Status.BUSY, Sense.NONE
+        if self.hints_enabled and command.status == Status.GOOD:
+            self.hints[command.ident, command.attempt] = hint_of(port.outstanding)
         self._answer(command, self._agenda.now)
 
     def _answer(self, command: Command, departed: int) -> None:

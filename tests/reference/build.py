@@ -14,6 +14,7 @@ from smokestack.engine.blockdevice import Attachment, BlockDevice, IoBatch, Nexu
 from smokestack.engine.faults import FaultBook
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
+from smokestack.multipath.specs import Selector
 from tests.reference.config import (
     AdapterUpdated,
     ArrayConfig,
@@ -143,7 +144,7 @@ class Models:
                     sched_num_req_outstanding=change.sched_num_req_outstanding,
                     ios_per_path=change.ios_per_path,
                     preferred_path=change.preferred_path,
-                    selector=change.selector,
+                    selector=None if self._is_claimed(change) else change.selector,
                     selector_settings=change.selector_settings,
                 )
             case AdapterUpdated():
@@ -181,6 +182,11 @@ class Models:
                 self.hypervisor.create_job(change.plan)
             case JobStopped():
                 self.hypervisor.stop_job(change.host_id, change.vm_id, change.job_id)
+
+    def _is_claimed(self, change: DeviceUpdated) -> bool:
+        """Whether a vendor's plug-in has the device, which then keeps its policy."""
+        device = self.multipath.device(change.host_id, change.device)
+        return device.claimed is Selector.VENDOR
 
     def book(self, service: str) -> FaultBook:
         """Returns a service's fault rules, by its full name."""
@@ -244,6 +250,7 @@ class Models:
 def build_array(config: ArrayConfig) -> ArrayModel:
     """Returns an array's model with its inventory."""
     array = ArrayModel(config.array_id)
+    array.update_product(vendor=config.vendor, hints_enabled=config.hints_enabled)
     for controller in config.controllers:
         array.create_controller(controller)
     for port in config.ports:

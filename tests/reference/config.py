@@ -38,6 +38,8 @@ class ArrayConfig:
     volumes: tuple[VolumeSpec, ...]
     hosts: tuple[ArrayHostSpec, ...]
     exports: tuple[ExportSpec, ...]
+    vendor: str = "SMOKE"
+    hints_enabled: bool = False
 
 
 @dataclass(frozen=True)

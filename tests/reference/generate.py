@@ -25,7 +25,14 @@ from smokestack.array.specs import (
 from smokestack.engine.jobplan import JobPlan, Pattern
 from smokestack.engine.records import TRACE, Op
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
-from smokestack.multipath.specs import ApdHandling, MultipathHostSpec, MultipathSpec, Selector
+from smokestack.multipath.specs import (
+    NATIVE,
+    ApdHandling,
+    ClaimRule,
+    MultipathHostSpec,
+    MultipathSpec,
+    Plugin,
+)
 from smokestack.workload import Arrival, JobSpec, ThinkTime, TraceMode, compile_job
 from tests.reference.config import ArrayConfig, StackConfig
 from tests.reference.generate_changes import Plans, changes, selector_settings
@@ -34,6 +41,7 @@ PAGE = 4096
 BLOCK = 512
 FABRICS = ("fa", "fb")
 RUN_NS_MAX = 4_000_000
+VENDORS = ("ACME", "BETA")
 
 latencies = st.sampled_from([1_000, 10_000, 20_000, 50_000]) | st.integers(1_000, 60_000)
 services = st.sampled_from([0, 500, 1_000, 5_000, 20_000]) | st.integers(0, 30_000)
@@ -128,6 +136,8 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         volumes=volumes,
         hosts=hosts,
         exports=tuple(ExportSpec(v, h, lun=pairs.index((v, h))) for v, h in exports),
+        vendor=draw(st.sampled_from(VENDORS)),
+        hints_enabled=draw(st.booleans()),
     )
 
 
@@ -201,13 +211,24 @@ def _multipath_host(host: ArrayHostSpec) -> st.SearchStrategy[MultipathHostSpec]
         MultipathHostSpec,
         st.just(host.host_id),
         st.just(tuple(initiator.name for initiator in host.initiators)),
-        selector=st.sampled_from(Selector),
+        selector=st.sampled_from(NATIVE),
         lun_queue_depth=st.sampled_from([1, 2, 3, 5, 64]),
         sched_num_req_outstanding=st.sampled_from([32, 1, 2, 3]),
         adapter_queue_depth=st.sampled_from([4096, 1, 2, 5]),
         ios_per_path=st.integers(1, 5),
         selector_settings=selector_settings(),
+        claim_rules=st.lists(_claim_rules(), max_size=2).map(tuple),
     )
+
+
+@st.composite
+def _claim_rules(draw: st.DrawFn) -> ClaimRule:
+    """A rule of some arrays, or of those of a vendor, for a plug-in of theirs or another's."""
+    patterns = draw(st.sampled_from([{"vendor": "A*"}, {"vendor": "BETA"}, {"array": "a0"}, {}]))
+    if draw(st.booleans()):
+        vendor = draw(st.sampled_from(VENDORS))
+        return ClaimRule(**patterns, plugin=Plugin.VENDOR, plugin_vendor=vendor)
+    return ClaimRule(**patterns, selector=draw(st.none() | st.sampled_from(NATIVE)))
 
 
 @st.composite

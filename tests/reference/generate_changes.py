@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from smokestack.array.specs import ArrayHostSpec, ExportSpec
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.records import Attention
-from smokestack.multipath.specs import Selector, SelectorSettings
+from smokestack.multipath.specs import NATIVE, SelectorSettings
 from tests.reference.config import (
     AdapterUpdated,
     ArrayConfig,
@@ -253,7 +253,7 @@ def _device_change(draw: st.DrawFn, plans: Plans, time: int, kind: str) -> list[
     depth = draw(st.none() | st.integers(1, 8))
     ios = draw(st.none() | st.integers(1, 8))
     preferred = draw(st.none() | st.just(path))
-    selector = draw(st.none() | st.sampled_from(Selector))
+    selector = draw(st.none() | st.sampled_from(NATIVE))
     settings = draw(st.none() | selector_settings())
     dsnro = draw(st.none() | st.integers(1, 8))
     return [DeviceUpdated(time, host, device, depth, ios, preferred, selector, settings, dsnro)]

@@ -24,6 +24,7 @@ from smokestack.multipath.specs import (
 from tests.reference import selectors
 from tests.reference.agenda import CHANGE, HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
 from tests.reference.array import Array
+from tests.reference.claims import claimed
 from tests.reference.config import (
     AdapterUpdated,
     DeviceUpdated,
@@ -128,6 +129,7 @@ class HostIo:
     attempt: int = 0
     path: Path | None = None
     start_ns: int = 0  # when it left on the path, or was held on it
+    hint: int = 0  # what its array has told with the answer
     submitted_ns: int = 0
     queued_ns: int = 0  # when it last joined a queue
     waited_ns: int = 0  # in queues, all in all
@@ -208,7 +210,7 @@ class Multipath:
             index=len(self._by_index),
             capacity_bytes=paths[0].itl.own.capacity_bytes,
             paths=paths,
-            policy=selectors.POLICIES[spec.selector](paths),
+            policy=selectors.POLICIES[claimed(spec, paths[0].array)](paths),
             depth=spec.lun_queue_depth,
             ios_per_path=spec.ios_per_path,
             preferred=paths[0],
@@ -294,7 +296,7 @@ class Multipath:
             device.preferred = named[change.preferred_path]
         if change.selector_settings is not None:
             device.settings = change.selector_settings
-        if change.selector is not None:
+        if change.selector is not None and not isinstance(device.policy, selectors.Vendor):
             kind = selectors.POLICIES[change.selector]
             if type(device.policy) is not kind:
                 device.policy = kind(device.paths)
@@ -385,7 +387,7 @@ class Multipath:
         assert found is None or isinstance(found, Path)
         return found
 
-    def _choice(self, device: Device, io: HostIo) -> selectors.Choice:
+    def _choice(self, device: Device, io: HostIo, hint: int = 0) -> selectors.Choice:
         return selectors.Choice(
             self._agenda.now,
             io.length,
@@ -393,6 +395,7 @@ class Multipath:
             device.preferred,
             device.ios_per_path,
             device.settings,
+            hint,
         )
 
     def _waits(self, device: Device) -> bool:
@@ -431,9 +434,11 @@ class Multipath:
         if record.kind == Kind.EVENT:
             self._event(array, record)
             return
+        hint = array.hints.pop((record.ident, record.attempt), 0)
         io = self._ios.get(record.ident)
         if io is None or io.path is None or io.attempt != record.attempt:
             return  # of an attempt that was given up
+        io.hint = hint
         through = self._cross(io, record)
         if through > self._agenda.now:
             key = (through, MULTIPATH, ANSWER, record.ident, record.attempt)
@@ -466,7 +471,7 @@ class Multipath:
         gone = record.sense == Sense.LU_NOT_SUPPORTED
         again = refused or attention or gone or record.sense in NOT_READY
         path = io.path
-        self._land(device, io, answered=not again)
+        self._land(device, io, answered=not again, hint=io.hint)
         self._serve(path.adapter)
         if refused:
             io.attempt += 1
@@ -498,13 +503,13 @@ class Multipath:
         times.kernel_ns += sent - io.submitted_ns
         times.queue_ns += io.waited_ns
 
-    def _land(self, device: Device, io: HostIo, *, answered: bool) -> None:
+    def _land(self, device: Device, io: HostIo, *, answered: bool, hint: int = 0) -> None:
         assert io.path is not None
         device.active -= 1
         io.path.in_flight -= 1
         io.path.in_flight_bytes -= io.length
         if answered and io.path in device.paths:
-            device.policy.answered(io.path, self._choice(device, io), io.start_ns)
+            device.policy.answered(io.path, self._choice(device, io, hint), io.start_ns)
         elif io.path in device.paths:
             device.policy.unanswered(io.path, io.start_ns)
         if io.sent_ns is None:

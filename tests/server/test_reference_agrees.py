@@ -25,7 +25,14 @@ from smokestack.array.specs import (
     VolumeSpec,
 )
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
-from smokestack.multipath.specs import MultipathHostSpec, Selector, SelectorSettings
+from smokestack.multipath.specs import (
+    NATIVE,
+    ClaimRule,
+    MultipathHostSpec,
+    Plugin,
+    Selector,
+    SelectorSettings,
+)
 from smokestack.server.run import run_stack
 from smokestack.server.scenario import default_scenario
 from smokestack.workload import JobSpec, compile_job
@@ -191,18 +198,28 @@ def test_a_policy_agrees_on_uneven_paths_that_come_and_go(selector: Selector, sl
         PathEnabled(3_000_000, "h1", "a1.v1", "h1-b.p3", False),
         PortEnabled(3_500_000, "a1", "p1", True),
         PathEnabled(4_000_000, "h1", "a1.v1", "h1-b.p3", True),
-        DeviceUpdated(6_000_000, "h1", "a1.v1", selector=Selector(1 + selector % len(Selector))),
+        DeviceUpdated(6_000_000, "h1", "a1.v1", selector=Selector(1 + selector % len(NATIVE))),
         DeviceUpdated(8_000_000, "h1", "a1.v1", selector=selector, selector_settings=settings),
     )
+    is_vendors = selector is Selector.VENDOR
+    rule = ClaimRule(plugin=Plugin.VENDOR, plugin_vendor="ACME")
     config = stack(
         job(slots=12, block_sizes=((512, 1 << 30), (4096, 1 << 31), (16384, 1 << 32))),
         job("j1", slots=4, disk_id="d0"),
-        arrays=(array(ports=ports, core_count=4),),
-        selector=selector,
+        arrays=(
+            replace(array(ports=ports, core_count=4), vendor="ACME", hints_enabled=is_vendors),
+        ),
+        selector=Selector.ROUND_ROBIN if is_vendors else selector,
         ios_per_path=5,
-        changes=changes,
+        changes=changes[:5] if is_vendors else changes,
     )
-    hosts = (replace(config.multipath_hosts[0], selector_settings=settings),)
+    hosts = (
+        replace(
+            config.multipath_hosts[0],
+            selector_settings=settings,
+            claim_rules=(rule,) if is_vendors else (),
+        ),
+    )
     agree(replace(config, multipath_hosts=hosts), 30_000_000, (1_234_567, 5_000_000))
 
 

@@ -389,6 +389,14 @@ class Exports(Collection[Way, Export[Way]]):
         return self._batch_create([self._creation("", export) for export in exports])
 
 
+class ArrayUpdate(TypedDict, total=False):
+    """What an array says that it is; None goes back to the default."""
+
+    vendor: str | None
+    model: str | None
+    hints_enabled: bool | None
+
+
 class Array(Resource[Way], Service[Way]):
     """An array, and what its parts add up to."""
 
@@ -396,6 +404,14 @@ class Array(Resource[Way], Service[Way]):
     capacity_bytes: int
     allocated_bytes: int
     subscribed_bytes: int
+    vendor: str
+    model: str
+    hints_enabled: bool
+
+    @operation
+    def update(self, **fields: Unpack[ArrayUpdate]) -> Call[Array[Way]]:
+        """Changes what the array says that it is; hosts learn it from rescans."""
+        return self._update(fields)
 
     @property
     def controllers(self) -> Controllers[Way]:

@@ -93,6 +93,8 @@ class Kind:
             return full(home, value)
         if descriptor.enum_type is not None:
             return _enum_number(f"{self.snake}.{descriptor.name}", descriptor.enum_type, value)
+        if descriptor.message_type is not None:
+            return _nested(f"{self.snake}.{descriptor.name}", descriptor.message_type, value)
         return value
 
     def _decode(self, descriptor: Any, message: Any, scope: Mapping[str, str]) -> Any:
@@ -154,6 +156,21 @@ def _enum_number(field: str, enum: Any, word: str) -> int:
     if value is None:
         raise InvalidArgument.at(field, f"{word!r} is none of {', '.join(enum_words(enum))}")
     return int(value.number)
+
+
+def _nested(field: str, message: Any, value: Any) -> Any:
+    """Returns a message's fields with numbers for the words of enums, and so in a list of them."""
+    if isinstance(value, (list, tuple)):
+        return [_nested(f"{field}[{index}]", message, each) for index, each in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    enums = {f.name: f.enum_type for f in message.fields if f.enum_type is not None}
+    return {
+        name: _enum_number(f"{field}.{name}", enums[name], each)
+        if isinstance(each, str) and name in enums
+        else each
+        for name, each in value.items()
+    }
 
 
 def _prefix(enum: Any) -> str:

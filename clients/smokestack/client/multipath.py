@@ -11,7 +11,7 @@ from .kinds import Kind
 from .operations import Call, Way, as_it_is, operation
 from .resources import Collection, Deletable, Resource
 from .service import Service
-from .words import ApdHandling, DeviceState, FabricLinkKind, PathState, Selector
+from .words import ApdHandling, DeviceState, FabricLinkKind, PathState, Plugin, Selector
 
 _SERVICE = "MultipathService"
 
@@ -84,6 +84,17 @@ class SelectorSettings(TypedDict, total=False):
     numa_node_count: int
 
 
+class ClaimRule(TypedDict, total=False):
+    """Whose software handles what an array reports as; * in a pattern stands for any text."""
+
+    vendor: str
+    model: str
+    array: str
+    plugin: Plugin
+    selector: Selector
+    plugin_vendor: str
+
+
 class DeviceUpdate(TypedDict, total=False):
     """What of a device can be changed; None goes back to the host's setting."""
 
@@ -111,6 +122,9 @@ class Device(Resource[Way]):
     ios_per_path: int
     preferred_path: str
     selector_settings: pb.SelectorSettings
+    vendor: str
+    model: str
+    plugin: Plugin
     current_path: str
     active_count: int
     queued_count: int
@@ -186,6 +200,7 @@ class MultipathHostFields(TypedDict, total=False):
     selector_settings: SelectorSettings
     sched_num_req_outstanding: int
     adapter_queue_depth: int
+    claim_rules: Sequence[ClaimRule]
 
 
 class MultipathHost(Deletable[Way]):
@@ -199,6 +214,7 @@ class MultipathHost(Deletable[Way]):
     selector_settings: pb.SelectorSettings
     sched_num_req_outstanding: int
     adapter_queue_depth: int
+    claim_rules: tuple[pb.ClaimRule, ...]
 
     @property
     def adapters(self) -> Adapters[Way]:

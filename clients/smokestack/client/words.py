@@ -19,12 +19,14 @@ Selector = Literal[
     "HISTORICAL_SERVICE_TIME",
     "IO_AFFINITY",
     "LEAST_BLOCKS",
+    "VENDOR",
 ]
 FabricLinkKind = Literal["HOST", "TRUNK", "TARGET"]
 DeviceState = Literal["ON", "APD", "APD_TIMEOUT", "PDL"]
 ApdHandling = Literal["FAIL", "UNTIL_TIMEOUT", "HOLD"]
 PathState = Literal["ACTIVE", "DEAD", "DISABLED"]
 Pattern = Literal["RANDOM", "SEQUENTIAL", "ZIPF"]
+Plugin = Literal["NATIVE", "VENDOR"]
 Arrival = Literal["CONSTANT", "POISSON"]
 ThinkTime = Literal["CONSTANT", "EXPONENTIAL"]
 TraceMode = Literal["OPEN", "CLOSED"]

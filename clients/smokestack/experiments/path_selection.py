@@ -122,6 +122,7 @@ class PathSelection(Experiment[Parameters, _Run]):
                     "name": "h1",
                     "initiators": [{"name": f"h1-{f}", "fabric": f} for f in _FABRICS],
                     "lun_queue_depth": 256,
+                    "sched_num_req_outstanding": 256,
                     **POLICIES[case.policy],
                     "vms": [_vm(n, case.outstanding // _VMS, share) for n in range(_VMS)],
                 }

@@ -3,6 +3,7 @@
 #define SMOKESTACK_ARRAY_ANSWERS_H
 
 #include "attentions.h"
+#include "smokestack/hints.h"
 
 /* The order in which records reach a submitter: at one instant events before responses. */
 static inline int out_before(const completion_t *a, const completion_t *b) {
@@ -89,7 +90,9 @@ static void depart(array_t *a, uint32_t i) {
         else itl->good++;
         hist_add(&a->histogram[io->itl], (uint64_t)(io->time - io->arrival_ns));
         respond(a, i, failed ? STATUS_CHECK : STATUS_GOOD, io->time);
-        if (failed) a->out[a->state->out_end - 1].cause = cause_of(itl, io);
+        completion_t *record = &a->out[a->state->out_end - 1];
+        if (failed) record->cause = cause_of(itl, io);
+        else if (a->state->hints) record->cause = hint_of(port->outstanding, 1);
     }
     release(a, i);
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from smokestack.engine.checks import identifier, in_range, multiple_of
+from smokestack.engine.checks import identifier, in_length, in_range, multiple_of
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.records import BLOCK_BYTES
 
@@ -17,6 +17,7 @@ from .specs import (
     MediaDistribution,
     PoolSpec,
     PortSpec,
+    ProductSpec,
     VolumeSpec,
 )
 
@@ -27,6 +28,15 @@ VOLUME_BYTES_MAX = 1 << 50
 POOL_BYTES_MAX = 1 << 55
 CACHE_BYTES_MAX = 1 << 44
 REBOOT_NS_MAX = 3_600_000_000_000
+
+
+def check_product(spec: ProductSpec) -> None:
+    """Refuses what does not fit the fields of an INQUIRY answer."""
+    for name, most in (("vendor", 8), ("model", 16)):
+        text = getattr(spec, name)
+        in_length(f"array.{name}", text, 1, most)
+        if not (text.isascii() and text.isprintable()):
+            raise InvalidArgument.at(f"array.{name}", f"{text!r} is not printable ASCII")
 
 
 def check_controller(spec: ControllerSpec) -> None:

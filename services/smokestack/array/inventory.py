@@ -30,6 +30,7 @@ from .specs import (
     ExportSpec,
     PoolSpec,
     PortSpec,
+    ProductSpec,
     VolumeSnapshotSpec,
     VolumeSpec,
 )
@@ -50,6 +51,7 @@ class ArrayInventory:
         self.state = ArrayState()
         self.events = KernelLog(self.name, self.state)
         self.driver: str | None = None
+        self.product = ProductSpec()
         self.controllers: dict[str, ControllerSpec] = {}
         self.ports: dict[str, PortSpec] = {}
         self.pools: dict[str, PoolSpec] = {}
@@ -100,6 +102,8 @@ class ArrayInventory:
                     usable=usable[port_id],
                     identifier=self.advertised.host_identifier(volume_id, host_id),
                     fabric=self.ports[port_id].fabric,
+                    vendor=self.product.vendor,
+                    model=self.product.model,
                 )
             )
         attentions.rescanned(self, [nexus.index for nexus in found], initiators)

@@ -268,6 +268,20 @@ class ArrayModel(ArraySpace, Kept):
         self.ports[port_id] = spec
         self._tell(EventKind.PORT_LIMITED, f"ports/{port_id}", queue_limit=queue_limit)
 
+    def update_product(self, **fields: Any) -> None:
+        """Changes what the array says that it is; hosts learn it from rescans."""
+        product = replace(self.product, **fields)
+        checks.check_product(product)
+        if product.hints_enabled != self.product.hints_enabled and self.driver is not None:
+            raise FailedPrecondition(
+                f"{self.name} is driven by {self.driver}; turn hints on or off before the first "
+                "Advance",
+                reason="DRIVEN",
+                resource=self.name,
+            )
+        self.product = product
+        self.state.row["hints"] = product.hints_enabled
+
     # --- exports ----------------------------------------------------------------------------
 
     def create_host(self, spec: ArrayHostSpec) -> None:

@@ -28,7 +28,7 @@ from .fill import fill_pool
 from .luns import Luns
 from .model import ArrayModel
 from .requests import host_spec, pool_spec, port_spec
-from .specs import ControllerSpec, ExportSpec, VolumeSpec
+from .specs import ControllerSpec, ExportSpec, ProductSpec, VolumeSpec
 
 ARRAY = NameForm("arrays/a1")
 CONTROLLER = NameForm("arrays/a1/controllers/c0")
@@ -41,6 +41,7 @@ EXPORT = NameForm("arrays/a1/exports/v1.h1")
 
 # The model says "host" where the API, which has two more kinds of hosts, says "array_host".
 _FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
+_PRODUCT_FIELDS = ("vendor", "model", "hints_enabled")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 
@@ -75,6 +76,17 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             return pb.ListArraysResponse(
                 arrays=[self._array() for _ in found], next_page_token=token
             )
+
+    def UpdateArray(self, request: pb.UpdateArrayRequest, context: Any = None) -> pb.Array:
+        self._check_array(ARRAY, request.array.name, "array.name")
+
+        def update() -> pb.Array:
+            fields = masked(request.update_mask.paths, present(request.array), _PRODUCT_FIELDS)
+            wanted = asdict(ProductSpec()) | present(request.array)
+            self._model.update_product(**{name: wanted[name] for name in sorted(fields)})
+            return self._array()
+
+        return self._requests.change(request, update)
 
     # --- controllers ------------------------------------------------------------------------
 
@@ -474,7 +486,9 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         usages = [asdict(self._model.pool_usage(pool_id)) for pool_id in self._model.pools]
         sizes = ("capacity_bytes", "allocated_bytes", "subscribed_bytes")
         return pb.Array(
-            name=self._model.name, **{size: sum(u[size] for u in usages) for size in sizes}
+            name=self._model.name,
+            **{size: sum(u[size] for u in usages) for size in sizes},
+            **settings(self._model.product),
         )
 
     def _controller(self, controller_id: str) -> pb.Controller:

@@ -19,6 +19,7 @@ from .specs import (
     MediaDistribution,
     PoolSpec,
     PortSpec,
+    ProductSpec,
     VolumeSnapshotSpec,
     VolumeSpec,
 )
@@ -38,6 +39,7 @@ _CLASSES: Final = (
     PoolSpec,
     PortSpec,
     VolumeSnapshotSpec,
+    ProductSpec,
     VolumeSpec,
 )
 _COPYING: Final = Copying(
@@ -75,6 +77,7 @@ class ArrayPart:
             "tables": copy_tables(self._model.state, _COPYING),
             "held": {name: getattr(self._model, name).copy() for name in _HELD},
             "links": {name: copy(getattr(self._model.links, name)) for name in _LINKS},
+            "product": self._model.product,
             "diversions": self._model.advertised.diversions.save(),
             "controllers": {
                 name: getattr(self._model.links.controllers, name).copy() for name in _CONTROLLERS
@@ -110,6 +113,7 @@ class ArrayPart:
             model.index_itls()
             for name in _CONTROLLERS:
                 setattr(model.links.controllers, name, controllers[name])
+            model.product = saved["product"]
 
         return put
 

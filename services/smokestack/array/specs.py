@@ -31,6 +31,15 @@ class ControllerState(IntEnum):
 
 
 @dataclass(frozen=True)
+class ProductSpec:
+    """What an array says that it is (INQUIRY), and whether its answers carry hints."""
+
+    vendor: str = "SMOKE"  # 1..8 characters
+    model: str = "STACK"  # 1..16 characters
+    hints_enabled: bool = False  # for its vendor's host software: commands at the port
+
+
+@dataclass(frozen=True)
 class ControllerSpec:
     """A controller: a station of ``core_count`` servers in front of cache and media.
 

@@ -72,6 +72,8 @@ class Nexus:
     usable: bool
     identifier: str = ""  # as the unit itself reports it (INQUIRY)
     fabric: str = ""  # that joins initiator and target; empty above multipath
+    vendor: str = ""  # so does it these two
+    model: str = ""
 
 
 class BlockDevice(Protocol):

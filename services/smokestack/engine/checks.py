@@ -25,6 +25,12 @@ def in_range(field: str, value: int | float, least: int | float, most: int | flo
         raise InvalidArgument.at(field, f"{value} is not within {least} to {most}")
 
 
+def in_length(field: str, value: str, least: int, most: int) -> None:
+    """Refuses a text that is too short or too long."""
+    if not least <= len(value) <= most:
+        raise InvalidArgument.at(field, f"{value!r} is not {least} to {most} characters long")
+
+
 def multiple_of(field: str, value: int, unit: int) -> None:
     """Refuses what is not a positive multiple of a unit."""
     if value <= 0 or value % unit:

@@ -134,6 +134,7 @@ static uint32_t finish(mp_t *m, int64_t *next) {
         if (c->kind == KIND_EVENT || retried(c)) continue;
         while (born < s->born_count && before(&m->born[born], c)) m->out[ready++] = m->born[born++];
         m->out[ready] = *c;
+        if (c->status == STATUS_GOOD) m->out[ready].cause = 0; /* a hint, for policies alone */
         m->out[ready++].nexus = m->slot[c->id >> SLOT_SHIFT].device;
     }
     s->hand_told = told;

@@ -74,7 +74,7 @@ static void complete(mp_t *m, const completion_t *c) {
     path_t *path = &m->path[s->path];
     device_t *d = &m->device[s->device];
     undispatch(m, s, path, d);
-    ended(m, s, c->time, !retried(c));
+    ended(m, s, c->time, !retried(c), c->status == STATUS_GOOD ? c->cause : 0);
     adapter_release(m, path, c->time);
     if (!retried(c)) settle(m, c, i, path, d);
     else if (is_refusal(c)) retry_later(m, c, i, path, d);

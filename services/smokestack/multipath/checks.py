@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from smokestack.engine.checks import identifier, in_range
-from smokestack.engine.errors import InvalidArgument
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 
+from .claims import check_native, check_rules
 from .inventory import Device
 from .specs import (
     ApdHandling,
@@ -57,7 +58,8 @@ def check_host(spec: MultipathHostSpec) -> None:
         raise InvalidArgument.at("host.initiators", "is empty: give at least one")
     for index, initiator in enumerate(spec.initiators):
         identifier(f"host.initiators[{index}]", initiator)
-    _check_selector("host.selector", spec.selector)
+    check_native("host.selector", spec.selector)
+    check_rules("host.claim_rules", spec.claim_rules)
     _check_settings("host.selector_settings", spec.selector_settings)
     for name, (least, most) in _RANGES.items():
         in_range(f"host.{name}", getattr(spec, name), least, most)
@@ -71,7 +73,7 @@ def check_update(device: Device, settings: DeviceSettings) -> None:
         if name in given:
             in_range(f"device.{name}", cast(int, given[name]), least, most)
     if "selector" in given:
-        _check_selector("device.selector", cast(Selector, given["selector"]))
+        _check_policy(device, cast(Selector, given["selector"]))
     if "selector_settings" in given:
         wanted = cast(SelectorSettings, given["selector_settings"])
         _check_settings("device.selector_settings", wanted)
@@ -102,6 +104,12 @@ def _check_settings(field: str, settings: SelectorSettings) -> None:
         )
 
 
-def _check_selector(field: str, selector: Selector) -> None:
-    if selector not in tuple(Selector):
-        raise InvalidArgument.at(field, "is none of " + ", ".join(s.name for s in Selector))
+def _check_policy(device: Device, selector: Selector) -> None:
+    if device.claimed is not Selector.VENDOR:
+        check_native("device.selector", selector)
+    elif selector is not Selector.VENDOR:
+        raise FailedPrecondition(
+            f"device {device.name} of host {device.host_id} is claimed by {device.vendor}'s "
+            "plug-in, which brings its own policy: change its host's claim rules instead",
+            reason="CLAIMED",
+        )

@@ -9,9 +9,10 @@ from smokestack.engine.blockdevice import Nexus
 from smokestack.engine.labels import Labels
 
 from . import queues
+from .claims import claimed
 from .queues import Adapters
 from .selection import map_cpus, set_path_state, set_settings
-from .specs import DeviceState, MultipathHostSpec, PathState
+from .specs import DeviceState, MultipathHostSpec, PathState, Selector
 from .state import HEARD_ROWS, NIL, MultipathState
 
 
@@ -42,6 +43,9 @@ class Device:
     found_identifier: str = ""  # as its unit reported it when the device was found
     preferred_path: str = ""
     labels: Labels = ()
+    vendor: str = ""  # as its unit reported itself when the device was found
+    model: str = ""
+    claimed: Selector = Selector.ROUND_ROBIN  # the policy that its host's claim rules gave it
     paths: dict[str, Path] = field(default_factory=dict)  # by name, sorted by (initiator, port)
 
 
@@ -85,7 +89,8 @@ def add_device(
     device["depth"] = device["depth_configured"] = spec.lun_queue_depth
     device["dsnro"] = spec.sched_num_req_outstanding
     device["state"] = DeviceState.ON
-    device["selector"] = int(spec.selector)
+    selector = claimed(spec, nexus.vendor, nexus.model, array_id)
+    device["selector"] = int(selector)
     device["ios_per_path"] = spec.ios_per_path
     set_settings(state, row, spec.selector_settings)
     queues.fit_limit(device)
@@ -98,6 +103,9 @@ def add_device(
         row=row,
         identifier=nexus.identifier,
         found_identifier=nexus.identifier,
+        vendor=nexus.vendor,
+        model=nexus.model,
+        claimed=selector,
     )
 
 

@@ -9,7 +9,7 @@ static void take_back(mp_t *m, uint32_t i, path_t *path, device_t *d, int64_t no
     slot_t *s = &m->slot[i];
     adapter_t *a = &m->adapter[path->adapter];
     undispatch(m, s, path, d);
-    ended(m, s, now, 0);
+    ended(m, s, now, 0, 0);
     if (s->phase == PHASE_HELD) {
         adapter_drop(m, a, i);
         return;

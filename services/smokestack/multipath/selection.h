@@ -23,12 +23,14 @@ static inline uint32_t choose(const mp_t *m, uint32_t device, const slot_t *s, i
 }
 
 /* A command has come back, or will not; its path no longer counts it as in flight. */
-static inline void ended(const mp_t *m, const slot_t *s, int64_t now, int answered) {
+static inline void ended(
+    const mp_t *m, const slot_t *s, int64_t now, int answered, uint32_t hint) {
     const selector_t *selector = SELECTORS[m->device[s->device].selector];
     if (!selector->end_io) return;
     choice_t choice = choice_of(m, s->device, now);
     choice.length = s->length;
     choice.vm = m->world[s->world].vm;
+    choice.hint = hint;
     selector->end_io(&choice, s->path, s->dispatch_ns, answered);
 }
 

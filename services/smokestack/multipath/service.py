@@ -23,7 +23,7 @@ from smokestack.v1 import multipath_pb2_grpc
 
 from .fabric_service import FabricHandlers
 from .model import MultipathModel
-from .specs import MultipathHostSpec, Selector, SelectorSettings
+from .specs import ClaimRule, MultipathHostSpec, Plugin, Selector, SelectorSettings
 from .statistics import QueueStatistics, adapter_statistics, device_statistics
 from .status import DeviceStatus, PathStatus
 
@@ -179,7 +179,7 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
 
     def _device_settings(self, host_id: str, device: str, message: pb.Device) -> dict[str, Any]:
         """Returns what can be updated, the host's defaults where the message says nothing."""
-        self._model.device(host_id, device)  # which refuses a device that does not exist
+        claimed = self._model.device(host_id, device).claimed
         host = self._model.host(host_id)
         preferred = ""
         if message.preferred_path:
@@ -195,7 +195,7 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
         return {
             **defaults,
             **present(message),
-            "selector": member(Selector, message.selector, "device.selector", host.selector),
+            "selector": member(Selector, message.selector, "device.selector", claimed),
             "preferred_path": preferred,
             "labels": checked_labels("device.labels", message.labels),
             "selector_settings": _settings(message.selector_settings, host.selector_settings),
@@ -325,6 +325,7 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
             selector_settings=pb.SelectorSettings(**settings(spec.selector_settings)),
             sched_num_req_outstanding=spec.sched_num_req_outstanding,
             adapter_queue_depth=spec.adapter_queue_depth,
+            claim_rules=map(_claim_message, spec.claim_rules),
         )
 
     def _device(self, status: DeviceStatus) -> pb.Device:
@@ -341,6 +342,9 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
             ios_per_path=status.ios_per_path,
             preferred_path=f"{name}/paths/{preferred}" if preferred else "",
             selector_settings=pb.SelectorSettings(**settings(status.selector_settings)),
+            vendor=status.vendor,
+            model=status.model,
+            plugin=f"PLUGIN_{status.plugin.name}",
             current_path=f"{name}/paths/{status.current_path}" if status.current_path else "",
             identifier=status.identifier,
             found_identifier=status.found_identifier,
@@ -394,6 +398,29 @@ def _path_message(name: str, status: PathStatus) -> pb.Path:
     )
 
 
+def _claim_rule(place: str, message: pb.ClaimRule) -> ClaimRule:
+    fields = given(message, ClaimRule)
+    for name in ("vendor", "model", "array"):
+        fields[name] = fields.get(name) or ClaimRule.vendor
+    fields["plugin"] = member(Plugin, message.plugin, f"{place}.plugin", Plugin.NATIVE)
+    if message.selector:
+        fields["selector"] = member(
+            Selector, message.selector, f"{place}.selector", Selector.ROUND_ROBIN
+        )
+    return ClaimRule(**fields)
+
+
+def _claim_message(rule: ClaimRule) -> pb.ClaimRule:
+    return pb.ClaimRule(
+        vendor=rule.vendor,
+        model=rule.model,
+        array=rule.array,
+        plugin=f"PLUGIN_{rule.plugin.name}",
+        selector=f"SELECTOR_{rule.selector.name}" if rule.selector else None,
+        plugin_vendor=rule.plugin_vendor,
+    )
+
+
 def _settings(message: pb.SelectorSettings, defaults: SelectorSettings) -> SelectorSettings:
     return replace(defaults, **present(message))
 
@@ -408,5 +435,9 @@ def _host_spec(host_id: str, message: pb.MultipathHost) -> MultipathHostSpec:
             MultipathHostSpec.selector,
         ),
         "selector_settings": _settings(message.selector_settings, SelectorSettings()),
+        "claim_rules": tuple(
+            _claim_rule(f"multipath_host.claim_rules[{index}]", rule)
+            for index, rule in enumerate(message.claim_rules)
+        ),
     }
     return MultipathHostSpec(host_id, **fields)

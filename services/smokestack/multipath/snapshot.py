@@ -18,9 +18,11 @@ from .fabrics import Fabric, Link, LinkKind
 from .inventory import Device, Path, copied
 from .specs import (
     ApdHandling,
+    ClaimRule,
     MultipathHostSpec,
     MultipathSpec,
     PathState,
+    Plugin,
     Selector,
     SelectorSettings,
 )
@@ -65,6 +67,8 @@ _CLASSES: Final = (
     MultipathSpec,
     Path,
     PathState,
+    ClaimRule,
+    Plugin,
     Selector,
     SelectorSettings,
 )

@@ -24,6 +24,11 @@ class Selector(IntEnum):
     HISTORICAL_SERVICE_TIME = 10
     IO_AFFINITY = 11
     LEAST_BLOCKS = 12
+    VENDOR = 13  # of a vendor's plug-in, by a claim rule alone
+
+
+# Those that can be asked for.
+NATIVE: Final = tuple(policy for policy in Selector if policy is not Selector.VENDOR)
 
 
 class PathState(IntEnum):
@@ -73,6 +78,25 @@ class ApdHandling(IntEnum):
     HOLD = 3  # they wait for a path, as a VM's do on ESX
 
 
+class Plugin(IntEnum):
+    """Whose software handles a device."""
+
+    NATIVE = 1
+    VENDOR = 2
+
+
+@dataclass(frozen=True)
+class ClaimRule:
+    """Whose software handles what an array reports as; * stands for any text."""
+
+    vendor: str = "*"
+    model: str = "*"
+    array: str = "*"
+    plugin: Plugin = Plugin.NATIVE
+    selector: Selector | None = None  # of the native software; None: the host's
+    plugin_vendor: str = ""  # whose plug-in, as its own arrays report it
+
+
 @dataclass(frozen=True)
 class MultipathHostSpec:
     """A host's side of the fabrics, and the defaults of the devices that a rescan finds."""
@@ -85,6 +109,7 @@ class MultipathHostSpec:
     selector_settings: SelectorSettings = SelectorSettings()
     sched_num_req_outstanding: int = 32  # DSNRO: FACTS 2.2, 1..4096
     adapter_queue_depth: int = 4096  # AQLEN of each initiator, 1..65536
+    claim_rules: tuple[ClaimRule, ...] = ()  # the first that takes a device decides
 
 
 class DeviceSettings(TypedDict, total=False):

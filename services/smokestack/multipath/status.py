@@ -8,7 +8,7 @@ from smokestack.engine.labels import Labels
 
 from .inventory import Device
 from .selection import SelectionStatus, current_path, selection_status, settings_of
-from .specs import DeviceState, DisabledBy, PathState, Selector, SelectorSettings
+from .specs import DeviceState, DisabledBy, PathState, Plugin, Selector, SelectorSettings
 from .state import MultipathState
 
 
@@ -47,6 +47,9 @@ class DeviceStatus:
     ios_per_path: int
     preferred_path: str
     selector_settings: SelectorSettings
+    vendor: str
+    model: str
+    plugin: Plugin
     current_path: str  # that the policy stays on, or empty
     identifier: str
     found_identifier: str
@@ -74,6 +77,9 @@ class DeviceStatus:
             ios_per_path=int(row["ios_per_path"]),
             preferred_path=device.preferred_path or next(iter(device.paths), ""),
             selector_settings=settings_of(state, device.row),
+            vendor=device.vendor,
+            model=device.model,
+            plugin=Plugin.VENDOR if device.claimed is Selector.VENDOR else Plugin.NATIVE,
             current_path="" if at is None else list(device.paths)[at],
             identifier=device.identifier,
             found_identifier=device.found_identifier,

@@ -144,14 +144,16 @@
 #define MEASURE_FIELDS(F)                                                                      \
     F(uint64_t, hst)            /* historical service time, in 1/1024 ns */                    \
     F(int64_t, stale_after_ns)  /* ... when it is no longer believed */                        \
-    F(int64_t, last_finish_ns)  /* ... of the path's last answer */                            \
+    F(int64_t, last_finish_ns)  /* ... of the path's last answer (vendor: with a hint) */      \
     F(int64_t, latency_sum_ns)  /* latency: of the samples so far */                           \
     F(int64_t, latency_ns)      /* ... mean of the last full set of samples */                 \
     F(uint64_t, cpu_mask)       /* affinity: CPUs whose commands go this way */                \
     F(uint32_t, sent)           /* latency: commands sent since sampling began */              \
     F(uint32_t, sampled)        /* ... and answered */                                         \
-    F(uint32_t, relative_throughput) /* service time: 0 to 100 */                              \
-    F(uint32_t, mapped) /* affinity: the mask was given, and does not follow the path count */
+    F(uint32_t, others)         /* vendor: commands of others at the port, in 1/16 */          \
+    F(uint16_t, relative_throughput) /* service time: 0 to 100 */                              \
+    F(uint8_t, mapped)    /* affinity: the mask was given, it does not follow the paths */     \
+    F(uint8_t, not_owner) /* vendor: the port's controller does not own the unit */
 
 /* What the probe keeps of a path.  One cache line. */
 #define TAP_FIELDS(F)                                                                          \

@@ -140,6 +140,13 @@ class _ArrayBuilder:
         self._name = f"arrays/{array.name}"
 
     def build(self) -> None:
+        product = array_pb2.Array(name=self._name)
+        for field in ("vendor", "model", "hints_enabled"):
+            if getattr(self._array, field):
+                setattr(product, field, getattr(self._array, field))
+        if product != array_pb2.Array(name=self._name):
+            request = array_pb2.UpdateArrayRequest(array=product)
+            _call(self._place, "array", self._api.UpdateArray, request)
         for index, controller in enumerate(self._array.controllers):
             named = _with(controller, partner=self._full("controllers", controller.partner))
             self._create(
@@ -246,6 +253,7 @@ def _build_multipath_host(
             setattr(settings, field, getattr(host, field))
     if host.HasField("selector_settings"):
         settings.selector_settings.CopyFrom(host.selector_settings)
+    settings.claim_rules.extend(host.claim_rules)
     _call(
         place,
         "multipath_host",

@@ -14,6 +14,7 @@ from .least import LeastBlocks, QueueLength
 from .most_recently_used import MostRecentlyUsed
 from .round_robin import DmRoundRobin, RoundRobin, RoundRobinBytes
 from .service_time import ServiceTime
+from .vendor import Vendor
 
 POLICIES: dict[Selector, type[Policy]] = {
     Selector.FIXED: Fixed,
@@ -28,6 +29,7 @@ POLICIES: dict[Selector, type[Policy]] = {
     Selector.HISTORICAL_SERVICE_TIME: HistoricalServiceTime,
     Selector.IO_AFFINITY: IoAffinity,
     Selector.LEAST_BLOCKS: LeastBlocks,
+    Selector.VENDOR: Vendor,
 }
 
-__all__ = ["POLICIES", "Candidate", "Choice", "Policy"]
+__all__ = ["POLICIES", "Candidate", "Choice", "Policy", "Vendor"]

@@ -35,6 +35,7 @@ class Choice:
     preferred: Candidate
     ios_per_path: int
     settings: SelectorSettings
+    hint: int = 0  # what the array has told with the answer
 
 
 class Policy:

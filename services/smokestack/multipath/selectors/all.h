@@ -11,6 +11,7 @@
 #include "round_robin.h"
 #include "round_robin_bytes.h"
 #include "service_time.h"
+#include "vendor.h"
 
 static const selector_t *const SELECTORS[] = {
     [1] = &FIXED,
@@ -25,4 +26,5 @@ static const selector_t *const SELECTORS[] = {
     [10] = &HISTORICAL_SERVICE_TIME,
     [11] = &IO_AFFINITY,
     [12] = &LEAST_BLOCKS,
+    [13] = &VENDOR,
 };

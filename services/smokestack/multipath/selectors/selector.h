@@ -20,6 +20,7 @@ typedef struct {
     int64_t now_ns;
     uint32_t length; /* of the command that is to be sent, or that has ended; bytes */
     uint32_t vm;     /* whose it is */
+    uint32_t hint;   /* what its array has told with the answer, 0: nothing */
 } choice_t;
 
 typedef struct {

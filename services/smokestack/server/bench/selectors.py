@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final
 
-from smokestack.v1 import multipath_pb2
+from smokestack.v1 import multipath_pb2, scenario_pb2
 
 from ..stack import Stack
 from .stacks import Load, Turn, scenario, turn, warm
@@ -29,7 +29,7 @@ def run(*, ios: int = 200_000, turns: int = 7, load: Load = LOAD) -> dict[str, A
             if not number:
                 continue
             policy = name.removeprefix("SELECTOR_")
-            running[policy] = stacks.enter_context(Stack(scenario(replace(load, selector=number))))
+            running[policy] = stacks.enter_context(Stack(_scenario(load, policy, number)))
             warm(running[policy].api, _WARM_NS)
         for _ in range(turns):
             for policy, stack in running.items():
@@ -50,6 +50,18 @@ def run(*, ios: int = 200_000, turns: int = 7, load: Load = LOAD) -> dict[str, A
             for policy, rate in rates.items()
         ],
     }
+
+
+def _scenario(load: Load, policy: str, number: int) -> scenario_pb2.Scenario:
+    """Returns the load under a policy; that of a vendor's plug-in comes by a claim rule."""
+    if policy != "VENDOR":
+        return scenario(replace(load, selector=number))
+    found = scenario(load)
+    for array in found.arrays:
+        array.vendor, array.hints_enabled = "SMOKE", True
+    for host in found.hosts:
+        host.claim_rules.add(plugin=multipath_pb2.PLUGIN_VENDOR, plugin_vendor="SMOKE")
+    return found
 
 
 def _rate(found: Turn) -> float:
