@@ -56,6 +56,9 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "GetStatistics": hypervisor.Hypervisor.statistics,
     "WatchEvents": events.Events.watch,
     "AuditAdvertised": Stack.audit,
+    "GetDarkStorageReport": Stack.dark_storage,
+    "Reclaim": Stack.reclaim,
+    "MeasureVolumes": array.Volumes.measure,
     "GetTopology": Stack.topology,
 }
 

@@ -8,7 +8,14 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from smokestack.engine.fault_rules import FaultRule
-from tests.reference.config import FaultChange, FaultCleared, FaultInjected, StackConfig
+from tests.reference.config import (
+    FaultChange,
+    FaultCleared,
+    FaultInjected,
+    StackConfig,
+    VolumeCreated,
+    VolumeDeleted,
+)
 from tests.reference.generate import Scenario, scenarios
 
 PER_IO = (
@@ -94,6 +101,8 @@ def _target(draw: st.DrawFn, stack: StackConfig, kind: str) -> tuple[str, str]:
         links = "multipaths/m1/fabrics/*/links/"
         return "multipaths/m1", draw(st.sampled_from([f"{links}h0-*", f"{links}a0.p0"]))
     array = draw(st.sampled_from(stack.arrays))
+    if kind == "WRONG_VOLUME":  # which volume is the next one is plain while they stay
+        assume(not any(isinstance(c, VolumeCreated | VolumeDeleted) for c in stack.changes))
     name = f"arrays/{array.array_id}"
     broken = {
         "PORT_DOWN": [f"{name}/ports/{port.port_id}" for port in array.ports],

@@ -19,6 +19,7 @@ from .bench import bench
 from .clock import clock
 from .completion import completion
 from .create import create, update
+from .dark_storage import dark_storage, reclaim
 from .delete import delete
 from .demo import demo
 from .experiment import experiment
@@ -113,6 +114,8 @@ for _command in (
     advance,
     topology,
     audit,
+    dark_storage,
+    reclaim,
     list_resources,
     get,
     create,

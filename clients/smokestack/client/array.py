@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NotRequired, Required, TypedDict, Unpack
 
 from smokestack.v1 import array_pb2 as pb
@@ -278,6 +278,19 @@ class Volumes(Collection[Way, Volume[Way]]):
     def create(self, volume_id: str, **fields: Unpack[VolumeFields]) -> Call[Volume[Way]]:
         """Creates a volume; it takes no space until it is written to."""
         return self._create(volume_id, fields)
+
+    @operation
+    def measure(self, volumes: Iterable[str], *, with_snapshots: bool = False) -> Call[int]:
+        """Measures the bytes that these have together; a page that several have counts once.
+
+        With all snapshots of the array, if wanted.
+        """
+        request = pb.MeasureVolumesRequest(
+            parent=self._parent,
+            volumes=[full(self._home(), volume) for volume in volumes],
+            with_snapshots=with_snapshots,
+        )
+        return Call(f"{_SERVICE}.MeasureVolumes", request, lambda answer: answer.distinct_bytes)
 
     @operation
     def batch_create(self, volumes: Mapping[str, VolumeFields]) -> Call[list[Volume[Way]]]:

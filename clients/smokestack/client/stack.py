@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from smokestack.v1 import estate_pb2, hypervisor_pb2
@@ -12,6 +12,7 @@ from .clock import Clock
 from .connected import Connected
 from .errors import NotFound
 from .hypervisor import Hypervisor, get_statistics
+from .kinds import full
 from .multipath import Multipath
 from .operations import Call, Session, Way, as_it_is, operation, procedure
 from .snapshots import History
@@ -109,6 +110,48 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
             whole.next_page_token = page.next_page_token
             if not whole.next_page_token:
                 return whole
+
+    @procedure
+    def dark_storage(self, *, array: Any = "") -> Generator[Any, Any, estate_pb2.DarkStorageReport]:
+        """Gets where all space of the arrays is, or of one, each byte in one category.
+
+        ``volumes`` are those that are not in use.
+        """
+        name = array if isinstance(array, str) else array.name
+        name = full("arrays", name) if name else ""
+        whole = estate_pb2.DarkStorageReport()
+        while True:
+            request = estate_pb2.GetDarkStorageReportRequest(
+                array=name, page_token=whole.next_page_token
+            )
+            page = yield Call("EstateService.GetDarkStorageReport", request, as_it_is)
+            for once in ("arrays", "parts", "next_page_token"):  # a page has all of these
+                whole.ClearField(once)
+            whole.MergeFrom(page)
+            if not whole.next_page_token:
+                return whole
+
+    @operation
+    def reclaim(
+        self,
+        plan: estate_pb2.ReclaimResponse | None = None,
+        *,
+        array: Any = "",
+        volumes: Iterable[Any] = (),
+    ) -> Call[estate_pb2.ReclaimResponse]:
+        """Plans to delete volumes that nobody is shown; with that plan, deletes them.
+
+        Of all arrays or of one, all of them or those named.  Executing takes the same words.
+        """
+        name = array if isinstance(array, str) else array.name
+        names = [one if isinstance(one, str) else one.name for one in volumes]
+        request = estate_pb2.ReclaimRequest(
+            array=full("arrays", name) if name else "",
+            volumes=names,
+            execute=plan is not None,
+            plan_token=plan.plan_token if plan else "",
+        )
+        return Call("EstateService.Reclaim", request, as_it_is, repeatable=plan is None)
 
     @property
     def events(self) -> StackEvents[Way]:

@@ -16,6 +16,7 @@ from smokestack.engine.border import BorderLock
 from smokestack.engine.exposition import Family, Level, Samples, octaves, virtual_time
 from smokestack.engine.records import Attention, Sense
 
+from .measure import distinct_bytes
 from .model import ArrayModel
 from .specs import ControllerState, PoolSpec, PortSpec, VolumeSpec
 from .state import ATTENTION_ROWS
@@ -150,6 +151,17 @@ _FAILURES: Final = Family(
 _SNAPSHOTS: Final = Family(
     "smokestack_thin_pool_snapshot_bytes", "gauge", "Space that only snapshots hold in the pool."
 )
+_DARK: Final = Family(
+    "smokestack_dark_storage_bytes",
+    "gauge",
+    "Space of the array by category, as far as it knows by itself: unassigned is exported to "
+    "nobody, assigned may be in use.",
+)
+_DARK_RATIO: Final = Family(
+    "smokestack_dark_storage_ratio",
+    "gauge",
+    "Share of the array's space that volumes have which are exported to nobody; NaN without space.",
+)
 _WRITTEN: Final = Family(
     "smokestack_thin_volume_written_bytes",
     "gauge",
@@ -170,6 +182,7 @@ class _Copy:
     itls: list[tuple[str, str, str, str]]
     table: dict[str, NDArray[Any]]
     latency: NDArray[np.int64]
+    assigned_bytes: int
 
 
 class ArrayCollector:
@@ -185,6 +198,8 @@ class ArrayCollector:
         self._controller_level = Level("array", "controller")
         self._pool_level = Level("array", "pool")
         self._volume_level = Level("array", "pool", "lun")
+        self._array_level = Level("array")
+        self._category_level = Level("array", "category")
 
     def collect(self) -> list[Samples]:
         """Copies what the tables say at a border, and writes it down after."""
@@ -218,6 +233,7 @@ class ArrayCollector:
             itls=list(model.itls),
             table=table,
             latency=octaves(model.state.histograms()),
+            assigned_bytes=distinct_bytes(model, sorted({v for v, _ in model.exports})),
         )
 
     def _ports(self, copy: _Copy) -> list[Samples]:
@@ -297,7 +313,30 @@ class ArrayCollector:
             pools.numbers(_OVERSUBSCRIPTION, subscribed / capacity),
             pools.counts(_FAILURES, table["failures"]),
             pools.counts(_SNAPSHOTS, table["snapshot_pages"] * table["page_bytes"]),
+            *self._dark(copy, capacity),
             volumes.counts(_WRITTEN, volume["allocated_pages"] * page[volume["pool"]]),
+        ]
+
+    def _dark(self, copy: _Copy, capacity: NDArray[np.int64]) -> list[Samples]:
+        """Returns the array's own categories, which add up to what its pools have."""
+        table = copy.table["pool"][_indices(copy.pools)]
+        page = table["page_bytes"].astype(np.int64)
+        snapshot = int((table["snapshot_pages"].astype(np.int64) * page).sum())
+        have = int((table["allocated_pages"].astype(np.int64) * page).sum())
+        raw = int(capacity.sum())
+        dark = have - snapshot - copy.assigned_bytes
+        sizes = {
+            "assigned": copy.assigned_bytes,
+            "pool_free": raw - have,
+            "snapshot": snapshot,
+            "unassigned": dark,
+        }
+        by_category = self._category_level.rows([(self._array, name) for name in sizes])
+        array = self._array_level.rows([(self._array,)])
+        ratio = np.array([dark / raw if raw else np.nan])
+        return [
+            by_category.counts(_DARK, np.array(list(sizes.values()), dtype=np.int64)),
+            array.numbers(_DARK_RATIO, ratio),
         ]
 
     def _controllers(self, copy: _Copy) -> list[Samples]:

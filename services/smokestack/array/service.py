@@ -26,6 +26,7 @@ from smokestack.v1 import array_pb2_grpc
 from .checks import check_service_level
 from .fill import fill_pool
 from .luns import Luns
+from .measure import distinct_bytes
 from .model import ArrayModel
 from .requests import host_spec, pool_spec, port_spec
 from .specs import ControllerSpec, ExportSpec, ProductSpec, VolumeSpec
@@ -339,6 +340,23 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         self, request: pb.DeleteVolumeSnapshotRequest, context: Any = None
     ) -> empty_pb2.Empty:
         return self._delete(SNAPSHOT, request, self._model.delete_snapshot)
+
+    def MeasureVolumes(
+        self, request: pb.MeasureVolumesRequest, context: Any = None
+    ) -> pb.MeasureVolumesResponse:
+        self._check_array(ARRAY, request.parent, "parent")
+        ids = []
+        for index, name in enumerate(request.volumes):
+            place = f"volumes[{index}]"
+            ids.append(self._check_array(VOLUME, name, place))
+            if ids[-1] not in self._model.volumes:
+                raise InvalidArgument.at(place, f"{name} does not exist")
+        if len(set(ids)) < len(ids):
+            raise InvalidArgument.at("volumes", "a volume stands there twice")
+        with self._requests.read():
+            return pb.MeasureVolumesResponse(
+                distinct_bytes=distinct_bytes(self._model, ids, request.with_snapshots)
+            )
 
     # --- hosts ------------------------------------------------------------------------------
 

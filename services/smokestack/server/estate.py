@@ -25,6 +25,8 @@ from smokestack.v1 import estate_pb2 as pb
 from smokestack.v1 import simulation_pb2 as simulation
 
 from .audit import audit
+from .dark_storage import report
+from .reclaim import reclaim
 from .rooms import Room
 from .topology import Join, Part, checked_filters
 
@@ -65,6 +67,14 @@ class EstateService(estate_pb2_grpc.EstateServiceServicer):
         self, request: pb.AuditAdvertisedRequest, context: Any = None
     ) -> pb.AuditAdvertisedResponse:
         return audit(request, self._parts())
+
+    def GetDarkStorageReport(
+        self, request: pb.GetDarkStorageReportRequest, context: Any = None
+    ) -> pb.DarkStorageReport:
+        return report(request, self._parts())
+
+    def Reclaim(self, request: pb.ReclaimRequest, context: Any = None) -> pb.ReclaimResponse:
+        return reclaim(request, self._parts())
 
     def peers(self) -> list[Peer]:
         """Returns the services that answer, those of other processes with their address."""
