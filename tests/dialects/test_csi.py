@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,43 @@ def test_a_volume_is_made_where_a_node_can_reach_it(client: Client) -> None:
     assert refused(client.create, "pvc-2", accessibility_requirements=within("h9")).startswith(
         "RESOURCE_EXHAUSTED"
     )
+
+
+def test_plugins_that_are_asked_at_once_make_one_volume(stack: Stack) -> None:
+    def ask(_: int) -> tuple[str, str]:
+        plugin = Plugin(stack.api.arrays["a1"], "arrays/a1", stack.api.multipath)
+        request = controller_pb2.CreateVolumeRequest(
+            name="pvc-1", volume_capabilities=[capability()]
+        )
+        volume = plugin.controller.CreateVolume(request).volume
+        publish = controller_pb2.ControllerPublishVolumeRequest(
+            volume_id=volume.volume_id, node_id="h1", volume_capability=capability()
+        )
+        context = plugin.controller.ControllerPublishVolume(publish).publish_context
+        return volume.volume_id, context["lun"]
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(ask, range(40))) == {("arrays/a1/volumes/pvc-1", "1")}
+
+
+def test_a_retry_of_what_was_half_done_removes_the_device(stack: Stack, client: Client) -> None:
+    volume_id = client.use("pvc-1")
+    export = array_pb2.DeleteExportRequest(name="arrays/a1/exports/pvc-1.h1")
+    stack.api.arrays["a1"].DeleteExport(export)
+    assert "a1.pvc-1" in devices(stack)
+    client.unpublish(volume_id, "h1")
+    assert "a1.pvc-1" not in devices(stack)
+
+
+def test_a_target_that_cannot_be_noted_is_not_left_behind(client: Client, tmp_path: Path) -> None:
+    used = capability("MULTI_NODE_READER_ONLY")
+    volume_id = client.use("pvc-1", used)
+    made = 0
+    with pytest.raises(grpc.RpcError, match="characters"):
+        for made in range(500):
+            client.node_publish(volume_id, used, tmp_path / f"target-{made}")
+    assert made > 50
+    assert not (tmp_path / f"target-{made}").exists()
 
 
 # --- several nodes, several targets --------------------------------------------------------------

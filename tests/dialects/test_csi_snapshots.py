@@ -103,8 +103,9 @@ def test_a_repeated_copy_is_found_only_if_its_source_is_the_same(plugin: Plugin)
     plugin.controller.DeleteSnapshot(
         controller_pb2.DeleteSnapshotRequest(snapshot_id=source["snapshot_id"])
     )
+    assert create(plugin, "c1", snapshot=source) == copy  # it needs its source no more
     with refused("NOT_FOUND", "is no snapshot"):
-        create(plugin, "c1", snapshot=source)
+        create(plugin, "c2", snapshot=source)
     with refused("ALREADY_EXISTS", "copy of something else"):
         create(plugin, "c1")
     assert copy.volume_id == "arrays/a1/volumes/c1"

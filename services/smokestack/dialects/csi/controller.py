@@ -25,7 +25,7 @@ from .names import check_volume_id, last, required
 from .provision import Provisioner
 from .settings import DEFAULT, Settings
 from .snapshots import Snapshots
-from .storage import Storage
+from .storage import Storage, once
 
 _RPC: Final = pb.ControllerServiceCapability.RPC
 _CAN: Final = (
@@ -184,9 +184,10 @@ class Controller(controller_pb2_grpc.ControllerServicer):
 
     def _apply(self, volume: array_pb2.Volume) -> None:
         """Gives a volume's settings to the devices that it is on hosts by now."""
+        if self._hosts is None:
+            return
         fields = parameters.device_settings(volume.labels)
-        for name in self._hosts.all() if self._hosts else ():
-            assert self._hosts is not None
+        for name in self._hosts.all():
             device = self._hosts.find_device(last(name), self._storage.device_id(volume))
             if device:
                 self._hosts.update(device, **fields)
@@ -223,13 +224,13 @@ class Controller(controller_pb2_grpc.ControllerServicer):
                 resource=volume.name,
             )
         self._check_room(request.node_id)
-        export: array_pb2.Export = self._storage.api.CreateExport(
-            array_pb2.CreateExportRequest(
-                parent=self._storage.name,
-                export=array_pb2.Export(
-                    volume=volume.name, host=f"{self._storage.name}/hosts/{request.node_id}"
-                ),
-            )
+        host = f"{self._storage.name}/hosts/{request.node_id}"
+        create = array_pb2.CreateExportRequest(
+            parent=self._storage.name, export=array_pb2.Export(volume=volume.name, host=host)
+        )
+        export: array_pb2.Export = once(
+            lambda: self._storage.api.CreateExport(create),
+            lambda: self._storage.export(volume, request.node_id),
         )
         return export
 
@@ -260,17 +261,20 @@ class Controller(controller_pb2_grpc.ControllerServicer):
         with self._turn:
             volume = self._storage.find_volume(request.volume_id)
             if volume is not None:
-                for node_id in self._storage.hosts_of(volume):
-                    if request.node_id in ("", node_id):
-                        self._hide(volume, node_id)
+                nodes = [request.node_id] if request.node_id else self._storage.hosts_of(volume)
+                for node_id in nodes:
+                    self._hide(volume, node_id)
         return pb.ControllerUnpublishVolumeResponse()
 
     def _hide(self, volume: array_pb2.Volume, node_id: str) -> None:
-        name = f"{self._storage.name}/exports/{last(volume.name)}.{node_id}"
-        self._storage.api.DeleteExport(array_pb2.DeleteExportRequest(name=name))
-        if self._hosts is not None:
-            with suppress(NotFound):  # the array may know hosts that this layer does not
-                self._hosts.rescan(node_id)
+        """Deletes an export and what a host has of it; either may be gone already."""
+        export = self._storage.export(volume, node_id)
+        if export is not None:
+            with suppress(NotFound):
+                delete = array_pb2.DeleteExportRequest(name=export.name)
+                self._storage.api.DeleteExport(delete)
+        if self._hosts and self._hosts.find_device(node_id, self._storage.device_id(volume)):
+            self._hosts.rescan(node_id)
 
     # --- snapshots --------------------------------------------------------------------------
 

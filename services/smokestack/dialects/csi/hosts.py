@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from smokestack.engine.errors import FailedPrecondition, NotFound
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument, NotFound
 from smokestack.v1 import multipath_pb2 as pb
 
 from .names import last
@@ -55,11 +55,11 @@ class Hosts:
         self.api.RescanMultipathHost(pb.RescanMultipathHostRequest(name=name))
 
     def find_device(self, host_id: str, device_id: str) -> pb.Device | None:
-        """Returns a device as its host's last rescan left it, or None."""
+        """Returns a device as its host's last rescan left it; None: no such device, or host."""
         name = f"{self.name}/hosts/{host_id}/devices/{device_id}"
         try:
             found: pb.Device = self.api.GetDevice(pb.GetDeviceRequest(name=name))
-        except NotFound:
+        except (NotFound, InvalidArgument):
             return None
         return found
 

@@ -107,9 +107,14 @@ class Node(node_pb2_grpc.NodeServicer):
             mounts = Mounts(device.name, device.labels)
             mounts.check_publish(mount, request.staging_target_path, capability)
             mounts.add(mount)
-            if targets.is_local(context):
-                targets.make(mount.path, mount.access, device.name)
-            self._keep(device, mounts, volume)
+            local = targets.is_local(context)
+            made = local and targets.make(mount.path, mount.access, device.name)
+            try:
+                self._keep(device, mounts, volume)
+            except BaseException:
+                if made:
+                    targets.remove(mount.path)
+                raise
         return pb.NodePublishVolumeResponse()
 
     def NodeUnpublishVolume(

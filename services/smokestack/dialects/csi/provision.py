@@ -12,7 +12,7 @@ from smokestack.v1 import array_pb2
 
 from . import capabilities, capacity, parameters
 from .names import NAME_LABEL, check_name, identifier_of, last
-from .storage import Storage, is_reachable
+from .storage import Storage, is_reachable, once
 
 
 @dataclass(frozen=True)
@@ -49,33 +49,40 @@ class Provisioner:
         capacity.check_range(request.capacity_range)
         parameters.check_parameters(request.parameters, (parameters.POOL,))
         settings = parameters.mutable_labels(request.mutable_parameters)
-        source = self._source(request)
         topology = self._storage.topology()
-        identifier = identifier_of(request.name)
-        volume = self._storage.find_volume(self._storage.volume_name(identifier))
-        if volume is not None:
-            self._check_same(volume, request, source, topology)
-            return self.message(volume, topology)
-        self._check_reachable(request, topology)
+        name = self._storage.volume_name(request.name)
+        volume = self._storage.find_volume(name)
+        if volume is None:
+            self._check_reachable(request, topology)
+            volume = once(
+                lambda: self._made(request, settings), lambda: self._storage.find_volume(name)
+            )
+        self._check_same(volume, request, topology)
+        return self.message(volume, topology)
+
+    def _made(
+        self, request: pb.CreateVolumeRequest, settings: Mapping[str, str]
+    ) -> array_pb2.Volume:
+        source = self._source(request.volume_content_source)
         size = capacity.new_size(request.capacity_range, source.capacity_bytes)
         labels = {
             NAME_LABEL: request.name,
             **parameters.told_labels(request.parameters),
             **settings,
         }
-        made = array_pb2.Volume(
+        wanted = array_pb2.Volume(
             pool=self._pool(request, source).name,
             capacity_bytes=size,
             labels=labels,
             source_volume=source.volume,
             source_snapshot=source.snapshot,
         )
-        volume = self._storage.api.CreateVolume(
+        volume: array_pb2.Volume = self._storage.api.CreateVolume(
             array_pb2.CreateVolumeRequest(
-                parent=self._storage.name, volume_id=identifier, volume=made
+                parent=self._storage.name, volume_id=identifier_of(request.name), volume=wanted
             )
         )
-        return self.message(volume, topology)
+        return volume
 
     def message(self, volume: array_pb2.Volume, topology: Sequence[types.Topology]) -> types.Volume:
         """Returns a volume in CSI's terms."""
@@ -124,9 +131,8 @@ class Provisioner:
             )
         return pool
 
-    def _source(self, request: pb.CreateVolumeRequest) -> Source:
+    def _source(self, content: types.VolumeContentSource) -> Source:
         """Returns what a volume is to begin as; NotFound says that it is not there."""
-        content = request.volume_content_source
         kind = content.WhichOneof("type")
         if kind is None:
             return Source()
@@ -151,7 +157,6 @@ class Provisioner:
         self,
         volume: array_pb2.Volume,
         request: pb.CreateVolumeRequest,
-        source: Source,
         topology: Sequence[types.Topology],
     ) -> None:
         """Refuses a name whose volume is not what is asked for."""
@@ -163,7 +168,10 @@ class Provisioner:
             why = f"has {volume.capacity_bytes} bytes, which is not within capacity_range"
         elif volume.pool not in [pool.name for pool in pools]:
             why = f"is in {volume.pool}"
-        elif (volume.source_volume, volume.source_snapshot) != (source.volume, source.snapshot):
+        elif (volume.source_volume, volume.source_snapshot) != (
+            request.volume_content_source.volume.volume_id,
+            request.volume_content_source.snapshot.snapshot_id,
+        ):
             why = "began as a copy of something else, or of nothing"
         elif not is_reachable(request.accessibility_requirements, topology):
             why = "cannot be reached from accessibility_requirements"

@@ -18,7 +18,7 @@ from smokestack.v1 import array_pb2
 
 from . import parameters
 from .names import GROUP_LABEL, NAME_LABEL, check_name, check_volume_id, identifier_of
-from .storage import PAGE_MAX, Storage
+from .storage import PAGE_MAX, Storage, once
 
 EXAMPLE = "arrays/a1/snapshots/s1"
 
@@ -34,18 +34,22 @@ class Snapshots:
         check_name("name", request.name)
         check_volume_id(request.source_volume_id, "source_volume_id")
         parameters.check_parameters(request.parameters)
-        found = self._storage.find_snapshot(self._storage.snapshot_name(request.name))
-        if found is not None:
-            same = found.labels.get(NAME_LABEL) == request.name
-            if not same or found.volume != request.source_volume_id:
-                raise AlreadyExists(
-                    f"{found.name} exists already, of {found.volume}: use another name",
-                    reason="SNAPSHOT_DIFFERS",
-                    resource=found.name,
-                )
-            return message(found)
+        name = self._storage.snapshot_name(request.name)
+        found = self._storage.find_snapshot(name)
+        if found is None:
+            found = once(lambda: self._taken(request), lambda: self._storage.find_snapshot(name))
+        same = found.labels.get(NAME_LABEL) == request.name
+        if not same or found.volume != request.source_volume_id:
+            raise AlreadyExists(
+                f"{found.name} exists already, of {found.volume}: use another name",
+                reason="SNAPSHOT_DIFFERS",
+                resource=found.name,
+            )
+        return message(found)
+
+    def _taken(self, request: pb.CreateSnapshotRequest) -> array_pb2.VolumeSnapshot:
         volume = self._storage.volume(request.source_volume_id)
-        made = self._storage.api.CreateVolumeSnapshot(
+        taken: array_pb2.VolumeSnapshot = self._storage.api.CreateVolumeSnapshot(
             array_pb2.CreateVolumeSnapshotRequest(
                 parent=self._storage.name,
                 volume_snapshot_id=identifier_of(request.name),
@@ -54,7 +58,7 @@ class Snapshots:
                 ),
             )
         )
-        return message(made)
+        return taken
 
     def delete(self, snapshot_id: str) -> None:
         """Deletes a snapshot that is in no group, if it is there."""

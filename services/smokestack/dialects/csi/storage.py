@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from smokestack.csi.v1 import types_pb2 as types
-from smokestack.engine.errors import Aborted, InvalidArgument, NotFound
+from smokestack.engine.errors import Aborted, AlreadyExists, InvalidArgument, NotFound
 from smokestack.v1 import array_pb2 as pb
 
 from .names import HOST_KEY, identifier_of, last
@@ -32,9 +32,9 @@ class Storage:
 
     # --- volumes ----------------------------------------------------------------------------
 
-    def volume_name(self, identifier: str) -> str:
-        """Returns the full name of a volume."""
-        return f"{self.name}/volumes/{identifier}"
+    def volume_name(self, name: str) -> str:
+        """Returns the full name of the volume that CSI calls so."""
+        return f"{self.name}/volumes/{identifier_of(name)}"
 
     def device_id(self, volume: pb.Volume) -> str:
         """Returns what hosts call a volume."""
@@ -172,6 +172,17 @@ class Storage:
             return ask()
         except (NotFound, InvalidArgument):
             return None
+
+
+def once(make: Callable[[], _T], find: Callable[[], _T | None]) -> _T:
+    """Makes something, or finds what another plugin has made in the meantime."""
+    try:
+        return make()
+    except AlreadyExists:
+        found = find()
+        if found is None:
+            raise
+        return found
 
 
 def is_reachable(required: types.TopologyRequirement, reachable: Sequence[types.Topology]) -> bool:

@@ -34,17 +34,21 @@ def check_path(field: str, path: str) -> None:
         )
 
 
-def make(path: str, access: str, device: str) -> None:
-    """Makes a target, or leaves it as it is if it is one."""
+def make(path: str, access: str, device: str) -> bool:
+    """Makes a target, or leaves it as it is if it is one; returns whether it was made."""
     try:
         if access == "mount":
-            if not _is(path, stat.S_ISDIR):
-                os.mkdir(path, 0o750)
-        elif not _is(path, stat.S_ISREG):
+            if _is(path, stat.S_ISDIR):
+                return False
+            os.mkdir(path, 0o750)
+        else:
+            if _is(path, stat.S_ISREG):
+                return False
             with open(path, "x", encoding="ascii") as file:
                 file.write(f"{device}\n")
     except OSError as error:
         raise _refused(path, "cannot be made", error) from None
+    return True
 
 
 def remove(path: str) -> None:
