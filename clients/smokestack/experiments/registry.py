@@ -12,6 +12,7 @@ EXPERIMENTS: Final = {
     "misadvertised": "misadvertised",
     "path-selection": "path_selection",
     "repeats": "repeats",
+    "stovepipe": "stovepipe",
 }
 
 
