@@ -29,9 +29,11 @@ from smokestack.engine.records import SLOT_SHIFT, SUBMISSION, HostStatus, Kind, 
 from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.specs import (
     NATIVE,
+    DepthRule,
     MultipathHostSpec,
     MultipathSpec,
     PathState,
+    QueueControl,
     Selector,
 )
 from smokestack.multipath.statistics import adapter_statistics, device_statistics
@@ -221,6 +223,85 @@ def test_the_queues_histogram_is_the_kernels_without_detours() -> None:
     assert (kernel["count"], queue.sum(), queue[0]) == (2, 2, 2)
     assert kernel["sum"] > 700_000
     assert int(kernel["sum"]) + int(detour["sum"]) == 1 << 64
+
+
+def control(multipath: MultipathModel, **settings: int) -> None:
+    multipath.update_device("h1", "a1.v1", queue_control=QueueControl(**settings))
+
+
+def test_refusals_halve_the_depth_and_good_answers_let_it_grow_back() -> None:
+    _, multipath = make_stack(ports=1, depth=16, queue_limit=4)
+    control(multipath, rule=DepthRule.WINDOW, qfull_sample_size=32, qfull_threshold=4)
+    assert len(serve(multipath, writes(*[0] * 60))) == 60
+    (device,) = multipath.devices("h1")
+    found = device_statistics(multipath.state, multipath.device("h1", "a1.v1"))
+    assert device.lun_queue_depth == 16
+    assert found.throttles_count >= 2
+    assert found.recoveries_count > 0
+    told = Counter(event.kind for event in multipath.events.since(0))
+    assert told["DEVICE_THROTTLED"] == 1  # the others came within a second
+    serve(multipath, writes(*[multipath.now_ns] * 100, first_slot=100), for_ns=10**8)
+
+
+def test_a_host_without_a_throttle_waits_for_answers_that_never_come() -> None:
+    array, multipath = make_stack(ports=2, depth=16, queue_limit=2)
+    control(multipath, rule=DepthRule.LEGACY_NO_THROTTLE)
+    answered = serve(multipath, writes(*[0] * 10))
+    found = device_statistics(multipath.state, multipath.device("h1", "a1.v1"))
+    assert found.hung_count == found.queue.active_count == 10 - len(answered) > 0
+    (device,) = multipath.devices("h1")
+    assert {p.state for p in device.paths} == {PathState.ACTIVE}  # no failover
+    assert "DEVICE_COMMANDS_HUNG" in {event.kind for event in multipath.events.since(0)}
+    # Whoever resets the port ends it: the path is seen to fail, and its commands go elsewhere.
+    array.set_port_queue_limit("p0", 100)
+    array.set_port_queue_limit("p1", 100)
+    for port in ("p0", "p1"):
+        array.set_port_enabled(port, False)
+        multipath.exchange(multipath.now_ns, NOTHING)
+        answered += serve(multipath, NOTHING)
+        array.set_port_enabled(port, True)
+        multipath.exchange(multipath.now_ns, NOTHING)
+        answered += serve(multipath, NOTHING)
+    assert len(answered) == 10
+
+
+def test_latency_moves_the_windows_of_all_hosts_of_a_volume() -> None:
+    _, multipath = make_stack(depth=64)
+    control(multipath, congestion_threshold_ns=50_000)  # less than the fabric takes
+    serve(multipath, writes(*[0] * 64), for_ns=5 * 10**9)
+    (device,) = multipath.devices("h1")
+    assert (device.throttled_depth, device.lun_queue_depth) == (64, 64)
+    assert 4 <= device.latency_window == device.queue_limit < 64
+    found = device_statistics(multipath.state, multipath.device("h1", "a1.v1"))
+    assert found.congestion_latency_ns > 100_000
+    window = device.latency_window
+    serve(multipath, NOTHING, for_ns=20 * 10**9)
+    assert multipath.devices("h1")[0].latency_window == window  # nothing was seen
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"qfull_sample_size": 65}, "qfull_sample_size"),
+        ({"qfull_threshold": 17}, "qfull_threshold"),
+        ({"qfull_sample_size": 3, "qfull_threshold": 4}, "no sample holds so many"),
+        ({"congestion_threshold_ns": 999}, "congestion_threshold_ns"),
+        ({"congestion_gain": 0}, "congestion_gain"),
+        ({"window_min": 9, "window_max": 8}, "less than window_min"),
+        ({"shares": 0}, "shares"),
+    ],
+)
+def test_a_control_that_cannot_be_is_refused(settings: dict[str, int], says: str) -> None:
+    _, multipath = make_stack()
+    before = multipath.state["control"].tobytes()
+    with pytest.raises(InvalidArgument, match=says):
+        control(multipath, **settings)
+    with pytest.raises(InvalidArgument, match=says):
+        multipath.create_host(
+            MultipathHostSpec("h2", ("x",), queue_control=QueueControl(**settings))
+        )
+    assert multipath.state["control"].tobytes() == before
+    assert "h2" not in multipath.hosts
 
 
 def test_a_refused_command_returns_after_the_delay_as_a_new_attempt() -> None:

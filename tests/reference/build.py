@@ -146,6 +146,7 @@ class Models:
                     preferred_path=change.preferred_path,
                     selector=None if self._is_claimed(change) else change.selector,
                     selector_settings=change.selector_settings,
+                    queue_control=change.queue_control,
                 )
             case AdapterUpdated():
                 self.multipath.update_adapter(change.host_id, change.initiator, change.queue_depth)

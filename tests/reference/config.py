@@ -22,6 +22,7 @@ from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.specs import (
     MultipathHostSpec,
     MultipathSpec,
+    QueueControl,
     Selector,
     SelectorSettings,
 )
@@ -199,6 +200,7 @@ class DeviceUpdated:
     selector: Selector | None = None
     selector_settings: SelectorSettings | None = None
     sched_num_req_outstanding: int | None = None
+    queue_control: QueueControl | None = None
 
 
 @dataclass(frozen=True)

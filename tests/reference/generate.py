@@ -35,7 +35,7 @@ from smokestack.multipath.specs import (
 )
 from smokestack.workload import Arrival, JobSpec, ThinkTime, TraceMode, compile_job
 from tests.reference.config import ArrayConfig, StackConfig
-from tests.reference.generate_changes import Plans, changes, selector_settings
+from tests.reference.generate_changes import Plans, changes, queue_control, selector_settings
 
 PAGE = 4096
 BLOCK = 512
@@ -79,6 +79,7 @@ def scenarios(draw: st.DrawFn, with_changes: bool = True) -> Scenario:
         jobs=plans[:first],
         multipath=MultipathSpec(
             qfull_retry_delay_ns=draw(st.sampled_from([100_000, 20_000, 5_000, 0])),
+            congestion_evaluation_ns=draw(st.sampled_from([4 * 10**9, 10**6])),
             not_ready_retry_delay_ns=draw(st.sampled_from([100_000, 25_000, 0])),
             apd_timeout_ns=draw(st.sampled_from([10**9, 200_000, 40_000])),
             apd_handling=draw(st.sampled_from(ApdHandling)),
@@ -215,6 +216,7 @@ def _multipath_host(host: ArrayHostSpec) -> st.SearchStrategy[MultipathHostSpec]
         lun_queue_depth=st.sampled_from([1, 2, 3, 5, 64]),
         sched_num_req_outstanding=st.sampled_from([32, 1, 2, 3]),
         adapter_queue_depth=st.sampled_from([4096, 1, 2, 5]),
+        queue_control=queue_control(),
         ios_per_path=st.integers(1, 5),
         selector_settings=selector_settings(),
         claim_rules=st.lists(_claim_rules(), max_size=2).map(tuple),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from smokestack.array.specs import ArrayHostSpec, ExportSpec
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.records import Attention
-from smokestack.multipath.specs import NATIVE, SelectorSettings
+from smokestack.multipath.specs import NATIVE, DepthRule, QueueControl, SelectorSettings
 from tests.reference.config import (
     AdapterUpdated,
     ArrayConfig,
@@ -256,7 +256,38 @@ def _device_change(draw: st.DrawFn, plans: Plans, time: int, kind: str) -> list[
     selector = draw(st.none() | st.sampled_from(NATIVE))
     settings = draw(st.none() | selector_settings())
     dsnro = draw(st.none() | st.integers(1, 8))
-    return [DeviceUpdated(time, host, device, depth, ios, preferred, selector, settings, dsnro)]
+    control = draw(st.none() | queue_control())
+    return [
+        DeviceUpdated(time, host, device, depth, ios, preferred, selector, settings, dsnro, control)
+    ]
+
+
+def _windows(rule: DepthRule, sample: int, threshold: int, *more: int) -> QueueControl:
+    """A rule that few refusals move, with a window that few I/Os do."""
+    widest, past, gain, shares = more
+    return QueueControl(rule, sample, threshold, 60_000, past, gain, min(widest, 2), widest, shares)
+
+
+# Presets: a single draw leaves hypothesis room for all the rest.
+CONTROLS = (
+    QueueControl(),
+    QueueControl(DepthRule.COUNTER, 1, 1),
+    QueueControl(DepthRule.COUNTER, 2, 2),
+    QueueControl(DepthRule.COUNTER, 8, 3),
+    QueueControl(DepthRule.WINDOW, 4, 2),
+    QueueControl(DepthRule.WINDOW, 64, 1),
+    QueueControl(DepthRule.WINDOW, 16, 4),
+    QueueControl(DepthRule.FIXED, 4, 1),
+    QueueControl(DepthRule.LEGACY_NO_THROTTLE),
+    _windows(DepthRule.COUNTER, 0, 4, 64, 205, 256, 1000),
+    _windows(DepthRule.COUNTER, 2, 1, 3, 0, 1024, 500),
+    _windows(DepthRule.WINDOW, 8, 2, 9, 1000, 900, 1),
+)
+
+
+def queue_control() -> st.SearchStrategy[QueueControl]:
+    """Draws what moves a device's depth."""
+    return st.sampled_from(CONTROLS)
 
 
 @st.composite

@@ -12,9 +12,10 @@ from smokestack.hypervisor.specs import DiskSpec, VmSpec
 from tests.reference import draws
 from tests.reference.agenda import CHANGE, HYPERVISOR, Agenda
 from tests.reference.content import Content
+from tests.reference.devices import HostIo
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
-from tests.reference.multipath import HostIo, Multipath
+from tests.reference.multipath import Multipath
 
 # What happens at one time in a hypervisor, in order.
 COMPLETION, ISSUE, ARRIVAL = range(3)

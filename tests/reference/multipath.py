@@ -7,9 +7,7 @@ after a delay.
 
 from __future__ import annotations
 
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,7 +17,6 @@ from smokestack.multipath.specs import (
     DeviceState,
     MultipathHostSpec,
     MultipathSpec,
-    SelectorSettings,
 )
 from tests.reference import selectors
 from tests.reference.agenda import CHANGE, HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
@@ -33,107 +30,17 @@ from tests.reference.config import (
     PathUpdated,
     TrunkSet,
 )
+from tests.reference.devices import Adapter, Device, HostIo, Path, Times
 from tests.reference.digest import Completion
 from tests.reference.fabric import FRAME_BYTES, Fabric, Link
 from tests.reference.faults import AFTER, BEFORE, Rules
-from tests.reference.stations import Command, Itl
+from tests.reference.stations import Command
+from tests.reference.throttle import Throttle
 
 NOT_READY = (Sense.TRANSITION, Sense.STANDBY, Sense.UNAVAILABLE)
 UNIT_ATTENTION = 6  # the sense key
 # Of one time: timers, links that change, events (0), answers, retries.
 TIMER, LINK, ANSWER, RETRY = -2, -1, 1, 2
-
-
-@dataclass(eq=False)
-class Adapter:
-    """An initiator: so many commands are out at most, others wait in turn."""
-
-    depth: int
-    active: int = 0
-    queue: deque[HostIo] = field(default_factory=deque)
-
-
-@dataclass
-class Times:
-    """Where the time of answered I/Os went, each part measured for itself."""
-
-    ios: int = 0
-    guest_ns: int = 0
-    device_ns: int = 0
-    kernel_ns: int = 0
-    queue_ns: int = 0
-
-
-@dataclass(eq=False)
-class Path:
-    """One way of a host to a volume: an initiator and a port."""
-
-    name: str
-    array: Array
-    adapter: Adapter
-    itl: Itl
-    up: bool
-    enabled: bool = True
-    in_flight: int = 0
-    in_flight_bytes: int = 0
-    held: Callable[[], bool] = lambda: False  # by a fault
-    was_usable: bool = False  # when the policy last heard of it
-    relative_throughput: int = 1
-    mapped: frozenset[int] = frozenset()  # CPUs that it was given by hand
-    cpus: frozenset[int] = frozenset()
-    gone: bool = False  # the array says that there is no such unit
-
-    @property
-    def usable(self) -> bool:
-        """Whether I/O may be sent on it."""
-        return self.up and self.enabled and not self.gone and not self.held()
-
-
-@dataclass(eq=False)
-class Device:
-    """A volume as a host sees it."""
-
-    index: int
-    capacity_bytes: int
-    paths: list[Path]
-    policy: selectors.Policy
-    depth: int
-    ios_per_path: int
-    preferred: Path
-    settings: SelectorSettings
-    dsnro: int
-    queue: deque[HostIo] = field(default_factory=deque)
-    active: int = 0
-    worlds: Counter[int] = field(default_factory=Counter)  # VM → commands not yet answered
-    times: dict[int, Times] = field(default_factory=dict)  # by VM
-    state: DeviceState = DeviceState.ON
-    apd_ends: int = 0  # in APD: when it times out
-
-    @property
-    def limit(self) -> int:
-        """How many I/Os may be in flight: competing worlds share less (FACTS 2.2)."""
-        competing = sum(count > 0 for count in self.worlds.values()) >= 2
-        return min(self.depth, self.dsnro) if competing else self.depth
-
-
-@dataclass(eq=False, slots=True)
-class HostIo:
-    """An I/O between guest and array; in flight while it has a path."""
-
-    ident: int
-    lba: int
-    length: int
-    op: int
-    nexus: int
-    vm: int
-    attempt: int = 0
-    path: Path | None = None
-    start_ns: int = 0  # when it left on the path, or was held on it
-    hint: int = 0  # what its array has told with the answer
-    submitted_ns: int = 0
-    queued_ns: int = 0  # when it last joined a queue
-    waited_ns: int = 0  # in queues, all in all
-    sent_ns: int | None = None  # when its last attempt left; None while an adapter holds it
 
 
 class Multipath:
@@ -148,6 +55,7 @@ class Multipath:
         self._paths: dict[tuple[Array, int], tuple[Device, Path]] = {}
         self._by_index: list[Device] = []
         self.adapters: dict[tuple[str, str], Adapter] = {}
+        self._evaluation_ns = -1
         self._lost: set[Array] = set()
         self.devices: dict[tuple[str, str], Device] = {}
         self.complete: Callable[[Completion], None]  # the hypervisor's, set when it stands
@@ -211,7 +119,7 @@ class Multipath:
             capacity_bytes=paths[0].itl.own.capacity_bytes,
             paths=paths,
             policy=selectors.POLICIES[claimed(spec, paths[0].array)](paths),
-            depth=spec.lun_queue_depth,
+            throttle=Throttle(spec.queue_control, spec.lun_queue_depth),
             ios_per_path=spec.ios_per_path,
             preferred=paths[0],
             settings=spec.selector_settings,
@@ -301,9 +209,11 @@ class Multipath:
             if type(device.policy) is not kind:
                 device.policy = kind(device.paths)
         if change.lun_queue_depth is not None:
-            device.depth = change.lun_queue_depth
+            device.throttle.configure(change.lun_queue_depth)
         if change.sched_num_req_outstanding is not None:
             device.dsnro = change.sched_num_req_outstanding
+        if change.queue_control is not None:
+            device.control(change.queue_control)
         self._pump(device)  # which does nothing when no limit has changed
 
     def update_adapter(self, change: AdapterUpdated) -> None:
@@ -470,10 +380,13 @@ class Multipath:
         attention = record.sense >> 16 == UNIT_ATTENTION
         gone = record.sense == Sense.LU_NOT_SUPPORTED
         again = refused or attention or gone or record.sense in NOT_READY
+        if refused and device.throttle.hangs:
+            return  # the host takes it for accepted
         path = io.path
         self._land(device, io, answered=not again, hint=io.hint)
         self._serve(path.adapter)
         if refused:
+            device.throttle.refused()
             io.attempt += 1
             then = self._agenda.now + self._spec.qfull_retry_delay_ns
             self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
@@ -490,6 +403,8 @@ class Multipath:
             del self._ios[io.ident]
             device.worlds[io.vm] -= 1
             self._account(device, io)
+            if record.status == Status.GOOD:
+                device.throttle.succeeded()
             self._tell(record._replace(nexus=io.nexus))
         self._pump(device)
 
@@ -502,6 +417,34 @@ class Multipath:
         times.device_ns += now - sent
         times.kernel_ns += sent - io.submitted_ns
         times.queue_ns += io.waited_ns
+        if device.controls_latency:
+            device.window_ios += 1
+            device.window_ns += now - sent
+            self._plan_evaluation()
+
+    def _plan_evaluation(self) -> None:
+        """Latency moves windows at the next multiple of the period; without I/O it moves none."""
+        period = self._spec.congestion_evaluation_ns
+        then = (self._agenda.now // period + 1) * period
+        if then != self._evaluation_ns:
+            self._evaluation_ns = then
+            self._agenda.add((then, CHANGE, BEFORE, 0, 0), self._evaluate)
+
+    def _evaluate(self) -> None:
+        """Moves the windows of the hosts of each volume, by what they all have seen of it."""
+        volumes: dict[str, list[Device]] = {}
+        for (_, name), device in self.devices.items():
+            if device.controls_latency:
+                volumes.setdefault(name, []).append(device)
+        for devices in volumes.values():
+            count = sum(device.window_ios for device in devices)
+            if count:
+                mean_ns = sum(device.window_ns for device in devices) // count
+                for device in devices:
+                    device.window.move(mean_ns, device.throttle.configured)
+                    device.forget()
+        for device in self._by_index:
+            self._pump(device)
 
     def _land(self, device: Device, io: HostIo, *, answered: bool, hint: int = 0) -> None:
         assert io.path is not None

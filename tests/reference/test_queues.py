@@ -12,7 +12,7 @@ from typing import Any
 from smokestack.engine.streams import job_uid
 from smokestack.hypervisor.specs import DiskSpec, VmSpec
 from tests.reference.config import AdapterUpdated, DeviceUpdated, StackConfig
-from tests.reference.multipath import Times
+from tests.reference.devices import Times
 from tests.reference.observe import ran, times
 from tests.reference.samples import array, job, port, stack
 

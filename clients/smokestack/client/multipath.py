@@ -11,7 +11,15 @@ from .kinds import Kind
 from .operations import Call, Way, as_it_is, operation
 from .resources import Collection, Deletable, Resource
 from .service import Service
-from .words import ApdHandling, DeviceState, FabricLinkKind, PathState, Plugin, Selector
+from .words import (
+    ApdHandling,
+    DeviceState,
+    FabricLinkKind,
+    PathState,
+    Plugin,
+    QueueDepthRule,
+    Selector,
+)
 
 _SERVICE = "MultipathService"
 
@@ -95,6 +103,20 @@ class ClaimRule(TypedDict, total=False):
     plugin_vendor: str
 
 
+class QueueControl(TypedDict, total=False):
+    """What moves a device's queue depth; what is left out has the default."""
+
+    rule: QueueDepthRule
+    qfull_sample_size: int
+    qfull_threshold: int
+    congestion_threshold_ns: int
+    congestion_smoothing: int
+    congestion_gain: int
+    window_min: int
+    window_max: int
+    shares: int
+
+
 class DeviceUpdate(TypedDict, total=False):
     """What of a device can be changed; None goes back to the host's setting."""
 
@@ -105,6 +127,7 @@ class DeviceUpdate(TypedDict, total=False):
     preferred_path: str | None
     labels: Mapping[str, str] | None
     selector_settings: SelectorSettings | None  # replaced as a whole
+    queue_control: QueueControl | None  # replaced as a whole
 
 
 _PATHS = {"preferred_path": "{name}/paths", "current_path": "{name}/paths"}
@@ -134,6 +157,9 @@ class Device(Resource[Way]):
     found_identifier: str
     sched_num_req_outstanding: int
     queue_limit: int
+    queue_control: pb.QueueControl
+    throttled_depth: int
+    latency_window: int
 
     @property
     def paths(self) -> Paths[Way]:
@@ -198,6 +224,7 @@ class MultipathHostFields(TypedDict, total=False):
     lun_queue_depth: int
     ios_per_path: int
     selector_settings: SelectorSettings
+    queue_control: QueueControl
     sched_num_req_outstanding: int
     adapter_queue_depth: int
     claim_rules: Sequence[ClaimRule]
@@ -212,6 +239,7 @@ class MultipathHost(Deletable[Way]):
     lun_queue_depth: int
     ios_per_path: int
     selector_settings: pb.SelectorSettings
+    queue_control: pb.QueueControl
     sched_num_req_outstanding: int
     adapter_queue_depth: int
     claim_rules: tuple[pb.ClaimRule, ...]
@@ -311,6 +339,7 @@ class Multipath(Resource[Way], Service[Way]):
 
     of_kind = Kind(pb, _SERVICE, "Multipath", "multipaths")
     qfull_retry_delay_ns: int
+    congestion_evaluation_ns: int
     not_ready_retry_delay_ns: int
     apd_timeout_ns: int
     apd_handling: ApdHandling

@@ -24,6 +24,7 @@ Selector = Literal[
 FabricLinkKind = Literal["HOST", "TRUNK", "TARGET"]
 DeviceState = Literal["ON", "APD", "APD_TIMEOUT", "PDL"]
 ApdHandling = Literal["FAIL", "UNTIL_TIMEOUT", "HOLD"]
+QueueDepthRule = Literal["FIXED", "COUNTER", "WINDOW", "LEGACY_NO_THROTTLE"]
 PathState = Literal["ACTIVE", "DEAD", "DISABLED"]
 Pattern = Literal["RANDOM", "SEQUENTIAL", "ZIPF"]
 Plugin = Literal["NATIVE", "VENDOR"]

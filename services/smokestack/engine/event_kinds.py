@@ -89,6 +89,19 @@ class EventKind(StrEnum):
     DEVICE_ADDED = "DEVICE_ADDED", "A rescan found a device."
     DEVICE_REMOVED = "DEVICE_REMOVED", "A rescan found a device gone."
     DEVICE_PATHS_CHANGED = "DEVICE_PATHS_CHANGED", "A rescan found paths of a known device changed."
+    DEVICE_THROTTLED = (
+        "DEVICE_THROTTLED",
+        "An array's refusals halved a device's queue depth; told once a second at most.",
+    )
+    DEVICE_RECOVERED = (
+        "DEVICE_RECOVERED",
+        "A device that was throttled has its configured queue depth again.",
+    )
+    DEVICE_COMMANDS_HUNG = (
+        "DEVICE_COMMANDS_HUNG",
+        "A device without a throttle took refusals for acceptance, and waits for answers that "
+        "never come; told once a second at most.",
+    )
     ADAPTER_UPDATED = "ADAPTER_UPDATED", "An adapter's queue depth was changed."
     DEVICE_UPDATED = "DEVICE_UPDATED", "A device's queue depth or path selection was changed."
     PATH_DOWN = "PATH_DOWN", "A path died: what was in flight on it is sent again on another."

@@ -308,6 +308,7 @@ static PyMethodDef METHODS[] = {
 #define WORLD_ROW(type, field) ROW("world", world_t, field)
 #define LINK_ROW(type, field) ROW("link", link_t, field)
 #define TAP_ROW(type, field) ROW("tap", tap_t, field)
+#define CONTROL_ROW(type, field) ROW("control", control_t, field)
 static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVICE_ROW)
                                           PATH_FIELDS(PATH_ROW) ORDER_FIELDS(ORDER_ROW)
                                               SLOT_FIELDS(SLOT_ROW) NOTE_FIELDS(NOTE_ROW)
@@ -316,6 +317,7 @@ static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVI
                                                   ADAPTER_FIELDS(ADAPTER_ROW)
                                                       WORLD_FIELDS(WORLD_ROW)
                                                           LINK_FIELDS(LINK_ROW)
-                                                              TAP_FIELDS(TAP_ROW)};
+                                                              TAP_FIELDS(TAP_ROW)
+                                                              CONTROL_FIELDS(CONTROL_ROW)};
 
 KERNEL_MODULE(multipath, "Multipath's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

@@ -2,7 +2,7 @@
 #ifndef SMOKESTACK_MULTIPATH_ANSWERS_H
 #define SMOKESTACK_MULTIPATH_ANSWERS_H
 
-#include "attentions.h"
+#include "throttle.h"
 
 /* Of a command that was refused, or lost with a path: the time of its kernel share that it spent
  * in queues.  Few are, so only the difference is kept of its histogram. */
@@ -42,6 +42,7 @@ static void settle(mp_t *m, const completion_t *c, uint32_t i, path_t *path, dev
     account(m, c, i, path);
     world_leave(m, d, s->world);
     if (m->state->probing) probe_answered(m, c, s);
+    if (d->adaptive && c->status == STATUS_GOOD) throttle_good(m, s->device, c->time);
     if (c->status != STATUS_GOOD) {
         path->errors++;
         d->errors++;
@@ -62,6 +63,7 @@ static void retry_later(mp_t *m, const completion_t *c, uint32_t i, path_t *path
     if (c->status == STATUS_BUSY) d->busy++;
     else d->task_set_full++;
     path->refused++;
+    if (d->adaptive) throttle_refused(m, s->device, c->time);
     s->attempt++;
     s->phase = PHASE_RETRYING;
     s->time = c->time + m->state->retry_delay_ns;
@@ -73,6 +75,10 @@ static void complete(mp_t *m, const completion_t *c) {
     slot_t *s = &m->slot[i];
     path_t *path = &m->path[s->path];
     device_t *d = &m->device[s->device];
+    if (d->adaptive == RULE_LEGACY && retried(c) && is_refusal(c)) {
+        hang(m, c, i, path, d);
+        return;
+    }
     undispatch(m, s, path, d);
     ended(m, s, c->time, !retried(c), c->status == STATUS_GOOD ? c->cause : 0);
     adapter_release(m, path, c->time);

@@ -12,9 +12,11 @@ from .claims import check_native, check_rules
 from .inventory import Device
 from .specs import (
     ApdHandling,
+    DepthRule,
     DeviceSettings,
     MultipathHostSpec,
     MultipathSpec,
+    QueueControl,
     Selector,
     SelectorSettings,
 )
@@ -36,6 +38,9 @@ def check_multipath(spec: MultipathSpec) -> None:
     """Refuses settings of the whole layer that are out of range."""
     identifier("multipath.name", spec.name)
     in_range("multipath.qfull_retry_delay_ns", spec.qfull_retry_delay_ns, 0, _DELAY_NS_MAX)
+    in_range(
+        "multipath.congestion_evaluation_ns", spec.congestion_evaluation_ns, 10**6, 3600 * 10**9
+    )
     in_range("multipath.not_ready_retry_delay_ns", spec.not_ready_retry_delay_ns, 0, _DELAY_NS_MAX)
     in_range("multipath.apd_timeout_ns", spec.apd_timeout_ns, 1_000, 86_400 * 10**9)
     in_range("multipath.probing", spec.probing, 0, 1)
@@ -61,6 +66,7 @@ def check_host(spec: MultipathHostSpec) -> None:
     check_native("host.selector", spec.selector)
     check_rules("host.claim_rules", spec.claim_rules)
     _check_settings("host.selector_settings", spec.selector_settings)
+    _check_control("host.queue_control", spec.queue_control)
     for name, (least, most) in _RANGES.items():
         in_range(f"host.{name}", getattr(spec, name), least, most)
     in_range("host.adapter_queue_depth", spec.adapter_queue_depth, 1, 65536)
@@ -77,6 +83,8 @@ def check_update(device: Device, settings: DeviceSettings) -> None:
     if "selector_settings" in given:
         wanted = cast(SelectorSettings, given["selector_settings"])
         _check_settings("device.selector_settings", wanted)
+    if "queue_control" in given:
+        _check_control("device.queue_control", cast(QueueControl, given["queue_control"]))
     preferred = settings.get("preferred_path")
     if preferred and preferred not in device.paths:
         raise InvalidArgument.at(
@@ -112,4 +120,37 @@ def _check_policy(device: Device, selector: Selector) -> None:
             f"device {device.name} of host {device.host_id} is claimed by {device.vendor}'s "
             "plug-in, which brings its own policy: change its host's claim rules instead",
             reason="CLAIMED",
+        )
+
+
+_CONTROL: Final = {
+    "qfull_sample_size": (0, 64),
+    "qfull_threshold": (1, 16),
+    "congestion_smoothing": (0, 1023),
+    "congestion_gain": (1, 1024),
+    "window_min": (1, 4096),
+    "window_max": (1, 4096),
+    "shares": (1, 1_000_000),
+}
+_CONGESTION_NS: Final = (1_000, 100_000_000)  # SIOC: from 10 ms; less suits faster arrays
+
+
+def _check_control(field: str, settings: QueueControl) -> None:
+    if settings.rule not in tuple(DepthRule):
+        raise InvalidArgument.at(f"{field}.rule", "is none of " + ", ".join(DepthRule.__members__))
+    for name, (least, most) in _CONTROL.items():
+        in_range(f"{field}.{name}", getattr(settings, name), least, most)
+    if 0 < settings.qfull_sample_size < settings.qfull_threshold:
+        raise InvalidArgument.at(
+            f"{field}.qfull_threshold",
+            f"{settings.qfull_threshold} is more than qfull_sample_size, "
+            f"{settings.qfull_sample_size}: no sample holds so many",
+        )
+    if settings.congestion_threshold_ns:
+        name = f"{field}.congestion_threshold_ns"
+        in_range(name, settings.congestion_threshold_ns, *_CONGESTION_NS)
+    if settings.window_max < settings.window_min:
+        raise InvalidArgument.at(
+            f"{field}.window_max",
+            f"{settings.window_max} is less than window_min, {settings.window_min}",
         )

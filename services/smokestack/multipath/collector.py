@@ -142,6 +142,24 @@ _DEVICE_GAUGES: Final = (
         ),
     ),
 )
+_CONTROL_COUNTS: Final = {
+    "throttles": Family(
+        "smokestack_device_queue_throttles_total",
+        "counter",
+        "Times that refusals halved the device's queue depth.",
+    ),
+    "recoveries": Family(
+        "smokestack_device_queue_recoveries_total",
+        "counter",
+        "Times that good answers let the device's queue depth grow by one.",
+    ),
+}
+_CONGESTION: Final = Family(
+    "smokestack_datastore_congestion_ratio",
+    "gauge",
+    "Smoothed device latency, of all hosts, over the threshold that the host's device has for it; "
+    "NaN where latency moves nothing, or is not known yet.",
+)
 _ADAPTER_GAUGES: Final = (
     (
         "depth",
@@ -183,6 +201,7 @@ class _Copy:
     detours: NDArray[np.int64]
     adapters: list[tuple[tuple[str, str], int]]
     adapter: NDArray[Any]
+    control: NDArray[Any]
     path_latency: NDArray[np.int64]
 
 
@@ -216,6 +235,7 @@ class MultipathCollector:
             measure=state.used("measure").copy(),
             adapters=sorted(model.adapters.items()),
             adapter=state.used("adapter").copy(),
+            control=state.used("control").copy(),
             detours=_detours(state),
             kernel_latency=octaves(state.used("kernel_histogram")),
             path_latency=octaves(state.used("path_histogram")),
@@ -244,6 +264,11 @@ class MultipathCollector:
             rows.states(_DEVICE_STATE, _DEVICE_STATES, table["state"].astype(np.int64) - 1),
             *(rows.counts(family, table[name]) for name, family in _DEVICE_GAUGES),
             *(rows.counts(family, table[name]) for name, family in _DEVICE_LOSSES.items()),
+            *(
+                rows.counts(family, copy.control[at][name])
+                for name, family in _CONTROL_COUNTS.items()
+            ),
+            rows.numbers(_CONGESTION, _congestion(copy.control[at])),
             rows.numbers(_IMBALANCE, imbalance),
             rows.latencies(_DEVICE_LATENCY, latency[at]),
             rows.latencies(_KERNEL_LATENCY, copy.kernel_latency[at]),
@@ -254,6 +279,14 @@ class MultipathCollector:
         rows = self._adapter_level.rows([key for key, _ in copy.adapters])
         table = copy.adapter[[row for _, row in copy.adapters]]
         return [rows.counts(family, table[name]) for name, family in _ADAPTER_GAUGES]
+
+
+def _congestion(control: NDArray[Any]) -> NDArray[np.float64]:
+    """Returns each device's latency over its threshold."""
+    ratio = np.full(len(control), np.nan)
+    known = (control["congestion_threshold_ns"] > 0) & (control["latency_ns"] > 0)
+    np.divide(control["latency_ns"], control["congestion_threshold_ns"], out=ratio, where=known)
+    return ratio
 
 
 def _detours(state: MultipathState) -> NDArray[np.int64]:

@@ -31,6 +31,9 @@ class NoteKind(IntEnum):
     UNIT_GONE = 7  # because of an array's event
     PDL = 8
     APD_TIMEOUT = 9
+    THROTTLED = 20
+    RECOVERED = 21
+    HUNG = 22
 
 
 _OF_PATHS = {
@@ -44,6 +47,11 @@ _OF_DEVICES = {
     NoteKind.RESTORED: EventKind.DEVICE_PATHS_RESTORED,
     NoteKind.PDL: EventKind.DEVICE_PERMANENTLY_LOST,
     NoteKind.APD_TIMEOUT: EventKind.DEVICE_APD_TIMEOUT,
+}
+_OF_DEPTHS = {
+    NoteKind.THROTTLED: EventKind.DEVICE_THROTTLED,
+    NoteKind.RECOVERED: EventKind.DEVICE_RECOVERED,
+    NoteKind.HUNG: EventKind.DEVICE_COMMANDS_HUNG,
 }
 _OF_ATTENTIONS: Final[Mapping[int, EventKind]] = {
     Sense.LUNS_CHANGED: EventKind.RESCAN_WANTED,
@@ -82,6 +90,8 @@ class MultipathEvents(KernelLog):
             kind = NoteKind(note.kind)
             if kind is NoteKind.ATTENTION:
                 self._tell_attention(note, arrays)
+            elif kind in _OF_DEPTHS:
+                self._tell_depth(kind, note)
             elif kind in _OF_DEVICES:
                 name = self._name(self._devices[note.subject])
                 cause = event_name(self.service, note.cause)
@@ -96,6 +106,15 @@ class MultipathEvents(KernelLog):
                 if kind is NoteKind.UNIT_GONE:
                     detail = {"sense": sense_text(note.detail), **detail}
                 self.add(note.time_ns, _OF_PATHS[kind], name, cause, detail)
+
+    def _tell_depth(self, kind: NoteKind, note: Note) -> None:
+        """Tells what a device's rule has done to its depth, or the want of a rule to commands."""
+        detail: Detail = {"depth_before": note.detail, "depth": note.more}
+        if kind is NoteKind.HUNG:
+            detail = {"commands": note.detail, "depth": note.more}
+        self.add(
+            note.time_ns, _OF_DEPTHS[kind], self._name(self._devices[note.subject]), "", detail
+        )
 
     def _tell_attention(self, note: Note, arrays: Mapping[str, str]) -> None:
         """Tells what an array wanted known, and by which path it was heard first."""

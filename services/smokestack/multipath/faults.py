@@ -100,7 +100,7 @@ class MultipathFaults(FaultBook):
 
     def _look_ahead(self) -> None:
         super()._look_ahead()
-        self._model.state.row["change_ns"] = self.next_ns
+        self._model.look_ahead()
 
     def _name(self, device: Device, path: Path) -> str:
         return f"{self.service}/hosts/{device.host_id}/devices/{device.name}/paths/{path.name}"

@@ -93,6 +93,7 @@ def add_device(
     device["selector"] = int(selector)
     device["ios_per_path"] = spec.ios_per_path
     set_settings(state, row, spec.selector_settings)
+    state.append("control")
     queues.fit_limit(device)
     return Device(
         name=nexus.volume,

@@ -27,7 +27,7 @@ from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import NEVER_NS
 from smokestack.engine.snapshot import Piece, Pieces
 
-from . import queues, snapshot
+from . import control, queues, snapshot
 from .checks import check_host, check_multipath, check_path, check_update
 from .events import MultipathEvents
 from .fabrics import Fabrics
@@ -77,6 +77,7 @@ class MultipathModel:
         self._live: list[ConnectedArray] = []  # those not lost, in the order of their rows
         self.hosts: dict[str, MultipathHostSpec] = {}
         self.adapters: Adapters = {}
+        self.evaluation_ns = NEVER_NS  # when latency moves windows next
         self._devices: dict[tuple[str, str], Device] = {}
         self.fabrics = Fabrics(self.state, self.name)
         self.faults = MultipathFaults(self)
@@ -131,6 +132,7 @@ class MultipathModel:
         self.driver, self.seed, self.epoch = attachment.driver, attachment.seed, attachment.epoch
         self.state.row["lookahead_ns"] = attachment.lookahead_ns
         self.state.row["until_ns"] = attachment.start_ns
+        self._plan_evaluation()
         self.state.row["arrays_next_ns"] = attachment.start_ns + attachment.lookahead_ns
         self.events.tell(
             EventKind.DRIVER_ATTACHED, driver=attachment.driver, epoch=attachment.epoch
@@ -221,6 +223,9 @@ class MultipathModel:
                 self._accept(array, reply)
         for array in lost:
             self._lose(array, until_ns)
+        if self.evaluation_ns <= until_ns:
+            control.evaluate(state, self.all_devices())
+            self._plan_evaluation()
         finished: tuple[int, int, int] = state.kernel.finish(least_ns)
         return finished
 
@@ -243,6 +248,16 @@ class MultipathModel:
 
     def _tell_notes(self) -> None:
         self.events.tell_notes({a.array_id: a.device.name for a in self.arrays.values()})
+
+    def _plan_evaluation(self) -> None:
+        """Says when latency moves windows next."""
+        period_ns = self.spec.congestion_evaluation_ns
+        self.evaluation_ns = control.next_evaluation_ns(self.state, self.now_ns, period_ns)
+        self.look_ahead()
+
+    def look_ahead(self) -> None:
+        """Lets no window go beyond the next change that is known."""
+        self.state.row["change_ns"] = min(self.faults.next_ns, self.evaluation_ns)
 
     # --- snapshots --------------------------------------------------------------------------
 
@@ -341,6 +356,7 @@ class MultipathModel:
                 if (host_id, name) not in self._devices:
                     device = add_device(self.state, spec, array.array_id, found[name][0])
                     self._devices[host_id, name] = device
+                    control.set_control(self.state, device.row, spec.queue_control)
                     counts[0] += 1
                 device = self._devices[host_id, name]
                 added, removed = update_paths(
@@ -364,6 +380,7 @@ class MultipathModel:
         for device in changed:
             self.events.tell_rescanned(device, before.get(device.name), told)
         self.faults.rescanned()
+        self._plan_evaluation()
         return result
 
     def _map_paths(self, array: ConnectedArray, device: Device) -> None:
@@ -407,6 +424,10 @@ class MultipathModel:
         check_update(found, settings)
         row = self.state["device"][found.row]
         queues.set_limits(self.state, found.row, settings)
+        queue_control = settings.get("queue_control")
+        if queue_control is not None:
+            control.set_control(self.state, found.row, queue_control)
+            self._plan_evaluation()
         ios_per_path, selector = settings.get("ios_per_path"), settings.get("selector")
         if ios_per_path is not None:
             row["ios_per_path"] = ios_per_path

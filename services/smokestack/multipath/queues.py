@@ -14,6 +14,8 @@ Adapters = dict[tuple[str, str], int]
 def fit_limit(device: Any) -> None:
     """Works out anew how many commands a device may have out: the twin of ``worlds.h``."""
     limit = int(device["depth"])
+    if device["window"]:
+        limit = min(limit, int(device["window"]))
     if device["worlds_active"] >= 2:
         limit = min(limit, int(device["dsnro"]))
     device["limit"] = limit
@@ -28,6 +30,8 @@ def set_limits(state: MultipathState, row: int, settings: DeviceSettings) -> Non
     device = state["device"][row]
     if depth is not None:
         device["depth"] = device["depth_configured"] = depth
+        control = state["control"][row]
+        control["bad"] = control["good"] = control["history"] = control["told"] = 0
     if shared is not None:
         device["dsnro"] = shared
     fit_limit(device)

@@ -23,7 +23,15 @@ from smokestack.v1 import multipath_pb2_grpc
 
 from .fabric_service import FabricHandlers
 from .model import MultipathModel
-from .specs import ClaimRule, MultipathHostSpec, Plugin, Selector, SelectorSettings
+from .specs import (
+    ClaimRule,
+    DepthRule,
+    MultipathHostSpec,
+    Plugin,
+    QueueControl,
+    Selector,
+    SelectorSettings,
+)
 from .statistics import QueueStatistics, adapter_statistics, device_statistics
 from .status import DeviceStatus, PathStatus
 
@@ -43,6 +51,7 @@ _DEVICE_FIELDS = (
     "preferred_path",
     "labels",
     "selector_settings",
+    "queue_control",
 )
 _PATH_FIELDS = ("enabled", "relative_throughput", "cpus")
 
@@ -199,6 +208,7 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
             "preferred_path": preferred,
             "labels": checked_labels("device.labels", message.labels),
             "selector_settings": _settings(message.selector_settings, host.selector_settings),
+            "queue_control": _control(message.queue_control, host.queue_control, "device"),
         }
 
     def GetDeviceStatistics(
@@ -220,6 +230,10 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
                 task_set_full_count=found.task_set_full_count,
                 busy_count=found.busy_count,
                 retries_count=found.retries_count,
+                throttles_count=found.throttles_count,
+                recoveries_count=found.recoveries_count,
+                hung_count=found.hung_count,
+                congestion_latency_ns=found.congestion_latency_ns,
             )
 
     # --- adapters ---------------------------------------------------------------------------
@@ -323,6 +337,7 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
             lun_queue_depth=spec.lun_queue_depth,
             ios_per_path=spec.ios_per_path,
             selector_settings=pb.SelectorSettings(**settings(spec.selector_settings)),
+            queue_control=_control_message(spec.queue_control),
             sched_num_req_outstanding=spec.sched_num_req_outstanding,
             adapter_queue_depth=spec.adapter_queue_depth,
             claim_rules=map(_claim_message, spec.claim_rules),
@@ -354,6 +369,9 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
             labels=dict(status.labels),
             sched_num_req_outstanding=status.sched_num_req_outstanding,
             queue_limit=status.queue_limit,
+            queue_control=_control_message(status.queue_control),
+            throttled_depth=status.throttled_depth,
+            latency_window=status.latency_window,
         )
 
     def _adapter(self, host_id: str, initiator: str) -> pb.Adapter:
@@ -425,6 +443,16 @@ def _settings(message: pb.SelectorSettings, defaults: SelectorSettings) -> Selec
     return replace(defaults, **present(message))
 
 
+def _control(message: pb.QueueControl, defaults: QueueControl, field: str) -> QueueControl:
+    rule = member(DepthRule, message.rule, f"{field}.queue_control.rule", defaults.rule)
+    return replace(defaults, **present(message) | {"rule": rule})
+
+
+def _control_message(control: QueueControl) -> pb.QueueControl:
+    rule = f"QUEUE_DEPTH_RULE_{control.rule.name}"
+    return pb.QueueControl(rule=rule, **settings(control, "rule"))
+
+
 def _host_spec(host_id: str, message: pb.MultipathHost) -> MultipathHostSpec:
     fields = given(message, MultipathHostSpec) | {
         "initiators": tuple(message.initiators),
@@ -439,5 +467,6 @@ def _host_spec(host_id: str, message: pb.MultipathHost) -> MultipathHostSpec:
             _claim_rule(f"multipath_host.claim_rules[{index}]", rule)
             for index, rule in enumerate(message.claim_rules)
         ),
+        "queue_control": _control(message.queue_control, QueueControl(), "multipath_host"),
     }
     return MultipathHostSpec(host_id, **fields)

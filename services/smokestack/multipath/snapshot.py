@@ -19,10 +19,12 @@ from .inventory import Device, Path, copied
 from .specs import (
     ApdHandling,
     ClaimRule,
+    DepthRule,
     MultipathHostSpec,
     MultipathSpec,
     PathState,
     Plugin,
+    QueueControl,
     Selector,
     SelectorSettings,
 )
@@ -71,6 +73,8 @@ _CLASSES: Final = (
     Plugin,
     Selector,
     SelectorSettings,
+    DepthRule,
+    QueueControl,
 )
 
 
@@ -97,6 +101,7 @@ class MultipathPart:
             },
             "paths_most": model.state.paths_most,
             "fabrics": {name: f.copy() for name, f in model.fabrics.fabrics.items()},
+            "evaluation_ns": model.evaluation_ns,
         }
 
     def load(self, saved: Any) -> Callable[[], None]:
@@ -120,6 +125,7 @@ class MultipathPart:
         def put() -> None:
             put_tables()
             model.state.refit(saved["paths_most"])
+            model.evaluation_ns = saved["evaluation_ns"]
             model.spec, model.seed = saved["spec"], saved["seed"]
             model.hosts, model.adapters, model._devices = hosts, adapters, known
             model.fabrics.fabrics = fabrics

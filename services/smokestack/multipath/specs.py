@@ -97,6 +97,30 @@ class ClaimRule:
     plugin_vendor: str = ""  # whose plug-in, as its own arrays report it
 
 
+class DepthRule(IntEnum):
+    """What an array's refusals do to a device's queue depth: FACTS 2.4, ``throttle.h``."""
+
+    FIXED = 1
+    COUNTER = 2
+    WINDOW = 3
+    LEGACY_NO_THROTTLE = 4
+
+
+@dataclass(frozen=True)
+class QueueControl:
+    """What moves a device's depth; the defaults move nothing."""
+
+    rule: DepthRule = DepthRule.COUNTER  # the present text of KB 1008113
+    qfull_sample_size: int = 0  # 0..64, documented; 0: no rule
+    qfull_threshold: int = 4  # 1..16 and no more than the sample; 4 is field lore
+    congestion_threshold_ns: int = 0  # 1 us..100 ms (SIOC: from 10 ms), 0: off
+    congestion_smoothing: int = 205  # PARDA's a, of 1,024: ours
+    congestion_gain: int = 256  # PARDA's g, of 1,024: ours
+    window_min: int = 4  # ours
+    window_max: int = 4096  # never more than the configured depth
+    shares: int = 1000  # SIOC's Normal: FACTS 2.5
+
+
 @dataclass(frozen=True)
 class MultipathHostSpec:
     """A host's side of the fabrics, and the defaults of the devices that a rescan finds."""
@@ -110,6 +134,7 @@ class MultipathHostSpec:
     sched_num_req_outstanding: int = 32  # DSNRO: FACTS 2.2, 1..4096
     adapter_queue_depth: int = 4096  # AQLEN of each initiator, 1..65536
     claim_rules: tuple[ClaimRule, ...] = ()  # the first that takes a device decides
+    queue_control: QueueControl = QueueControl()
 
 
 class DeviceSettings(TypedDict, total=False):
@@ -122,6 +147,7 @@ class DeviceSettings(TypedDict, total=False):
     preferred_path: str | None
     labels: Labels | None
     selector_settings: SelectorSettings | None
+    queue_control: QueueControl | None
 
 
 @dataclass(frozen=True)
@@ -130,6 +156,7 @@ class MultipathSpec:
 
     name: str = "m1"
     qfull_retry_delay_ns: int = 1_000_000  # how long a refused command waits to rejoin its queue
+    congestion_evaluation_ns: int = 4 * 10**9  # SIOC's period: FACTS 2.5
     # The same after 2/04/0A, 0B or 0C; our choice, for transitions take seconds (FACTS 4.7).
     not_ready_retry_delay_ns: int = 100_000_000
     apd_timeout_ns: int = 140 * 10**9  # Misc.APDTimeout, FACTS 2.6

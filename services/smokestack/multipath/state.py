@@ -44,6 +44,7 @@ _ORDER: Final = (
     "tap",
     "probe",
     "chunk",
+    "control",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,

@@ -50,11 +50,16 @@ class DeviceStatistics:
     task_set_full_count: int
     busy_count: int
     retries_count: int
+    throttles_count: int
+    recoveries_count: int
+    hung_count: int
+    congestion_latency_ns: int
 
 
 def device_statistics(state: MultipathState, device: Device) -> DeviceStatistics:
     """Reads a device's counters; paths that a rescan has removed still count."""
     row = state["device"][device.row]
+    control = state["control"][device.row]
     paths = state.used("path")
     limit = int(row["limit"])
     return DeviceStatistics(
@@ -64,6 +69,10 @@ def device_statistics(state: MultipathState, device: Device) -> DeviceStatistics
         task_set_full_count=int(row["task_set_full"]),
         busy_count=int(row["busy"]),
         retries_count=int(row["retries"]),
+        throttles_count=int(control["throttles"]),
+        recoveries_count=int(control["recoveries"]),
+        hung_count=int(control["hung"]),
+        congestion_latency_ns=int(control["latency_ns"]),
     )
 
 

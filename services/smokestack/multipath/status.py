@@ -6,9 +6,18 @@ from dataclasses import dataclass
 
 from smokestack.engine.labels import Labels
 
+from .control import control_of
 from .inventory import Device
 from .selection import SelectionStatus, current_path, selection_status, settings_of
-from .specs import DeviceState, DisabledBy, PathState, Plugin, Selector, SelectorSettings
+from .specs import (
+    DeviceState,
+    DisabledBy,
+    PathState,
+    Plugin,
+    QueueControl,
+    Selector,
+    SelectorSettings,
+)
 from .state import MultipathState
 
 
@@ -59,6 +68,9 @@ class DeviceStatus:
     sched_num_req_outstanding: int
     queue_limit: int
     state: DeviceState
+    queue_control: QueueControl
+    throttled_depth: int
+    latency_window: int
     paths: tuple[PathStatus, ...]
 
     @classmethod
@@ -89,6 +101,9 @@ class DeviceStatus:
             sched_num_req_outstanding=int(row["dsnro"]),
             queue_limit=int(row["limit"]),
             state=DeviceState(int(row["state"])),
+            queue_control=control_of(state, device.row),
+            throttled_depth=int(row["depth"]),
+            latency_window=int(row["window"]),
             paths=tuple(_path_status(state, device, name) for name in device.paths),
         )
 

@@ -41,11 +41,13 @@
     F(uint32_t, queue_tail)                                                                    \
     F(uint32_t, queued)                                                                        \
     F(uint32_t, active)                                                                        \
-    F(uint32_t, limit) /* of active: what follows from the four below */                       \
+    F(uint32_t, limit) /* of active: what follows from the six below */                        \
     F(uint32_t, depth) /* DQLEN now */                                                         \
     F(uint32_t, depth_configured)                                                              \
     F(uint32_t, dsnro) /* limit of the depth while two or more worlds compete */               \
     F(uint32_t, worlds_active) /* that have a command here */                                  \
+    F(uint32_t, window)   /* what its latency allows, or 0 */                                  \
+    F(uint32_t, adaptive) /* the rule that moves its depth, or 0 */                            \
     F(uint32_t, world_head) /* its worlds, newest first, or NIL */                             \
     F(uint32_t, stirred) /* may send more since a change: looked at from the next border on */ \
     F(uint32_t, state) /* DEVICE_ON and so on */                                               \
@@ -109,6 +111,31 @@
     F(uint32_t, head)                                                                          \
     F(uint32_t, tail)                                                                          \
     F(uint32_t, stirred)
+
+/* What moves a device's depth: settings, and what its rule remembers.  Two cache lines. */
+#define CONTROL_FIELDS(F)                                                                      \
+    F(uint32_t, rule)                                                                          \
+    F(uint32_t, qfull_sample_size)                                                             \
+    F(uint32_t, qfull_threshold)                                                               \
+    F(uint32_t, bad)     /* refusals since the depth last changed */                           \
+    F(uint32_t, good)    /* in a row, since then */                                            \
+    F(uint32_t, told)    /* that it is throttled, and not yet that it is not */                \
+    F(uint64_t, history) /* a bit for each answer since then, the newest lowest: refused */    \
+    F(uint64_t, throttles)                                                                     \
+    F(uint64_t, recoveries)                                                                    \
+    F(uint64_t, hung)    /* commands refused, and taken for accepted */                        \
+    F(int64_t, told_ns)  /* 1 more than when the last event was told, or 0 */                  \
+    F(int64_t, congestion_threshold_ns) /* 0: latency moves nothing */                         \
+    F(uint32_t, congestion_smoothing)   /* weight of the past, of 1,024 */                     \
+    F(uint32_t, congestion_gain)        /* of 1,024 */                                         \
+    F(uint32_t, window_min)                                                                    \
+    F(uint32_t, window_max)                                                                    \
+    F(uint32_t, shares)                                                                        \
+    F(uint32_t, padding)                                                                       \
+    F(uint64_t, window)     /* in 1/1,024 of a command */                                      \
+    F(uint64_t, latency_ns) /* smoothed, of all hosts; 0: none yet */                          \
+    F(uint64_t, seen_ios)   /* of the device at the last evaluation */                         \
+    F(uint64_t, seen_ns)
 
 /* A world is a VM as a device sees it: whose commands they are. */
 #define WORLD_FIELDS(F)                                                                        \
@@ -205,6 +232,7 @@ DECLARE_STRUCT(policy_t, POLICY_FIELDS)
 DECLARE_STRUCT(measure_t, MEASURE_FIELDS)
 DECLARE_STRUCT(adapter_t, ADAPTER_FIELDS)
 DECLARE_STRUCT(world_t, WORLD_FIELDS)
+DECLARE_STRUCT(control_t, CONTROL_FIELDS)
 DECLARE_STRUCT(order_t, ORDER_FIELDS)
 DECLARE_STRUCT(link_t, LINK_FIELDS)
 DECLARE_STRUCT(tap_t, TAP_FIELDS)
@@ -214,11 +242,13 @@ _Static_assert(sizeof(slot_t) == 64, "a command is one cache line");
 _Static_assert(sizeof(policy_t) == 64, "a policy is one cache line");
 _Static_assert(sizeof(measure_t) == 64, "a path's measures are one cache line");
 _Static_assert(sizeof(world_t) == 64, "a world is one cache line");
+_Static_assert(sizeof(control_t) == 128, "two cache lines");
 
 /* What the kernel notes; multipath/events.py has the same numbers. */
 enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,
        NOTE_RESTORED = 5, NOTE_ATTENTION = 6, NOTE_UNIT_GONE = 7, NOTE_PDL = 8,
-       NOTE_APD_TIMEOUT = 9 };
+       NOTE_APD_TIMEOUT = 9,
+       NOTE_THROTTLED = 20, NOTE_RECOVERED = 21, NOTE_HUNG = 22 };
 
 enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING,
        PHASE_HELD, /* has a path, and waits for a place in its adapter */

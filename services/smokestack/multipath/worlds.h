@@ -13,6 +13,7 @@
 /* Works out anew how many commands the device may have out; whatever it depends on has changed. */
 static inline void fit_limit(device_t *d) {
     d->limit = d->depth;
+    if (d->window && d->window < d->limit) d->limit = d->window;
     if (d->worlds_active >= 2 && d->dsnro < d->limit) d->limit = d->dsnro;
 }
 

@@ -254,6 +254,8 @@ def _build_multipath_host(
     if host.HasField("selector_settings"):
         settings.selector_settings.CopyFrom(host.selector_settings)
     settings.claim_rules.extend(host.claim_rules)
+    if host.HasField("queue_control"):
+        settings.queue_control.CopyFrom(host.queue_control)
     _call(
         place,
         "multipath_host",

@@ -1,0 +1,138 @@
+"""What a host has of its arrays, in plain Python: adapters, paths, devices, and commands."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from smokestack.multipath.specs import DeviceState, QueueControl, SelectorSettings
+from tests.reference import selectors
+from tests.reference.array import Array
+from tests.reference.stations import Itl
+from tests.reference.throttle import Throttle, Window
+
+
+@dataclass(eq=False)
+class Adapter:
+    """An initiator: so many commands are out at most, others wait in turn."""
+
+    depth: int
+    active: int = 0
+    queue: deque[HostIo] = field(default_factory=deque)
+
+
+@dataclass
+class Times:
+    """Where the time of answered I/Os went, each part measured for itself."""
+
+    ios: int = 0
+    guest_ns: int = 0
+    device_ns: int = 0
+    kernel_ns: int = 0
+    queue_ns: int = 0
+
+
+@dataclass(eq=False)
+class Path:
+    """One way of a host to a volume: an initiator and a port."""
+
+    name: str
+    array: Array
+    adapter: Adapter
+    itl: Itl
+    up: bool
+    enabled: bool = True
+    in_flight: int = 0
+    in_flight_bytes: int = 0
+    held: Callable[[], bool] = lambda: False  # by a fault
+    was_usable: bool = False  # when the policy last heard of it
+    relative_throughput: int = 1
+    mapped: frozenset[int] = frozenset()  # CPUs that it was given by hand
+    cpus: frozenset[int] = frozenset()
+    gone: bool = False  # the array says that there is no such unit
+
+    @property
+    def usable(self) -> bool:
+        """Whether I/O may be sent on it."""
+        return self.up and self.enabled and not self.gone and not self.held()
+
+
+@dataclass(eq=False)
+class Device:
+    """A volume as a host sees it."""
+
+    index: int
+    capacity_bytes: int
+    paths: list[Path]
+    policy: selectors.Policy
+    throttle: Throttle
+    ios_per_path: int
+    preferred: Path
+    settings: SelectorSettings
+    dsnro: int
+    queue: deque[HostIo] = field(default_factory=deque)
+    active: int = 0
+    worlds: Counter[int] = field(default_factory=Counter)  # VM → commands not yet answered
+    times: dict[int, Times] = field(default_factory=dict)  # by VM
+    state: DeviceState = DeviceState.ON
+    apd_ends: int = 0  # in APD: when it times out
+    window_ios: int = 0  # answered since the last evaluation of latency
+    window_ns: int = 0
+
+    def __post_init__(self) -> None:
+        self.control(self.throttle.settings)
+
+    @property
+    def limit(self) -> int:
+        """How many I/Os may be in flight: competing worlds share less (FACTS 2.2)."""
+        competing = sum(count > 0 for count in self.worlds.values()) >= 2
+        limits = [self.throttle.depth]
+        if self.controls_latency:
+            limits.append(self.window_now)
+        if competing:
+            limits.append(self.dsnro)
+        return min(limits)
+
+    @property
+    def controls_latency(self) -> bool:
+        """Whether latency moves its window."""
+        return self.throttle.settings.congestion_threshold_ns > 0
+
+    @property
+    def window_now(self) -> int:
+        """The window in commands."""
+        if self.window.size is not None:
+            return self.window.size // 1024
+        return self.widest
+
+    def control(self, settings: QueueControl) -> None:
+        """Takes other settings; what moved begins anew."""
+        self.throttle = Throttle(settings, self.throttle.configured)
+        self.window = Window(settings)
+        self.widest = min(settings.window_max, self.throttle.configured)
+        self.window_ios = self.window_ns = 0
+
+    def forget(self) -> None:
+        """An evaluation is over."""
+        self.window_ios = self.window_ns = 0
+
+
+@dataclass(eq=False, slots=True)
+class HostIo:
+    """An I/O between guest and array; in flight while it has a path."""
+
+    ident: int
+    lba: int
+    length: int
+    op: int
+    nexus: int
+    vm: int
+    attempt: int = 0
+    path: Path | None = None
+    start_ns: int = 0  # when it left on the path, or was held on it
+    hint: int = 0  # what its array has told with the answer
+    submitted_ns: int = 0
+    queued_ns: int = 0  # when it last joined a queue
+    waited_ns: int = 0  # in queues, all in all
+    sent_ns: int | None = None  # when its last attempt left; None while an adapter holds it
