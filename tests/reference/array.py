@@ -86,6 +86,7 @@ class Array:
         self.vendor, self.hints_enabled = config.vendor, config.hints_enabled
         self.hints: dict[tuple[int, int], int] = {}  # by command and attempt, on their way
         self.rules = Rules(agenda, f"arrays/{self.array_id}", seed)
+        self.powered = True
         self.known: set[str] = set()  # initiators that have ever asked what they reach
         for export in config.exports:
             self._create_export(export, since=-1)
@@ -114,7 +115,11 @@ class Array:
         name = f"arrays/{self.array_id}/controllers/{controller.spec.controller_id}"
         if not allowed or self.rules.holds("CONTROLLER_DOWN", name, time, phase):
             return False
+        array = f"arrays/{self.array_id}"
+        if self.rules.holds("ARRAY_POWER_LOSS", array, time, phase):
+            return False
         ends = [*controller.ends, *self.rules.ends("CONTROLLER_DOWN", name)]
+        ends += self.rules.ends("ARRAY_POWER_LOSS", array)
         return not any(end <= time < end + controller.spec.reboot_ns for end in ends)
 
     def _name(self, port: Port) -> str:
@@ -295,6 +300,12 @@ class Array:
     def _fit_links(self, phase: int) -> None:
         """Brings controllers, and then ports, in line with rules, hands and reboots."""
         now = self._agenda.now
+        powered = not self.rules.holds("ARRAY_POWER_LOSS", f"arrays/{self.array_id}", now, phase)
+        if powered and not self.powered:
+            for itl in self.itls:
+                if itl.valid and itl.since < now + (phase == AFTER):
+                    itl.establish(Attention.POWER_ON)
+        self.powered = powered
         lost = []
         for _, controller in sorted(self.controllers.items()):
             runs = self._runs(controller, controller.allowed, now, phase)

@@ -31,6 +31,7 @@ LASTING = (
     "PORT_DOWN",
     "PORT_DOWN",
     "CONTROLLER_DOWN",
+    "ARRAY_POWER_LOSS",
     "PATH_DISABLED",
     "VM_PAUSED",
     "VM_PAUSED",
@@ -106,6 +107,7 @@ def _target(draw: st.DrawFn, stack: StackConfig, kind: str) -> tuple[str, str]:
     name = f"arrays/{array.array_id}"
     broken = {
         "PORT_DOWN": [f"{name}/ports/{port.port_id}" for port in array.ports],
+        "ARRAY_POWER_LOSS": [name],
         "CONTROLLER_DOWN": [f"{name}/controllers/c0", f"{name}/controllers/*"],
         "TASK_SET_FULL": [f"{name}/ports/*"],
         "CONTROLLER_SLOW": [f"{name}/controllers/*"],
@@ -117,4 +119,6 @@ def _target(draw: st.DrawFn, stack: StackConfig, kind: str) -> tuple[str, str]:
         "WRONG_VOLUME": [f"{name}/exports/{e.volume_id}.{e.host_id}" for e in array.exports],
     }[kind]
     assume(broken)
+    if kind == "ARRAY_POWER_LOSS":
+        return name, draw(st.sampled_from([name, "arrays/*"]))
     return name, draw(st.sampled_from([*broken, f"arrays/*/{broken[0].split('/')[2]}/*"]))

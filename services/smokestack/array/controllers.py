@@ -1,6 +1,7 @@
 """Controllers that fail, reboot and come back, and what that makes of their write caches.
 
-A controller is down while an administrator has disabled it or a fault holds it, and then for its
+A controller is down while an administrator has disabled it, a fault holds it or the array has no
+power, and then for its
 ``reboot_ns``.  What was in it is lost: a new epoch of its cores and of its ports' wires begins.
 Whoever is paired with it goes on without a mirror, so it writes through until the pair is whole.
 """
@@ -13,7 +14,7 @@ from smokestack.engine.errors import FailedPrecondition
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import NEVER_NS
 
-from .faults import CONTROLLER_DOWN
+from .faults import CONTROLLER_DOWN, POWER_LOSS
 from .specs import ControllerState
 
 if TYPE_CHECKING:
@@ -170,7 +171,8 @@ class Controllers:
 
     def _holding(self, controller_id: str) -> Any:
         name = f"{self._array.name}/controllers/{controller_id}"
-        return self._array.faults.holding(CONTROLLER_DOWN, name)
+        faults = self._array.faults
+        return faults.holding(POWER_LOSS, self._array.name) or faults.holding(CONTROLLER_DOWN, name)
 
     def _row(self, controller_id: str) -> Any:
         return self._array.state["controller"][self._array.row_of("controllers", controller_id)]

@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 
 PORT_DOWN: Final = "PORT_DOWN"
 CONTROLLER_DOWN: Final = "CONTROLLER_DOWN"
-_HELD: Final = (PORT_DOWN, CONTROLLER_DOWN)  # what takes links along
+POWER_LOSS: Final = "ARRAY_POWER_LOSS"
+_HELD: Final = (PORT_DOWN, CONTROLLER_DOWN, POWER_LOSS)  # what takes links along
 KINDS: Final = (
+    FaultKind(
+        POWER_LOSS,
+        "arrays/a1",
+        "The array has no power: what is in it is lost, all its links are down. When it ends the "
+        "controllers boot, and every nexus has a power on (6/29/00) to tell.",
+        per_io=False,
+    ),
     FaultKind(
         PORT_DOWN,
         "arrays/a1/ports/p0",
@@ -113,6 +121,8 @@ class ArrayFaults(FaultBook):
 
     def subjects(self, kind: FaultKind) -> Sequence[str]:
         """Returns the full names of all that a kind could break."""
+        if kind.name == POWER_LOSS:
+            return [self.service]
         collection = _collection(kind)
         ids = sorted(self._array.resources(collection))
         return [f"{self.service}/{collection}/{resource_id}" for resource_id in ids]
@@ -132,7 +142,8 @@ class ArrayFaults(FaultBook):
 
     def freed(self, resource: str) -> str:
         """Returns the event that let a port or a controller come back, if a rule's end did."""
-        return next((fault.told for fault in self._ended if fault.matches(resource)), "")
+        names = (resource, self.service)
+        return next((fault.told for fault in self._ended if any(map(fault.matches, names))), "")
 
     def apply(self, at_ns: int, changed: Sequence[Fault]) -> None:
         """Makes the array be as the rules in force want it, from a time on."""

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.events import Detail
-from smokestack.engine.records import NEVER_NS, EventCode
+from smokestack.engine.records import NEVER_NS, Attention, EventCode
 
+from . import attentions
 from .controllers import Controllers
-from .faults import CONTROLLER_DOWN, PORT_DOWN
+from .faults import CONTROLLER_DOWN, PORT_DOWN, POWER_LOSS
 
 if TYPE_CHECKING:
     from .inventory import ArrayInventory
@@ -58,8 +59,8 @@ class Links:
     def disturbed(self) -> bool:
         """Whether a new port or controller may have to come up in another way than it asks for."""
         faults = self._array.faults
-        held = faults.active(PORT_DOWN) or faults.active(CONTROLLER_DOWN)
-        return bool(held) or not self.controllers.all_online
+        held = any(map(faults.active, (PORT_DOWN, CONTROLLER_DOWN, POWER_LOSS)))
+        return held or not self.controllers.all_online
 
     def change(self, what: str, resource_id: str, enabled: bool, cause: str = "") -> None:
         """Takes a "port" or "controller" down or up by hand, or reboots it ("reboot").
@@ -141,6 +142,7 @@ class Links:
         return spec.enabled and held is None and self.controllers.will_serve(spec.controller_id)
 
     def _fit(self, at_ns: int) -> None:
+        self._fit_power(at_ns)
         lost = self.controllers.fit(at_ns)
         if lost:
             served = [p for p in sorted(self._array.ports) if self._row(p)["controller"] in lost]
@@ -150,6 +152,20 @@ class Links:
             for port_id in served:
                 self._row(port_id)["lost_epoch"] = self._row(port_id)["epoch"]
             self._renew(lost, at_ns)
+
+    def _fit_power(self, at_ns: int) -> None:
+        """Tells when the array has lost its power, or has it again: each nexus then says so."""
+        array = self._array
+        fault = array.faults.holding(POWER_LOSS, array.name)
+        if (fault is not None) == bool(array.state.row["unpowered"]):
+            return
+        array.state.row["unpowered"] = fault is not None
+        if fault is not None:
+            array.events.add(at_ns, EventKind.ARRAY_POWER_LOST, array.name, fault.told)
+            return
+        cause = array.faults.freed(array.name)
+        told = array.events.add(at_ns, EventKind.ARRAY_POWERED_ON, array.name, cause)
+        attentions.establish(array, Attention.POWER_ON, told.number)
 
     def _renew(self, lost: set[int], at_ns: int) -> None:
         """Begins a new epoch of the stations that were lost with their controllers."""

@@ -29,7 +29,7 @@
     F(uint32_t, caching) /* some controller's cache has a size: writes are destaged */         \
     F(uint32_t, destages) /* rows of io that are no commands, but destaging */                 \
     F(uint32_t, hints) /* whether answers tell its vendor's host software of ports */          \
-    F(uint32_t, padding)
+    F(uint32_t, unpowered) /* the whole array, by a fault */
 
 #define PORT_FIELDS(F)                                                                         \
     F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \

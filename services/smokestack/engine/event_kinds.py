@@ -41,6 +41,8 @@ class EventKind(StrEnum):
     HOST_DELETED = "HOST_DELETED", "A host was removed."
 
     # Array
+    ARRAY_POWER_LOST = "ARRAY_POWER_LOST", "An array lost its power, and all that was in it."
+    ARRAY_POWERED_ON = "ARRAY_POWERED_ON", "An array has power again: each nexus says so once."
     CONTROLLER_CREATED = "CONTROLLER_CREATED", "A controller was added."
     CONTROLLER_DELETED = "CONTROLLER_DELETED", "A controller was removed."
     CONTROLLER_FAILED = (
