@@ -83,7 +83,7 @@ def test_kinds_of_all_services_are_listed_with_what_they_take(invoke: Invoke) ->
     ("words", "complaint"),
     [
         (("inject", "PORT_DOWN", "arrays/a1/ports/p9"), "matches nothing of arrays/a1"),
-        (("inject", "PORT_UP", "arrays/a1/ports/p0"), "PORT_DOWN, TASK_SET_FULL"),
+        (("inject", "PORT_UP", "arrays/a1/ports/p0"), "PORT_DOWN, CONTROLLER_DOWN"),
         (("inject", "MEDIA_SLOW", "arrays/a1/pools/p1"), "1000, as fast as ever"),
         (("inject", "PORT_DOWN", "arrays/a7/ports/p0"), "no arrays/a7 is known here"),
         (("clear", "arrays/a1/faults/none"), "does not exist"),

@@ -300,12 +300,7 @@ class Array:
     def _fit_links(self, phase: int) -> None:
         """Brings controllers, and then ports, in line with rules, hands and reboots."""
         now = self._agenda.now
-        powered = not self.rules.holds("ARRAY_POWER_LOSS", f"arrays/{self.array_id}", now, phase)
-        if powered and not self.powered:
-            for itl in self.itls:
-                if itl.valid and itl.since < now + (phase == AFTER):
-                    itl.establish(Attention.POWER_ON)
-        self.powered = powered
+        self._fit_power(phase)
         lost = []
         for _, controller in sorted(self.controllers.items()):
             runs = self._runs(controller, controller.allowed, now, phase)
@@ -332,6 +327,16 @@ class Array:
             self._lead(itl, now, phase)
             if itl.valid and itl.since < now + (phase == AFTER):
                 self._tell_identity(itl, now, phase)
+
+    def _fit_power(self, phase: int) -> None:
+        """Lets every nexus tell that the array has power again."""
+        now = self._agenda.now
+        powered = not self.rules.holds("ARRAY_POWER_LOSS", f"arrays/{self.array_id}", now, phase)
+        if powered and not self.powered:
+            for itl in self.itls:
+                if itl.valid and itl.since < now + (phase == AFTER):
+                    itl.establish(Attention.POWER_ON)
+        self.powered = powered
 
     def _tell_identity(self, itl: Itl, now: int, phase: int) -> None:
         """Lets a nexus tell of a rule about its volume's identity that begins or ends now."""
