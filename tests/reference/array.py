@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from smokestack.array.specs import ExportSpec, MediaDistribution
+from smokestack.array.specs import ExportSpec, MediaDistribution, OutOfSpace
 from smokestack.engine.hints import hint_of
 from smokestack.engine.records import BLOCK_BYTES, Attention, EventCode, Kind, Op, Sense, Status
 from tests.reference import draws
@@ -25,14 +25,11 @@ from tests.reference.config import (
     PoolCapacity,
     PortEnabled,
     PortQueueLimit,
-    SnapshotCreated,
-    SnapshotDeleted,
     VolumeCapacity,
-    VolumeCreated,
-    VolumeDeleted,
 )
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
+from tests.reference.space import Space
 from tests.reference.stations import Command, Controller, Itl, Pool, Port, Volume
 
 # What happens at one time in an array, in order; changes come first.
@@ -55,7 +52,7 @@ class Listener(Protocol):
         """Takes an answer or an event that arrives now."""
 
 
-class Array:
+class Array(Space):
     """One array below multipath."""
 
     def __init__(self, agenda: Agenda, seed: int, config: ArrayConfig) -> None:
@@ -81,6 +78,8 @@ class Array:
             for spec in config.volumes
         }
         self.snapshots: dict[str, Volume] = {}
+        self._known = list(self.volumes.values())  # as commands meet them
+        self._led: dict[str, Volume] = {}  # by export: where a rule leads it by mistake
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self.itls: list[Itl] = []
         self.vendor, self.hints_enabled = config.vendor, config.hints_enabled
@@ -144,10 +143,15 @@ class Array:
         """Leads a nexus to its volume, or by mistake to the next one of the pool by name."""
         name = f"arrays/{self.array_id}/exports/{itl.export.volume_id}.{itl.export.host_id}"
         itl.volume = itl.own
-        if self.rules.holds("WRONG_VOLUME", name, now, phase):
-            names = sorted(v.volume_id for v in self.volumes.values() if v.pool is itl.own.pool)
+        if not self.rules.holds("WRONG_VOLUME", name, now, phase):
+            self._led.pop(name, None)
+            return
+        if name not in self._led:  # and there it stays, whatever volumes come and go
+            near = {v.volume_id: v for v in self._known if v.pool is itl.own.pool}
+            names = sorted({*near, itl.own.volume_id})
             after = (names.index(itl.own.volume_id) + 1) % len(names)
-            itl.volume = self.volumes[names[after]]
+            self._led[name] = near.get(names[after], itl.own)
+        itl.volume = self._led[name]
 
     def apply(self, change: ArrayChange) -> None:
         """Takes a change of now; commands meet it one forward latency ahead."""
@@ -170,8 +174,7 @@ class Array:
             self._agenda.add(key, setattr, port, "queue_limit", change.queue_limit, of=self)
         elif isinstance(change, PoolCapacity):
             pool = self.pools[change.pool_id]
-            pages = change.capacity_bytes // pool.spec.page_bytes
-            self._agenda.add(key, setattr, pool, "capacity_pages", pages, of=self)
+            self._agenda.add(key, self._resize, pool, change.capacity_bytes, of=self)
         elif isinstance(change, AttentionEstablished):
             self._establish(change, key)
         elif isinstance(change, VolumeCapacity):
@@ -223,32 +226,6 @@ class Array:
             for itl in reached:
                 if itl.shown and itl.export.host_id == host_id:
                     self._agenda.add(key, itl.establish, Attention.LUNS_CHANGED, of=self)
-
-    def _copy(
-        self,
-        change: VolumeCreated | VolumeDeleted | SnapshotCreated | SnapshotDeleted,
-        then: int,
-    ) -> None:
-        """Names change now, and pages change hands when it meets the commands."""
-        key = (then, ARRAY, CHANGED, 0, 0)
-        if isinstance(change, VolumeCreated):
-            spec = change.volume
-            volume = Volume(spec.volume_id, self.pools[spec.pool_id], spec.capacity_bytes)
-            self.volumes[spec.volume_id] = volume
-            if spec.source_snapshot:
-                source = self.snapshots[spec.source_snapshot]
-                self._agenda.add(key, volume.copy, source, of=self)
-            elif spec.source_volume:
-                self._agenda.add(key, volume.copy, self.volumes[spec.source_volume], of=self)
-        elif isinstance(change, SnapshotCreated):
-            source = self.volumes[change.volume_id]
-            snapshot = Volume(change.snapshot_id, source.pool, source.capacity_bytes)
-            self.snapshots[change.snapshot_id] = snapshot
-            self._agenda.add(key, snapshot.copy, source, of=self)
-        elif isinstance(change, SnapshotDeleted):
-            self._agenda.add(key, self.snapshots.pop(change.snapshot_id).drop, of=self)
-        else:
-            self._agenda.add(key, self.volumes.pop(change.volume_id).drop, of=self)
 
     def _establish(self, change: AttentionEstablished, key: tuple[int, int, int, int, int]) -> None:
         """Lets those who can be reached as this is said have something to tell, when it acts."""
@@ -444,10 +421,12 @@ class Array:
             first = min(command.itl.attentions)
             command.itl.attentions.remove(first)
             self._fail(command, first.sense, done)
-        elif not command.itl.valid:
+        elif not command.itl.valid or volume.gone:
             self._fail(command, Sense.LU_NOT_SUPPORTED, done)
         elif not command.length or first_byte + command.length > volume.capacity_bytes:
             self._fail(command, Sense.LBA_OUT_OF_RANGE, done)
+        elif volume.offline:
+            self._fail(command, Sense.UNAVAILABLE, done)
         elif self._hit("COMMAND_FAILED", f"volumes/{volume.volume_id}", command):
             self._fail(command, Sense.INTERNAL_FAILURE, done)
         elif self._hit("NOT_READY", f"volumes/{volume.volume_id}", command):
@@ -467,10 +446,19 @@ class Array:
 
     def _write(self, command: Command, volume: Volume, pages: range, done: int) -> None:
         pool = volume.pool
+        if pool.emergency:
+            self._refuse(command, volume, done)
+            return
         new = [page for page in pages if not volume.is_own(page)]
-        if pool.allocated + len(new) > pool.capacity_pages:
-            pool.failures += 1
-            self._fail(command, Sense.SPACE_ALLOCATION_FAILED, done)
+        if new and pool.conserving:
+            done += pool.spec.conservation_ns
+        granted = self._grant(volume, len(new))
+        if not granted and pool.spec.out_of_space is OutOfSpace.STALE_SNAPSHOTS:
+            self._let_go(volume, pages)
+            new = [page for page in pages if not volume.is_own(page)]
+            granted = self._grant(volume, len(new))
+        if not granted:
+            self._refuse(command, volume, done)
             return
         for page in new:
             volume.take(page)
@@ -500,6 +488,24 @@ class Array:
     def _destaged(self, data: Command) -> None:
         assert data.cached_by is not None
         data.cached_by.dirty -= data.length
+
+    def _refuse(self, command: Command, volume: Volume, done: int) -> None:
+        """Ends a write that finds no space in its pool's way."""
+        pool = volume.pool
+        pool.failures += 1
+        what = pool.spec.out_of_space
+        if what is OutOfSpace.ANSWER_BUSY:
+            command.status = Status.BUSY
+            self._at(done, DEPART, command)
+            return
+        if what is OutOfSpace.CONSERVE:
+            pool.emergency = True
+        elif what is OutOfSpace.TAKE_OFFLINE:
+            volume.offline = True
+            pool.offline.append(volume)
+            self._fail(command, Sense.UNAVAILABLE, done)
+            return
+        self._fail(command, Sense.SPACE_ALLOCATION_FAILED, done)
 
     def _read(self, command: Command, volume: Volume, pages: range, done: int) -> None:
         mapped = [page for page in pages if page in volume.pages]

@@ -18,6 +18,7 @@ from smokestack.array.specs import (
     ExportSpec,
     InitiatorSpec,
     MediaDistribution,
+    OutOfSpace,
     PoolSpec,
     PortSpec,
     VolumeSpec,
@@ -197,6 +198,7 @@ def _ports(port_id: str, controllers: list[str]) -> st.SearchStrategy[PortSpec]:
 @st.composite
 def _pools(draw: st.DrawFn, pool_id: str) -> PoolSpec:
     page = draw(st.sampled_from([PAGE, 3 * PAGE, 4 * PAGE]))
+    step = draw(st.sampled_from([0, 0, 2, 5]))
     return PoolSpec(
         pool_id,
         page * draw(st.sampled_from([1_000, 40, 10, 3])),
@@ -204,6 +206,17 @@ def _pools(draw: st.DrawFn, pool_id: str) -> PoolSpec:
         disk_count=draw(st.integers(1, 4)),
         media_ns=draw(services | st.just(200_000)),
         media_distribution=draw(st.sampled_from(MediaDistribution)),
+        growth_bytes=page * draw(st.sampled_from([0, 0, 1, 7])),
+        step_bytes=page * step,
+        step_bytes_max=page * step * draw(st.sampled_from([1, 2, 4])),
+        step_window_ns=draw(st.sampled_from([0, 100_000, 10**9])),
+        limit_bytes=page * draw(st.sampled_from([0, 0, 0, 2, 8, 2_000])),
+        limit_overdraft_bytes=page * draw(st.sampled_from([0, 1])),
+        warning_ratio=draw(st.sampled_from([0.0, 0.0, 0.5, 0.9])),
+        out_of_space=draw(st.sampled_from(OutOfSpace)),
+        conservation_bytes=page * draw(st.sampled_from([0, 1, 4])),
+        emergency_bytes=page * draw(st.sampled_from([0, 0, 1])),
+        conservation_ns=draw(st.sampled_from([0, 5_000, 100_000])),
     )
 
 

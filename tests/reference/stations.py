@@ -7,8 +7,9 @@ at the later of now and when the earliest server is free.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
-from smokestack.array.specs import ControllerSpec, ExportSpec, PoolSpec, PortSpec
+from smokestack.array.specs import ControllerSpec, ExportSpec, OutOfSpace, PoolSpec, PortSpec
 from smokestack.engine.records import Attention, Sense, Status
 
 
@@ -64,20 +65,42 @@ class Controller:
 
 
 class Pool:
-    """A thin pool's pages and disks."""
+    """A thin pool's pages and disks, and how it grows, warns and runs out."""
 
     def __init__(self, spec: PoolSpec) -> None:
         self.spec = spec
-        self.capacity_pages = spec.capacity_bytes // spec.page_bytes
         self.holders: dict[int, int] = {}  # page of the pool → how many volumes and snapshots
         self.next_page = 0
         self.failures = 0
         self.disk_free = [0] * spec.disk_count
+        self.room = 0  # pages of steps that volumes have not written to
+        self.grown = 0
+        self.growths = 0
+        self.warned = self.conserving = self.emergency = False
+        self.warnings = 0
+        self.offline: list[Volume] = []
+        self.resize(spec.capacity_bytes)
+
+    def resize(self, capacity_bytes: int) -> None:
+        """Gives the pool another capacity, and what follows from it."""
+        spec, page = self.spec, self.spec.page_bytes
+        limit = capacity_bytes
+        if spec.limit_bytes:
+            limit = min(limit, spec.limit_bytes + spec.limit_overdraft_bytes)
+        self.limit_pages = limit // page
+        warned_of = spec.limit_bytes or capacity_bytes
+        ratio = Fraction(repr(spec.warning_ratio))
+        self.warning_pages = max(int(ratio * warned_of) // page, 1) if ratio else None
 
     @property
     def allocated(self) -> int:
         """Pages that anybody has."""
         return len(self.holders)
+
+    @property
+    def free(self) -> int:
+        """Pages that it can still hand out."""
+        return max(self.limit_pages - self.allocated - self.room, 0)
 
     def take(self) -> int:
         """Hands out a page that was never handed out before."""
@@ -86,11 +109,47 @@ class Pool:
         self.holders[page] = 1
         return page
 
-    def release(self, page: int) -> None:
-        """Takes one holder's share in a page back."""
+    def release(self, page: int) -> int:
+        """Takes one holder's share in a page back; returns 1 if that frees it."""
         self.holders[page] -= 1
-        if not self.holders[page]:
-            del self.holders[page]
+        if self.holders[page]:
+            return 0
+        del self.holders[page]
+        return 1
+
+    def grow(self) -> None:
+        """Draws increments until the pool has what it handed out."""
+        step = self.spec.growth_bytes // self.spec.page_bytes
+        missing = self.allocated + self.room - self.grown
+        if step and missing > 0:
+            more = -(-missing // step) * step
+            self.grown += min(more, self.limit_pages - self.grown)
+            self.growths += 1
+
+    def watch(self) -> bool:
+        """Looks at the thresholds; returns whether the pool has just begun to warn."""
+        spec, warns = self.spec, False
+        if self.warning_pages is not None and not self.warned:
+            warns = self.warned = self.allocated + self.room >= self.warning_pages
+            self.warnings += warns
+        if spec.out_of_space is OutOfSpace.CONSERVE:
+            if self.free <= spec.conservation_bytes // spec.page_bytes:
+                self.conserving = True
+            self.emergency = self.free <= spec.emergency_bytes // spec.page_bytes
+        return warns
+
+    def ease(self) -> None:
+        """After it has gained space, takes back what it said of its want."""
+        spec = self.spec
+        for volume in self.offline:
+            volume.offline = False
+        self.offline = []
+        if self.warning_pages is not None and self.allocated + self.room < self.warning_pages:
+            self.warned = False
+        if self.free > spec.conservation_bytes // spec.page_bytes:
+            self.conserving = False
+        if self.free > spec.emergency_bytes // spec.page_bytes:
+            self.emergency = False
 
 
 @dataclass(eq=False)
@@ -101,6 +160,13 @@ class Volume:
     pool: Pool
     capacity_bytes: int
     pages: dict[int, int] = field(default_factory=dict)
+    room: int = 0  # pages of its step that it has not written to
+    step: int = 0  # size of its last step
+    step_at: int = 0
+    offline: bool = False
+    stale: bool = False
+    gone: bool = False
+    snapshots: list[Volume] = field(default_factory=list)  # the newest comes last
     promised: int = field(init=False)  # as managed
 
     def __post_init__(self) -> None:
@@ -112,21 +178,49 @@ class Volume:
         for page in self.pages.values():
             self.pool.holders[page] += 1
 
-    def drop(self) -> None:
-        """Gives all pages up."""
-        for page in self.pages.values():
-            self.pool.release(page)
-        self.pages = {}
+    def drop(self) -> int:
+        """Gives all pages up, and its room; returns how many that frees."""
+        freed = self.room + sum(self.pool.release(page) for page in self.pages.values())
+        self.pool.room -= self.room
+        self.pages, self.room = {}, 0
+        return freed
 
     def is_own(self, page: int) -> bool:
         """Whether a page is mapped, and nobody else has it."""
         return page in self.pages and self.pool.holders[self.pages[page]] == 1
 
+    def grant(self, pages: int, now: int) -> bool:
+        """Gets room for new pages, by steps where the pool has them; False: it has no space."""
+        pool, spec = self.pool, self.pool.spec
+        if self.room >= pages:
+            return True
+        extra = pages - self.room
+        if extra > pool.free:
+            return False
+        if spec.step_bytes:
+            first, most = (
+                size // spec.page_bytes for size in (spec.step_bytes, spec.step_bytes_max)
+            )
+            if not self.step:
+                self.step = first
+            elif now - self.step_at < spec.step_window_ns:
+                self.step = min(self.step + first, most)
+            self.step_at = now
+            extra = max(extra, min(self.step, pool.free))
+        self.room += extra
+        pool.room += extra
+        pool.grow()
+        return True
+
     def take(self, page: int) -> None:
         """Gives a page space of its own; others keep what it had."""
+        if self.room:
+            self.room -= 1
+            self.pool.room -= 1
+        new = self.pool.take()
         if page in self.pages:
             self.pool.release(self.pages[page])
-        self.pages[page] = self.pool.take()
+        self.pages[page] = new
 
 
 @dataclass(eq=False)

@@ -117,8 +117,16 @@ def space_agrees(reference: World, models: Models, until_ns: int) -> None:
             used = [v.pages.values() for v in there.volumes.values() if v.pool is pool]
             assert usage.allocated_bytes == pool.allocated * page
             assert usage.allocation_failure_count == pool.failures
+            assert usage.reserved_bytes == pool.room * page
+            assert usage.warning_count == pool.warnings
+            assert usage.growth_count == pool.growths
+            if pool.spec.growth_bytes:
+                assert usage.grown_bytes == pool.grown * page
             assert usage.snapshot_bytes == len(set().union(*kept) - set().union(*used)) * page
+        for snapshot_id, snapshot in there.snapshots.items():
+            assert here.is_stale(snapshot_id) == snapshot.stale
         for volume_id, volume in there.volumes.items():
+            assert here.is_offline(volume_id) == volume.offline
             mapped = len(volume.pages) * volume.pool.spec.page_bytes
             assert here.volume_usage(volume_id).allocated_bytes == mapped
 

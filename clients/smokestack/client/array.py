@@ -12,7 +12,15 @@ from .kinds import Kind, full
 from .operations import Call, Way, operation
 from .resources import Collection, Deletable, Resource
 from .service import Service
-from .words import ControllerState, MediaDistribution
+from .words import (
+    ControllerState,
+    MediaDistribution,
+    OutOfSpace,
+    PoolProfile,
+    PoolState,
+    VolumeSnapshotState,
+    VolumeState,
+)
 
 _SERVICE = "ArrayService"
 
@@ -179,6 +187,27 @@ class PoolFields(TypedDict, total=False):
     disk_count: int
     media_ns: int
     media_distribution: MediaDistribution
+    profile: PoolProfile
+    node_count: int
+    growth_bytes: int
+    step_bytes: int
+    step_bytes_max: int
+    step_window_ns: int
+    limit_bytes: int
+    limit_overdraft_bytes: int
+    warning_ratio: float
+    out_of_space: OutOfSpace
+    conservation_bytes: int
+    emergency_bytes: int
+    conservation_ns: int
+
+
+class PoolUpdate(TypedDict, total=False):
+    """What of a pool can be changed."""
+
+    capacity_bytes: int
+    limit_bytes: int | None
+    warning_ratio: float | None
 
 
 class Pool(Deletable[Way]):
@@ -194,11 +223,31 @@ class Pool(Deletable[Way]):
     subscribed_bytes: int
     allocation_failure_count: int
     snapshot_bytes: int
+    profile: PoolProfile
+    node_count: int | None
+    growth_bytes: int
+    step_bytes: int
+    step_bytes_max: int
+    step_window_ns: int
+    limit_bytes: int
+    limit_overdraft_bytes: int
+    warning_ratio: float
+    out_of_space: OutOfSpace
+    conservation_bytes: int
+    emergency_bytes: int
+    conservation_ns: int
+    state: PoolState
+    reserved_bytes: int
+    grown_bytes: int
+    free_bytes: int
+    growth_count: int
+    step_count: int
+    warning_count: int
 
     @operation
-    def update(self, *, capacity_bytes: int) -> Call[Pool[Way]]:
-        """Grows or shrinks the pool."""
-        return self._update({"capacity_bytes": capacity_bytes})
+    def update(self, **fields: Unpack[PoolUpdate]) -> Call[Pool[Way]]:
+        """Grows or shrinks the pool, or sets another limit or warning."""
+        return self._update(fields)
 
     @operation
     def fill(self, ratio: float, *, volume: str = "") -> Call[Pool[Way]]:
@@ -262,6 +311,7 @@ class Volume(Deletable[Way]):
     identifier: str
     response_count: int
     mean_response_ns: int
+    state: VolumeState
 
     @operation
     def update(self, **fields: Unpack[VolumeUpdate]) -> Call[Volume[Way]]:
@@ -313,6 +363,7 @@ class VolumeSnapshot(Deletable[Way]):
     capacity_bytes: int
     create_ns: int
     allocated_bytes: int
+    state: VolumeSnapshotState
     labels: Mapping[str, str]
 
 

@@ -6,6 +6,11 @@ from typing import Final, Literal
 
 ControllerState = Literal["ONLINE", "FAILED", "REBOOTING"]
 MediaDistribution = Literal["CONSTANT", "EXPONENTIAL"]
+PoolProfile = Literal["PLAIN", "INSERV_3PAR", "COMPELLENT", "VMAX", "HDP", "SVC", "NETAPP"]
+OutOfSpace = Literal["FAIL_WRITES", "TAKE_OFFLINE", "ANSWER_BUSY", "STALE_SNAPSHOTS", "CONSERVE"]
+PoolState = Literal["NORMAL", "WARNING", "CONSERVATION", "EXHAUSTED"]
+VolumeState = Literal["ONLINE", "OFFLINE"]
+VolumeSnapshotState = Literal["READY", "STALE"]
 Selector = Literal[
     "FIXED",
     "ROUND_ROBIN",

@@ -121,7 +121,8 @@ static int needs(const kernel_t *k, const array_t *a, const submission_t *batch,
     if (count > s->io_free_count || (s->caching && 2 * count + used > s->io_free_count))
         return NEEDS_COMMANDS;
     if ((s->page_count + pages) * 2 > a->page_mask) return NEEDS_PAGES;
-    if (s->delta_kept && s->delta_count + pages > k->rows[T_DELTA]) return NEEDS_DELTAS;
+    if (s->delta_kept && s->delta_count + pages + s->snapshot_count > k->rows[T_DELTA])
+        return NEEDS_DELTAS;
     uint64_t leaving = (uint64_t)(s->out_end - s->out_start) + used;
     return leaving + count > k->rows[T_OUT] ? NEEDS_OUT : NEEDS_NOTHING;
 }
@@ -242,10 +243,26 @@ static PyObject *py_fill(PyObject *self, PyObject *const *args, Py_ssize_t nargs
     int64_t volume = arg_i64(args[0]), count = arg_i64(args[1]);
     array_t a = array_of(k);
     if (!has_volume(k, volume) || !has_room(&a, (uint64_t)count)) return NULL;
+    if (!space_take(&a, (uint32_t)volume, (uint64_t)count, a.state->until_ns))
+        return PyErr_Format(PyExc_ValueError, "no space for its pages");
     Py_BEGIN_ALLOW_THREADS
     pages_fill(&a, (uint32_t)volume, (uint64_t)count);
     Py_END_ALLOW_THREADS
     return PyLong_FromLongLong(count);
+}
+
+/* Tells a pool that it has gained space, or that its settings have changed. */
+static PyObject *py_ease(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 3) return PyErr_Format(PyExc_TypeError, "ease(pool, time_ns, cause)");
+    kernel_t *k = (kernel_t *)self;
+    int64_t pool = arg_i64(args[0]), time = arg_i64(args[1]), cause = arg_i64(args[2]);
+    if (PyErr_Occurred()) return NULL;
+    if (pool < 0 || pool >= k->rows[T_POOL])
+        return PyErr_Format(PyExc_ValueError, "no such pool");
+    array_t a = array_of(k);
+    pool_ease(&a, (uint32_t)pool, time, (uint64_t)cause);
+    if (a.pool[pool].watched) pool_watch(&a, (uint32_t)pool, time);
+    Py_RETURN_NONE;
 }
 
 /* Repeats changes of the page map that were noted; the table has room for them. */
@@ -326,6 +343,7 @@ static PyMethodDef METHODS[] = {
     {"copy_pages", py_copy_pages, METH_O, "copy_pages(table)"},
     {"copy_shares", py_copy_shares, METH_O, "copy_shares(table)"},
     {"fill", (PyCFunction)(void (*)(void))py_fill, METH_FASTCALL, "fill(volume, pages) -> pages"},
+    {"ease", (PyCFunction)(void (*)(void))py_ease, METH_FASTCALL, "ease(pool, time_ns, cause)"},
     {"repeat_pages", py_repeat_pages, METH_O, "repeat_pages(notes)"},
     {"share", (PyCFunction)(void (*)(void))py_share, METH_FASTCALL, "share(from, to) -> pages"},
     {"drop", py_drop, METH_O, "drop(volume) -> pages freed"},

@@ -65,6 +65,14 @@ static void count_check(array_t *a, itl_t *itl, const io_t *io) {
     else attention_count(a, io);
 }
 
+/* The pool has no space and answers as if it were busy: the host may try again. */
+static void respond_busy(array_t *a, uint32_t i) {
+    io_t *io = &a->io[i];
+    a->itl[io->itl].busy++;
+    respond(a, i, STATUS_BUSY, io->time);
+    a->out[a->state->out_end - 1].cause = note_cause(io->lba);
+}
+
 /* Number of the event that made a command fail. */
 static uint32_t cause_of(const itl_t *itl, const io_t *io) {
     if (io->sense == SENSE_LU_NOT_SUPPORTED) return note_cause(itl->hidden);
@@ -84,6 +92,8 @@ static void depart(array_t *a, uint32_t i) {
         port->busy++;
         itl->busy++;
         respond(a, i, STATUS_BUSY, io->time);
+    } else if (io->sense == ANSWER_BUSY) {
+        respond_busy(a, i);
     } else {
         int failed = io->sense != 0;
         if (failed) count_check(a, itl, io);

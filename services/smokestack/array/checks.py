@@ -108,6 +108,19 @@ def check_pool(spec: PoolSpec) -> None:
     multiple_of("pool.capacity_bytes", spec.capacity_bytes, spec.page_bytes)
     in_range("pool.disk_count", spec.disk_count, 1, 65536)
     in_range("pool.media_ns", spec.media_ns, 0, SERVICE_NS_MAX)
+    for name in ("growth_bytes", "step_bytes", "step_bytes_max"):
+        in_range(f"pool.{name}", getattr(spec, name), 0, POOL_BYTES_MAX)
+        if getattr(spec, name):
+            multiple_of(f"pool.{name}", getattr(spec, name), spec.page_bytes)
+    for name in ("limit_bytes", "limit_overdraft_bytes", "conservation_bytes", "emergency_bytes"):
+        in_range(f"pool.{name}", getattr(spec, name), 0, POOL_BYTES_MAX)
+    if spec.step_bytes_max < spec.step_bytes:
+        raise InvalidArgument.at(
+            "pool.step_bytes_max", f"{spec.step_bytes_max} is less than {spec.step_bytes}, a step"
+        )
+    in_range("pool.step_window_ns", spec.step_window_ns, 0, 10**15)
+    in_range("pool.warning_ratio", spec.warning_ratio, 0, 1)
+    in_range("pool.conservation_ns", spec.conservation_ns, 0, SERVICE_NS_MAX)
     if spec.media_distribution not in tuple(MediaDistribution):
         raise InvalidArgument.at("pool.media_distribution", "is none of CONSTANT, EXPONENTIAL")
 

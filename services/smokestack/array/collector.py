@@ -20,6 +20,7 @@ from .measure import distinct_bytes
 from .model import ArrayModel
 from .specs import ControllerState, PoolSpec, PortSpec, VolumeSpec
 from .state import ATTENTION_ROWS
+from .usage import PoolState, state_of
 
 _STATE: Final = Family(
     "smokestack_port_oper_state", "gauge", "State of the port's link: 1 for the one that it is in."
@@ -161,6 +162,15 @@ _DARK_RATIO: Final = Family(
     "smokestack_dark_storage_ratio",
     "gauge",
     "Share of the array's space that volumes have which are exported to nobody; NaN without space.",
+)
+_POOL_STATE: Final = Family(
+    "smokestack_thin_pool_state", "gauge", "State of the pool: 1 for the one that it is in."
+)
+_POOL_STATES: Final = tuple(state.name.lower() for state in PoolState)
+_THRESHOLD: Final = Family(
+    "smokestack_thin_pool_soft_threshold_total",
+    "counter",
+    "Times that the pool came to its warning threshold.",
 )
 _WRITTEN: Final = Family(
     "smokestack_thin_volume_written_bytes",
@@ -312,6 +322,8 @@ class ArrayCollector:
             pools.counts(_SUBSCRIBED, subscribed),
             pools.numbers(_OVERSUBSCRIPTION, subscribed / capacity),
             pools.counts(_FAILURES, table["failures"]),
+            pools.states(_POOL_STATE, _POOL_STATES, [state_of(row) - 1 for row in table]),
+            pools.counts(_THRESHOLD, table["warnings"]),
             pools.counts(_SNAPSHOTS, table["snapshot_pages"] * table["page_bytes"]),
             *self._dark(copy, capacity),
             volumes.counts(_WRITTEN, volume["allocated_pages"] * page[volume["pool"]]),

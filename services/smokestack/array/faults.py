@@ -178,7 +178,7 @@ class ArrayFaults(FaultBook):
         self.count()
         state = self._array.state
         state.reserve("fault", len(faults))
-        state.reserve("note", len(state.used("pool")) + len(state["fault"]))
+        state.reserve_notes()
         self.linked, self._chains = faults, 0
         for row, fault in zip(state["fault"], faults, strict=False):
             row["uid"], row["threshold"] = fault.uid, fault.rule.threshold

@@ -57,10 +57,20 @@ def fill_pool(model: ArrayModel, pool_id: str, ratio: float, volume_id: str = ""
             reason="VOLUMES_TOO_SMALL",
             resource=f"{model.name}/pools/{pool_id}",
         )
+    room = int(pool["limit_pages"]) - int(pool["allocated_pages"]) - int(pool["room_pages"])
+    if missing > room:
+        raise FailedPrecondition(
+            f"{model.name}/pools/{pool_id} can hand out {room} more pages, {missing} are missing "
+            "to fill it: raise its limit",
+            reason="LIMITED",
+            resource=f"{model.name}/pools/{pool_id}",
+        )
     model.state.reserve_pages(missing)
     for volume, unmapped in free.items():
         row = model.row_of("volumes", volume)
-        missing -= model.state.kernel.fill(row, min(missing, unmapped))
+        if count := min(missing, unmapped):
+            missing -= model.state.kernel.fill(row, count)
+    model.tell_notes()
 
 
 def _unmapped(model: ArrayModel, pool_id: str, volume_id: str) -> dict[str, int]:

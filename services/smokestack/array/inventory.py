@@ -15,7 +15,7 @@ from smokestack.engine.blockdevice import Nexus
 from smokestack.engine.checks import identifier
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, NotFound
 from smokestack.engine.event_kinds import EventKind
-from smokestack.engine.events import Event
+from smokestack.engine.events import Event, event_name
 from smokestack.engine.notes import KernelLog, Note
 from smokestack.engine.records import Attention
 
@@ -39,6 +39,16 @@ from .usage import ControllerUsage, PoolUsage, PortUsage, VolumeUsage
 
 _POOL_EXHAUSTED: Final = 1  # what the kernel notes; tables.h has the same numbers
 _FAULT_EXHAUSTED: Final = 2
+_NOTES: Final = {  # the others: kind of event, whose it is, and what pages it counts
+    3: (EventKind.POOL_SPACE_AVAILABLE, "pools", "free_bytes"),
+    4: (EventKind.POOL_GREW, "pools", "added_bytes"),
+    5: (EventKind.POOL_WARNING, "pools", "used_bytes"),
+    6: (EventKind.POOL_CONSERVING, "pools", "free_bytes"),
+    7: (EventKind.POOL_EASED, "pools", "free_bytes"),
+    8: (EventKind.VOLUME_OFFLINE, "volumes", ""),
+    9: (EventKind.VOLUME_ONLINE, "volumes", ""),
+    10: (EventKind.VOLUME_SNAPSHOT_STALE, "snapshots", "freed_bytes"),
+}
 
 
 class ArrayInventory:
@@ -213,14 +223,32 @@ class ArrayInventory:
         subject = f"{self.name}/{resource}" if resource else self.name
         return self.events.add(self.acts_ns, kind, subject, cause, detail)
 
-    def _tell_notes(self) -> None:
+    def tell_notes(self) -> None:
+        """Makes events of what the kernel has noted."""
         for note in self.events.take_notes():
-            if note.kind == _POOL_EXHAUSTED:
-                self._tell_exhausted(note)
-            elif note.kind == _FAULT_EXHAUSTED:
+            if note.kind == _FAULT_EXHAUSTED:
                 self.faults.exhaust(self.faults.linked[note.subject], note.time_ns)
+            elif note.kind == _POOL_EXHAUSTED:
+                self._tell_exhausted(note)
+            elif note.kind in _NOTES:
+                self._tell_note(note, *_NOTES[note.kind])
             else:
                 raise RuntimeError(f"{self.name} notes a kind {note.kind} that has no name")
+
+    def _tell_note(self, note: Note, kind: EventKind, collection: str, counted: str) -> None:
+        """Tells of a note whose ``detail`` counts pages, which are called ``counted``."""
+        subject = f"{self.name}/{collection}/{self._id_of(collection, note.subject)}"
+        detail: dict[str, str | int] = {}
+        if counted:
+            pool = note.subject
+            if collection != "pools":
+                pool = int(self.state["volume"][note.subject]["pool"])
+            pages = note.more if kind is EventKind.POOL_GREW else note.detail
+            detail[counted] = pages * int(self.state["pool"][pool]["page_bytes"])
+        if kind is EventKind.VOLUME_OFFLINE:
+            self.state.reserve_notes()
+        cause = event_name(self.name, note.cause) if note.cause else ""
+        self.events.add(note.time_ns, kind, subject, cause, detail)
 
     def _tell_exhausted(self, note: Note) -> None:
         pool_id = self._id_of("pools", note.subject)
@@ -240,17 +268,9 @@ class ArrayInventory:
         )
 
     def _space_gained(self, pool_id: str, cause: Event) -> None:
-        """Tells that a pool that had refused writes takes them again."""
-        row = self.state["pool"][self._rows["pools", pool_id]]
-        if row["exhausted"]:
-            row["exhausted"] = 0
-            usage = self.pool_usage(pool_id)
-            self._tell(
-                EventKind.POOL_SPACE_AVAILABLE,
-                f"pools/{pool_id}",
-                cause.name,
-                free_bytes=usage.capacity_bytes - usage.allocated_bytes,
-            )
+        """Takes back what was said of a pool's want of space."""
+        self.state.kernel.ease(self._rows["pools", pool_id], self.acts_ns, cause.number)
+        self.tell_notes()
 
     # --- rows and names ---------------------------------------------------------------------
 

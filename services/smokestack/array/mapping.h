@@ -4,7 +4,8 @@
  * - a pool's allocated_pages is the number of distinct physical pages in the map;
  * - a row without PAGE_SHARED is its page's only one, a row with it has an entry in the share
  *   table, which counts the rows: so many of volumes, so many of snapshots;
- * - a pool's snapshot_pages are those that no volume has.
+ * - a pool's snapshot_pages are those that no volume has;
+ * - a page that a volume takes comes out of its room (growth.h), as far as it has any.
  */
 #ifndef SMOKESTACK_ARRAY_MAPPING_H
 #define SMOKESTACK_ARRAY_MAPPING_H
@@ -63,11 +64,20 @@ static uint64_t page_release(array_t *a, const volume_t *volume, uint64_t physic
     return 1;
 }
 
+/* Hands a page of the pool, never handed out before, to a volume. */
+static inline uint64_t page_take(array_t *a, uint32_t v) {
+    volume_t *volume = &a->volume[v];
+    pool_t *pool = &a->pool[volume->pool];
+    uint64_t had = volume->room_pages != 0;
+    volume->room_pages -= had;
+    pool->room_pages -= had;
+    pool->allocated_pages++;
+    return pool->next_page++;
+}
+
 /* Gives an unmapped page of a volume space of its own. */
 static inline void page_map(array_t *a, uint32_t v, page_t *at, uint64_t page) {
-    pool_t *pool = &a->pool[a->volume[v].pool];
-    row_put(a, v, at, page, pool->next_page++);
-    pool->allocated_pages++;
+    row_put(a, v, at, page, page_take(a, v));
 }
 
 /* Takes a page from a volume; returns 1 if that freed space. */
@@ -92,11 +102,9 @@ static inline int page_is_shared(array_t *a, uint32_t v, page_t *row) {
 
 /* Copy on write: a volume leaves a shared page to the others and takes a new one. */
 static void page_part(array_t *a, uint32_t v, page_t *row) {
-    pool_t *pool = &a->pool[a->volume[v].pool];
     uint64_t left = row->physical;
-    row->physical = pool->next_page++;
-    pool->allocated_pages++;
-    pool->copied_pages++;
+    row->physical = page_take(a, v);
+    a->pool[a->volume[v].pool].copied_pages++;
     page_release(a, &a->volume[v], left);
 }
 
@@ -120,9 +128,11 @@ static uint64_t pages_share(array_t *a, uint32_t from, uint32_t to) {
     return target->allocated_pages;
 }
 
-/* Takes all pages from a volume or snapshot; returns how many that freed. */
+/* Takes all pages from a volume or snapshot, and its room; returns how many that freed. */
 static uint64_t pages_drop(array_t *a, uint32_t v) {
-    uint64_t freed = 0;
+    uint64_t freed = a->volume[v].room_pages;
+    a->pool[a->volume[v].pool].room_pages -= freed;
+    a->volume[v].room_pages = 0;
     walk_t walk = walk_of(&a->volume[v], v, a->page_mask);
     for (page_t *row; (row = walk_on(&walk, a->page, a->page_mask));) {
         freed += page_unmap(a, v, row);

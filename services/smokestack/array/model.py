@@ -105,7 +105,7 @@ class ArrayModel(ArraySpace, Kept):
             submissions = self._run_in_parts(until_ns, submissions)
         reply = self.state.exchange(until_ns, submissions)
         if self.state.noted:
-            self._tell_notes()
+            self.tell_notes()
         if not scheduled and not links.waiting:
             return reply
         self._run_changes(self.acts_ns)
@@ -142,7 +142,7 @@ class ArrayModel(ArraySpace, Kept):
             self.state.run_to(at_ns, submissions)
             submissions = NOTHING
             if self.state.noted:
-                self._tell_notes()
+                self.tell_notes()
             self._run_changes(at_ns)
             last_ns = at_ns
         return submissions

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.messages import given, member
 
-from .specs import ArrayHostSpec, InitiatorSpec, MediaDistribution, PoolSpec, PortSpec
+from .profiles import GROWTH_GIB, NODES_DEFAULT, PROFILES
+from .specs import (
+    ArrayHostSpec,
+    InitiatorSpec,
+    MediaDistribution,
+    OutOfSpace,
+    PoolSpec,
+    PortSpec,
+    Profile,
+)
 
 
 def port_spec(port_id: str, controller_id: str, message: Any, partner: str = "") -> PortSpec:
@@ -16,15 +26,23 @@ def port_spec(port_id: str, controller_id: str, message: Any, partner: str = "")
 
 
 def pool_spec(pool_id: str, message: Any) -> PoolSpec:
-    """Returns what a Pool message describes."""
-    distribution = member(
-        MediaDistribution,
-        message.media_distribution,
-        "pool.media_distribution",
-        PoolSpec.media_distribution,
-    )
-    fields = given(message, PoolSpec) | {"media_distribution": distribution}
-    return PoolSpec(pool_id, **{"capacity_bytes": 0} | fields)
+    """Returns what a Pool message describes: what it does not set is as its profile has it."""
+    enums = {
+        "media_distribution": member(
+            MediaDistribution,
+            message.media_distribution,
+            "pool.media_distribution",
+            PoolSpec.media_distribution,
+        ),
+        "profile": (profile := member(Profile, message.profile, "pool.profile", PoolSpec.profile)),
+    }
+    nodes = message.node_count if message.HasField("node_count") else NODES_DEFAULT
+    if nodes not in GROWTH_GIB:
+        raise InvalidArgument.at("pool.node_count", f"{nodes} is none of 2, 4, 6, 8")
+    defaults = PROFILES[profile].defaults(nodes)
+    default = defaults.get("out_of_space", PoolSpec.out_of_space)
+    enums["out_of_space"] = member(OutOfSpace, message.out_of_space, "pool.out_of_space", default)
+    return PoolSpec(pool_id, **{"capacity_bytes": 0} | defaults | given(message, PoolSpec) | enums)
 
 
 def host_spec(host_id: str, message: Any) -> ArrayHostSpec:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
-from .specs import ControllerSpec, ControllerState, MediaDistribution, PoolSpec, PortSpec
+from .specs import (
+    ControllerSpec,
+    ControllerState,
+    MediaDistribution,
+    OutOfSpace,
+    PoolSpec,
+    PortSpec,
+)
 from .state import ArrayState
 
 _U64 = 1 << 64
@@ -44,12 +52,34 @@ def append_port(state: ArrayState, spec: PortSpec, controller: int) -> int:
 def append_pool(state: ArrayState, spec: PoolSpec) -> int:
     """Adds a pool's row and its disks; returns the row's index."""
     index = state.append("pool")
-    state.reserve("note", index + 1 + len(state["fault"]))
+    state.reserve_notes()
     row = state["pool"][index]
     row["page_bytes"] = spec.page_bytes
-    row["capacity_pages"] = spec.capacity_bytes // spec.page_bytes
     row["media_ns"] = spec.media_ns
     row["exponential"] = spec.media_distribution is MediaDistribution.EXPONENTIAL
     row["disk_base"] = state.append("disk", spec.disk_count)
     row["disk_count"] = spec.disk_count
+    set_space(row, spec)
     return index
+
+
+def set_space(row: Any, spec: PoolSpec) -> None:
+    """Writes what a pool has, and how it grows, warns and runs out; what it holds stays."""
+    page = spec.page_bytes
+    row["capacity_pages"] = capacity = spec.capacity_bytes // page
+    limit = capacity
+    if spec.limit_bytes:
+        limit = min(capacity, (spec.limit_bytes + spec.limit_overdraft_bytes) // page)
+    row["limit_pages"] = limit
+    row["growth_pages"] = spec.growth_bytes // page
+    row["step_pages"] = spec.step_bytes // page
+    row["step_most_pages"] = spec.step_bytes_max // page
+    row["step_window_ns"] = spec.step_window_ns
+    warned_of = spec.limit_bytes or spec.capacity_bytes
+    warning = int(Fraction(repr(spec.warning_ratio)) * warned_of) // page
+    row["warning_pages"] = max(warning, 1) if spec.warning_ratio else _U64 - 1
+    row["out_of_space"] = spec.out_of_space
+    row["conservation_pages"] = spec.conservation_bytes // page
+    row["emergency_pages"] = spec.emergency_bytes // page
+    row["conservation_ns"] = spec.conservation_ns
+    row["watched"] = bool(spec.warning_ratio) or spec.out_of_space is OutOfSpace.CONSERVE

@@ -205,8 +205,11 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         pool_id = self._check_array(POOL, request.pool.name, "pool.name")
 
         def update() -> pb.Pool:
-            masked(request.update_mask.paths, present(request.pool), ("capacity_bytes",))
-            self._model.update_pool_capacity(pool_id, request.pool.capacity_bytes)
+            may = ("capacity_bytes", "limit_bytes", "warning_ratio")
+            fields = masked(request.update_mask.paths, present(request.pool), may)
+            self._model.update_pool(
+                pool_id, **{field: getattr(request.pool, field) for field in fields}
+            )
             return self._pool(pool_id)
 
         return self._requests.change(request, update)
@@ -545,6 +548,9 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             source_snapshot=spec.source_snapshot
             and SNAPSHOT.format(self._model.array_id, spec.source_snapshot),
             labels=dict(spec.labels),
+            state=pb.VOLUME_STATE_OFFLINE
+            if self._model.is_offline(volume_id)
+            else pb.VOLUME_STATE_ONLINE,
             identifier=self._model.advertised.identifier(volume_id),
             **settings(spec, "volume_id", "pool_id", "labels", "source_volume", "source_snapshot"),
             **asdict(self._model.advertised.responses(volume_id)),
@@ -560,6 +566,9 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             create_ns=spec.create_ns,
             allocated_bytes=self._model.snapshot_usage(snapshot_id).allocated_bytes,
             labels=dict(spec.labels),
+            state=pb.VOLUME_SNAPSHOT_STATE_STALE
+            if self._model.is_stale(snapshot_id)
+            else pb.VOLUME_SNAPSHOT_STATE_READY,
         )
 
     def _host(self, host_id: str) -> pb.ArrayHost:

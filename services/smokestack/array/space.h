@@ -2,7 +2,7 @@
 #ifndef SMOKESTACK_ARRAY_SPACE_H
 #define SMOKESTACK_ARRAY_SPACE_H
 
-#include "mapping.h"
+#include "growth.h"
 
 /* Most pages that a write may map, whatever its pool's page size (at least 4 KiB). */
 static inline uint32_t page_bound(const submission_t *s) {
@@ -28,17 +28,31 @@ static inline void page_note(array_t *a, uint64_t key, uint64_t physical) {
     if (a->state->delta_kept) a->delta[a->state->delta_count++] = (page_t){key, physical};
 }
 
-/* Refuses a write that the pool has no space for; the first one is an event. */
-static void refuse_space(array_t *a, io_t *io, uint32_t v, pool_t *pool, uint64_t missing) {
+/* Notes that a snapshot has lost all its pages at once. */
+#define PAGE_ALL PAGE_NUMBER_MASK
+
+/* Refuses a write that the pool has no space for, in its own way; the first one is an event. */
+static __attribute__((cold)) void refuse_space(
+    array_t *a, io_t *io, uint32_t v, uint64_t missing) {
+    array_state_t *s = a->state;
+    volume_t *volume = &a->volume[v];
+    pool_t *pool = &a->pool[volume->pool];
     pool->failures++;
-    io->sense = SENSE_SPACE_ALLOCATION_FAILED;
     if (!pool->exhausted) {
-        uint64_t left = pool->capacity_pages - pool->allocated_pages; /* less than is missing */
-        pool->exhausted = NOTE(a->state, a->note, .time = io->time, .kind = NOTE_POOL_EXHAUSTED,
-                               .subject = a->volume[v].pool, .detail = v,
+        uint64_t left = pool_free(a, pool); /* less than is missing */
+        pool->exhausted = NOTE(s, a->note, .time = io->time, .kind = NOTE_POOL_EXHAUSTED,
+                               .subject = volume->pool, .detail = v,
                                .more = missing << 32 | left);
     }
     io->lba = pool->exhausted;
+    io->sense = SENSE_SPACE_ALLOCATION_FAILED;
+    if (pool->out_of_space == FULL_BUSY) io->sense = ANSWER_BUSY;
+    if (pool->out_of_space == FULL_CONSERVES) pool->emergency = 1;
+    if (pool->out_of_space != FULL_OFFLINE) return;
+    io->sense = SENSE_UNAVAILABLE;
+    pool->offline_count += !volume->offline;
+    io->lba = volume->offline = NOTE(s, a->note, .time = io->time, .kind = NOTE_VOLUME_OFFLINE,
+                                     .subject = v, .cause = pool->exhausted);
 }
 
 /* How many pages of the pool a write needs: those unmapped, and those that it shares. */
@@ -51,10 +65,58 @@ static uint64_t pages_needed(array_t *a, uint32_t v, uint64_t first, uint64_t la
     return needed;
 }
 
-/* Takes what a write touches, all or nothing; returns the first page's physical number. */
-static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool) {
+/* Whether two volumes have any of these pages together. */
+static int pages_meet(
+    const array_t *a, uint32_t v, uint32_t other, uint64_t first, uint64_t last) {
+    for (uint64_t p = first; p <= last; p++) {
+        const page_t *one = volume_page(a, v, p), *two = volume_page(a, other, p);
+        if (one->key != 0 && two->key != 0 && one->physical == two->physical) return 1;
+    }
+    return 0;
+}
+
+/* Lets go of the snapshots that stand in a write's way: they hold nothing from here on.  A clone
+ * does not let go, nor does a snapshot of another volume. */
+static __attribute__((cold)) void snapshots_stale(
+    array_t *a, io_t *io, uint32_t v, uint64_t first, uint64_t last) {
+    uint32_t p = a->volume[v].pool;
+    volume_t *snapshot;
+    for (uint32_t next = a->volume[v].first_snapshot; next; next = snapshot->next_snapshot) {
+        snapshot = &a->volume[next - 1];
+        if (snapshot->stale || !pages_meet(a, v, next - 1, first, last)) continue;
+        uint64_t freed = pages_drop(a, next - 1);
+        page_note(a, page_key(next - 1, PAGE_ALL), PAGE_NONE);
+        snapshot->stale = NOTE(a->state, a->note, .time = io->time, .kind = NOTE_SNAPSHOT_STALE,
+                               .subject = next - 1, .detail = freed, .cause = a->pool[p].exhausted);
+        if (freed) pool_ease(a, p, io->time, snapshot->stale);
+    }
+}
+
+/* Lets a write have the pages that it needs, or refuses it; conserving takes its time. */
+static int write_space(
+    array_t *a, io_t *io, uint32_t v, uint64_t first, uint64_t last, int64_t *done) {
+    pool_t *pool = &a->pool[a->volume[v].pool];
+    uint64_t needed = pages_needed(a, v, first, last);
+    if (needed && pool->conserving) *done += pool->conservation_ns;
+    if (space_take(a, v, needed, io->time)) return 1;
+    if (pool->out_of_space == FULL_STALES) {
+        snapshots_stale(a, io, v, first, last);
+        needed = pages_needed(a, v, first, last);
+        if (space_take(a, v, needed, io->time)) return 1;
+    }
+    refuse_space(a, io, v, needed);
+    return 0;
+}
+
+/* Takes what a write touches, all or nothing; returns the first page's physical number.  `done` is
+ * later where the pool slows down. */
+static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool, int64_t *done) {
     uint64_t first = page_of(pool, io->lba * BLOCK_BYTES);
     uint64_t last = page_of(pool, io->lba * BLOCK_BYTES + io->length - 1);
+    if (pool->emergency) {
+        refuse_space(a, io, v, 0);
+        return PAGE_NONE;
+    }
     const page_t *found = volume_page(a, v, first);
     uint64_t news = found->key == 0 || found->physical & PAGE_SHARED;
     for (uint64_t p = first + 1; p <= last; p++) {
@@ -62,11 +124,7 @@ static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool) {
         news |= row->key == 0 || row->physical & PAGE_SHARED;
     }
     if (!news) return found->physical;
-    uint64_t needed = pages_needed(a, v, first, last);
-    if (pool->allocated_pages + needed > pool->capacity_pages) {
-        refuse_space(a, io, v, pool, needed);
-        return PAGE_NONE;
-    }
+    if (!write_space(a, io, v, first, last, done)) return PAGE_NONE;
     for (uint64_t p = first; p <= last; p++) {
         page_t *row = volume_page(a, v, p);
         if (row->key == 0) page_map(a, v, row, p);
@@ -86,7 +144,12 @@ static void pages_repeat(array_t *a, const page_t *notes, uint64_t count) {
         pool_t *pool = &a->pool[a->volume[v].pool];
         page_t *row = page_find(a->page, a->page_mask, notes[n].key);
         if (physical == PAGE_NONE) {
-            if (row->key != 0) page_unmap(a, v, row);
+            if ((notes[n].key & PAGE_NUMBER_MASK) == PAGE_ALL) {
+                pages_drop(a, v);
+                a->volume[v].stale = UINT64_MAX; /* by an event that is not known any more */
+            } else if (row->key != 0) {
+                page_unmap(a, v, row);
+            }
             continue;
         }
         if (row->key != 0 && (row->physical & ~PAGE_SHARED) == physical) continue;
@@ -95,6 +158,7 @@ static void pages_repeat(array_t *a, const page_t *notes, uint64_t count) {
         else page_part(a, v, row);
         row->physical = physical;
         pool->next_page = next;
+        if (pool->growth_pages && pool_used(pool) > pool->grown_pages) pool_grow(a, pool);
     }
 }
 

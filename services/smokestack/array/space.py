@@ -7,6 +7,7 @@ when nobody has it any more, and a write to a page that others have, too, takes 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from smokestack.engine.checks import multiple_of
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument
@@ -16,7 +17,7 @@ from smokestack.engine.records import BLOCK_BYTES, Attention
 
 from . import checks
 from .inventory import ArrayInventory
-from .rows import append_pool
+from .rows import append_pool, set_space
 from .specs import PoolSpec, VolumeSnapshotSpec, VolumeSpec
 
 
@@ -44,25 +45,36 @@ class ArraySpace(ArrayInventory):
         del self.pools[pool_id], self._rows["pools", pool_id]
         self._tell(EventKind.POOL_DELETED, f"pools/{pool_id}")
 
-    def update_pool_capacity(self, pool_id: str, capacity_bytes: int) -> None:
-        """Grows a pool, or shrinks it to no less than is allocated."""
+    def update_pool(self, pool_id: str, **fields: Any) -> None:
+        """Gives a pool more capacity or less, another limit, another warning; never less than is
+        in use."""
         self._present("pools", self.pools, pool_id)
-        had = self.pools[pool_id].capacity_bytes
-        spec = replace(self.pools[pool_id], capacity_bytes=capacity_bytes)
+        had = self.pools[pool_id]
+        spec = replace(had, **fields)
         checks.check_pool(spec)
-        allocated = self.pool_usage(pool_id).allocated_bytes
-        if capacity_bytes < allocated:
+        usage = self.pool_usage(pool_id)
+        used = usage.allocated_bytes + usage.reserved_bytes
+        if spec.capacity_bytes < used:
             raise FailedPrecondition(
-                f"{self.name}/pools/{pool_id} has {allocated} bytes allocated: "
-                f"{capacity_bytes} would not hold them; delete volumes first",
+                f"{self.name}/pools/{pool_id} has {used} bytes allocated: "
+                f"{spec.capacity_bytes} would not hold them; delete volumes first",
                 reason="CAPACITY_IN_USE",
             )
         row = self.state["pool"][self._rows["pools", pool_id]]
-        row["capacity_pages"] = capacity_bytes // spec.page_bytes
+        set_space(row, spec)
+        row["grown_pages"] = min(
+            row["grown_pages"], max(row["limit_pages"], used // spec.page_bytes)
+        )
         self.pools[pool_id] = spec
-        told = self._tell(EventKind.POOL_RESIZED, f"pools/{pool_id}", capacity_bytes=capacity_bytes)
-        if capacity_bytes > had:
+        told = self._tell(
+            EventKind.POOL_RESIZED, f"pools/{pool_id}", capacity_bytes=spec.capacity_bytes
+        )
+        if spec.capacity_bytes > had.capacity_bytes or spec.limit_bytes != had.limit_bytes:
             self._space_gained(pool_id, told)
+
+    def update_pool_capacity(self, pool_id: str, capacity_bytes: int) -> None:
+        """Grows a pool, or shrinks it to no less than is allocated."""
+        self.update_pool(pool_id, capacity_bytes=capacity_bytes)
 
     # --- volumes ----------------------------------------------------------------------------
 
@@ -109,6 +121,12 @@ class ArraySpace(ArrayInventory):
         if spec.source_snapshot:
             self._present("snapshots", self.snapshots, spec.source_snapshot)
             snapshot = self.snapshots[spec.source_snapshot]
+            if self.is_stale(spec.source_snapshot):
+                raise FailedPrecondition(
+                    f"{self.name}/snapshots/{spec.source_snapshot} is stale: its pages went to "
+                    "writes when the pool was full; take another source",
+                    reason="SNAPSHOT_STALE",
+                )
             pool_id, capacity_bytes = snapshot.pool_id, snapshot.capacity_bytes
         else:
             self._present("volumes", self.volumes, spec.source_volume)
@@ -195,7 +213,11 @@ class ArraySpace(ArrayInventory):
         row["capacity_bytes"] = volume.capacity_bytes
         row["pool"], row["valid"] = self._rows["pools", volume.pool_id], 1
         row["is_snapshot"] = 1
+        source = self.state["volume"][self._rows["volumes", volume_id]]
+        row["next_snapshot"], source["first_snapshot"] = source["first_snapshot"], index + 1
         self._rows["snapshots", snapshot_id] = index
+        self.state.row["snapshot_count"] += 1
+        self.state.reserve_notes()
         self.snapshots[snapshot_id] = VolumeSnapshotSpec(
             snapshot_id, volume_id, volume.pool_id, volume.capacity_bytes, self.acts_ns, labels
         )
@@ -210,6 +232,7 @@ class ArraySpace(ArrayInventory):
         """Removes a snapshot; the pages that only it has return to the pool."""
         self._present("snapshots", self.snapshots, snapshot_id)
         freed_bytes = self._drop("snapshots", snapshot_id)
+        self._unlink(snapshot_id)
         pool_id = self.snapshots.pop(snapshot_id).pool_id
         del self._rows["snapshots", snapshot_id]
         told = self._tell(
@@ -218,10 +241,32 @@ class ArraySpace(ArrayInventory):
         if freed_bytes:
             self._space_gained(pool_id, told)
 
+    def is_offline(self, volume_id: str) -> bool:
+        """Whether a volume serves nothing, for its pool had no space."""
+        return bool(self.state["volume"][self._rows["volumes", volume_id]]["offline"])
+
+    def is_stale(self, snapshot_id: str) -> bool:
+        """Whether a snapshot has lost its pages to writes of its volume."""
+        return bool(self.state["volume"][self._rows["snapshots", snapshot_id]]["stale"])
+
+    def _unlink(self, snapshot_id: str) -> None:
+        """Takes a snapshot out of its volume's list."""
+        rows, index = self.state["volume"], self._rows["snapshots", snapshot_id]
+        at = rows[self._rows["volumes", self.snapshots[snapshot_id].volume_id]]
+        if at["first_snapshot"] == index + 1:
+            at["first_snapshot"] = rows[index]["next_snapshot"]
+        else:
+            at = rows[at["first_snapshot"] - 1]
+            while at["next_snapshot"] != index + 1:
+                at = rows[at["next_snapshot"] - 1]
+            at["next_snapshot"] = rows[index]["next_snapshot"]
+        self.state.row["snapshot_count"] -= 1
+
     def _drop(self, collection: str, resource_id: str) -> int:
         """Takes all pages from a volume or snapshot; returns the bytes that this freed."""
         index = self._rows[collection, resource_id]
         row = self.state["volume"][index]
-        freed = int(self.state.kernel.drop(index)) if row["allocated_pages"] else 0
+        holds = row["allocated_pages"] or row["room_pages"]
+        freed = int(self.state.kernel.drop(index)) if holds else 0
         row["valid"] = 0
         return freed * int(self.state["pool"][row["pool"]]["page_bytes"])

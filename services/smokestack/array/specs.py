@@ -30,6 +30,28 @@ class ControllerState(IntEnum):
     REBOOTING = 3  # on its way back
 
 
+class Profile(IntEnum):
+    """Whose habits a pool has: `profiles.py`."""
+
+    PLAIN = 1
+    INSERV_3PAR = 2
+    COMPELLENT = 3
+    VMAX = 4
+    HDP = 5
+    SVC = 6
+    NETAPP = 7
+
+
+class OutOfSpace(IntEnum):
+    """What a pool does with a write that it has no page for (FACTS 4.5)."""
+
+    FAIL_WRITES = 1  # 7/27/07, on which a host can pause the VM
+    TAKE_OFFLINE = 2  # the volume answers 2/04/0C to everything
+    ANSWER_BUSY = 3  # 08h, and the host tries again
+    STALE_SNAPSHOTS = 4  # snapshots let go of pages first; then 7/27/07
+    CONSERVE = 5  # slows down before, and then takes no write at all
+
+
 @dataclass(frozen=True)
 class ProductSpec:
     """What an array says that it is (INQUIRY), and whether its answers carry hints."""
@@ -79,7 +101,10 @@ class PortSpec:
 
 @dataclass(frozen=True)
 class PoolSpec:
-    """A thin pool: pages on disks, handed out on first write."""
+    """A thin pool: pages on disks, handed out on first write.
+
+    The defaults are those of a plain pool; `profiles.py` has the others'.
+    """
 
     pool_id: str
     capacity_bytes: int  # a multiple of page_bytes
@@ -87,6 +112,18 @@ class PoolSpec:
     disk_count: int = 64  # 1..65536; pages are striped over them
     media_ns: int = 300_000  # mean service time of one disk access
     media_distribution: MediaDistribution = MediaDistribution.EXPONENTIAL
+    profile: Profile = Profile.PLAIN
+    growth_bytes: int = 0  # it draws space in such increments; 0: it has all from the start
+    step_bytes: int = 0  # a volume's first step; 0: it takes page by page
+    step_bytes_max: int = 0
+    step_window_ns: int = 0  # a step used up sooner makes the next one step_bytes larger
+    limit_bytes: int = 0  # no more is handed out; may be above the capacity; 0: none
+    limit_overdraft_bytes: int = 0  # beyond the limit, after all
+    warning_ratio: float = 0.0  # of the capacity in use, or the limit; 0: no warning
+    out_of_space: OutOfSpace = OutOfSpace.FAIL_WRITES
+    conservation_bytes: int = 0  # free, at which CONSERVE slows writes that need pages down
+    emergency_bytes: int = 0  # free, at which it refuses all writes
+    conservation_ns: int = 0  # how much longer such a write takes
 
 
 @dataclass(frozen=True)

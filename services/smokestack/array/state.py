@@ -15,6 +15,7 @@ from smokestack.engine.tables import Tables, dtypes, zeros
 from . import _kernel
 
 ATTENTION_ROWS: Final = 16  # of each ITL, as in tables.h
+RAW_NOT_COUNTED: Final = (1 << 64) - 1
 _NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS = 1, 2, 3, 4
 _ORDER: Final = (
     "state",
@@ -68,6 +69,7 @@ class ArrayState(Tables):
             "share": _SHARE_ROWS,
         }
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
+        self.row["raw_free_bytes"] = RAW_NOT_COUNTED
         self.noted = 0  # notes that the last window left
         self.restart(0)
 
@@ -99,6 +101,7 @@ class ArrayState(Tables):
             self.reserve("inbox", rows)
             buckets = 1 << (2 * rows - 1).bit_length()
             self.reserve("bucket", buckets)
+            self.reserve_notes()
             self.kernel.grow(old)
         elif need == _NEEDS_PAGES:
             self._copy_pages(2 * len(self["page"]))
@@ -106,6 +109,14 @@ class ArrayState(Tables):
             self.reserve("out", 2 * len(self["out"]))
         elif need == _NEEDS_DELTAS:
             self.reserve("delta", max(_DELTA_ROWS, 2 * len(self["delta"])))
+
+    def reserve_notes(self) -> None:
+        """Makes room for the notes of one window: a few for each command, pool and fault, one for
+        each snapshot that may go stale and each volume that may come back."""
+        pools = self.used("pool")
+        rows = 4 * len(self["io"]) + 8 * len(pools) + len(self["fault"])
+        rows += int(self.row["snapshot_count"]) + int(pools["offline_count"].sum())
+        self.reserve("note", rows)
 
     def reserve_pages(self, count: int) -> None:
         """Makes room in the page map for so many more pages."""

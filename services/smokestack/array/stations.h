@@ -111,7 +111,7 @@ static void controller_write(array_t *a, uint32_t i, controller_t *c, int64_t do
     io_t *io = &a->io[i];
     uint32_t v = a->itl[io->itl].volume;
     pool_t *pool = &a->pool[a->volume[v].pool];
-    uint64_t physical = write_pages(a, io, v, pool);
+    uint64_t physical = write_pages(a, io, v, pool, &done);
     if (physical == PAGE_NONE) {
         schedule(a, i, done, DEPART);
         return;
@@ -139,10 +139,15 @@ static void controller_take(array_t *a, uint32_t i) {
     int64_t service = writes ? c->write_ns : c->read_ns;
     if (c->faults) service = slowed(a, c->faults, FAULT_CONTROLLER_SLOW, io, service);
     int64_t done = core_commit(a, c, io->time, service);
-    uint32_t faults = a->volume[itl->volume].faults;
+    const volume_t *volume = &a->volume[itl->volume];
+    uint32_t faults = volume->faults;
     a->state->page_pending -= io->sense;
     io->sense = io_sense(a, io);
     if (itl->attentions) attention_tell(a, io);
+    if (volume->offline && !io->sense) {
+        io->sense = SENSE_UNAVAILABLE;
+        io->lba = volume->offline;
+    }
     if (faults && !io->sense) spoil(a, faults, FAULT_COMMAND_FAILED, io, SENSE_INTERNAL_FAILURE);
     if (faults && !io->sense) spoil(a, faults, FAULT_NOT_READY, io, SENSE_TRANSITION);
     if (io->sense) schedule(a, i, done, DEPART);

@@ -14,6 +14,8 @@
     F(uint64_t, seed)                                                                          \
     F(uint64_t, page_count)   /* mapped pages of all volumes and snapshots */                  \
     F(uint64_t, share_count)  /* pages of the pools that more than one of them may have */     \
+    F(uint64_t, snapshot_count) /* snapshots that there are */                                 \
+    F(uint64_t, raw_free_bytes) /* of the disks, for pools to grow; all bits: not counted */   \
     F(uint64_t, page_pending) /* most pages that accepted writes may still map */              \
     F(uint64_t, event_count)  /* number of the newest event */                                 \
     F(uint64_t, delta_count)  /* changes of the page map since they were last taken */         \
@@ -95,6 +97,27 @@
     F(uint64_t, next_page) /* physical page numbers are handed out in order, never again */    \
     F(uint64_t, failures)  /* writes refused for want of space */                              \
     F(uint64_t, exhausted) /* number of the event that says so; 0 until a write is refused */  \
+    F(uint64_t, limit_pages)  /* most it hands out: its capacity, or a limit below */          \
+    F(uint64_t, room_pages)   /* handed out in steps, and not yet written */                   \
+    F(uint64_t, grown_pages)  /* what it has drawn so far, where it grows */                   \
+    F(uint64_t, growth_pages) /* by which it does; 0: it has all from the start */             \
+    F(uint64_t, raw_page_bytes) /* that a page of growth takes of the array's disks */         \
+    F(uint64_t, step_pages)   /* a volume's first step; 0: page by page */                     \
+    F(uint64_t, step_most_pages)                                                               \
+    F(int64_t, step_window_ns) /* a step used up sooner makes the next one larger */           \
+    F(uint64_t, warning_pages) /* in use that warn; all bits: never */                         \
+    F(uint64_t, conservation_pages) /* free, at which it slows down */                         \
+    F(uint64_t, emergency_pages)    /* free, at which it takes no write */                     \
+    F(int64_t, conservation_ns)     /* longer that a write takes that needs pages then */      \
+    F(uint64_t, warned)     /* number of the event; 0: armed */                                \
+    F(uint64_t, conserving) /* number of the event; 0: it does not */                          \
+    F(uint64_t, warnings)                                                                      \
+    F(uint64_t, growths)                                                                       \
+    F(uint64_t, steps)                                                                         \
+    F(uint32_t, out_of_space) /* what happens then: specs.py */                                \
+    F(uint32_t, emergency)                                                                     \
+    F(uint32_t, offline_count) /* volumes that are for want of space */                        \
+    F(uint32_t, watched) /* whether there is anything to warn of */                            \
     F(int64_t, media_ns)                                                                       \
     F(uint32_t, exponential)                                                                   \
     F(uint32_t, disk_base)                                                                     \
@@ -112,8 +135,17 @@
     F(uint32_t, valid)                                                                         \
     F(uint32_t, faults)                                                                        \
     F(uint32_t, is_snapshot)                                                                   \
+    F(uint64_t, offline)         /* number of the event; 0: it is not */                       \
+    F(uint64_t, room_pages)      /* of its step, not yet written */                            \
+    F(uint64_t, step_pages)      /* size of its last step */                                   \
+    F(int64_t, step_ns)          /* when that began */                                         \
+    F(uint32_t, first_snapshot)  /* row + 1 of the newest; 0: none */                          \
+    F(uint32_t, next_snapshot)                                                                 \
+    F(uint64_t, stale)           /* a snapshot's: number of the event */                       \
     F(uint64_t, padding)                                                                       \
-    F(uint64_t, padding_too)
+    F(uint64_t, padding_b)                                                                     \
+    F(uint64_t, padding_c)                                                                     \
+    F(uint64_t, padding_d)
 
 #define ITL_FIELDS(F)                                                                          \
     F(uint32_t, volume)                                                                        \
@@ -175,7 +207,14 @@ DECLARE_STRUCT(attention_t, ATTENTION_FIELDS)
 DECLARE_STRUCT(page_t, PAGE_FIELDS)
 
 /* What the kernel notes; array/inventory.py has the same numbers. */
-enum { NOTE_POOL_EXHAUSTED = 1, NOTE_FAULT_EXHAUSTED = 2 };
+enum { NOTE_POOL_EXHAUSTED = 1, NOTE_FAULT_EXHAUSTED = 2, NOTE_POOL_SPACE_AVAILABLE = 3,
+       NOTE_POOL_GREW = 4, NOTE_POOL_WARNING = 5, NOTE_POOL_CONSERVING = 6, NOTE_POOL_EASED = 7,
+       NOTE_VOLUME_OFFLINE = 8, NOTE_VOLUME_ONLINE = 9, NOTE_SNAPSHOT_STALE = 10 };
+
+/* What a pool does that has run out, as in specs.py. */
+enum { FULL_FAILS = 1, FULL_OFFLINE = 2, FULL_BUSY = 3, FULL_STALES = 4, FULL_CONSERVES = 5 };
+
+#define ANSWER_BUSY 0xFF0008u /* in place of a sense: the status is BUSY */
 
 /* Faults that hit single commands; array/faults.py has the same numbers. */
 enum { FAULT_TASK_SET_FULL = 1, FAULT_CONTROLLER_SLOW = 2, FAULT_COMMAND_FAILED = 3,
@@ -184,8 +223,8 @@ enum { FAULT_TASK_SET_FULL = 1, FAULT_CONTROLLER_SLOW = 2, FAULT_COMMAND_FAILED 
 #define ATTENTION_ROWS 16 /* of each ITL: the codes of attentions.h, with room for more */
 
 _Static_assert(sizeof(io_t) == 64, "a command is one cache line");
-_Static_assert(sizeof(volume_t) == 64, "so is a volume");
-_Static_assert(sizeof(controller_t) == 128, "a controller is two");
+_Static_assert(sizeof(volume_t) == 128, "a volume is two");
+_Static_assert(sizeof(controller_t) == 128, "so is a controller");
 _Static_assert(sizeof(port_t) == 192, "a port is three");
 _Static_assert(sizeof(itl_t) == 128, "a nexus is two");
 

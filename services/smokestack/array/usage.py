@@ -3,9 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 from .specs import ControllerState, PoolSpec
+
+
+class PoolState(IntEnum):
+    """How a pool is doing (FACTS 4.6)."""
+
+    NORMAL = 1
+    WARNING = 2
+    CONSERVATION = 3
+    EXHAUSTED = 4
+
+
+def state_of(row: Any) -> PoolState:
+    """Reads a pool's state from its row."""
+    if row["exhausted"] or row["emergency"]:
+        return PoolState.EXHAUSTED
+    if row["conserving"]:
+        return PoolState.CONSERVATION
+    return PoolState.WARNING if row["warned"] else PoolState.NORMAL
+
+
+def _grown_pages(row: Any) -> int:
+    return int(row["grown_pages"] if row["growth_pages"] else row["capacity_pages"])
+
+
+def _free_pages(row: Any) -> int:
+    used = int(row["allocated_pages"]) + int(row["room_pages"])
+    return max(int(row["limit_pages"]) - used, 0)
 
 
 @dataclass(frozen=True)
@@ -17,6 +45,13 @@ class PoolUsage:
     subscribed_bytes: int
     snapshot_bytes: int
     allocation_failure_count: int
+    state: PoolState
+    reserved_bytes: int
+    grown_bytes: int
+    free_bytes: int
+    growth_count: int
+    step_count: int
+    warning_count: int
 
     @classmethod
     def of(cls, row: Any, spec: PoolSpec, subscribed_bytes: int, said_bytes: int) -> PoolUsage:
@@ -27,6 +62,13 @@ class PoolUsage:
             subscribed_bytes=subscribed_bytes,
             snapshot_bytes=int(row["snapshot_pages"]) * spec.page_bytes,
             allocation_failure_count=int(row["failures"]),
+            state=state_of(row),
+            reserved_bytes=int(row["room_pages"]) * spec.page_bytes,
+            grown_bytes=_grown_pages(row) * spec.page_bytes,
+            free_bytes=_free_pages(row) * spec.page_bytes,
+            growth_count=int(row["growths"]),
+            step_count=int(row["steps"]),
+            warning_count=int(row["warnings"]),
         )
 
 

@@ -71,6 +71,19 @@ class EventKind(StrEnum):
         "A write was refused for want of space, the first since the pool last gained any.",
     )
     POOL_SPACE_AVAILABLE = "POOL_SPACE_AVAILABLE", "A pool that was exhausted gained space."
+    POOL_GREW = "POOL_GREW", "A pool drew another increment of space from the array's disks."
+    POOL_WARNING = (
+        "POOL_WARNING",
+        "A pool came to its warning threshold; hosts are told once, until it falls below again.",
+    )
+    POOL_CONSERVING = "POOL_CONSERVING", "A pool is short of space and slows down new pages."
+    POOL_EASED = "POOL_EASED", "A pool that was short of space is not any more."
+    VOLUME_OFFLINE = "VOLUME_OFFLINE", "A volume went offline, for its pool had no space."
+    VOLUME_ONLINE = "VOLUME_ONLINE", "A volume that was offline for want of space came back."
+    VOLUME_SNAPSHOT_STALE = (
+        "VOLUME_SNAPSHOT_STALE",
+        "A snapshot lost its pages to writes of its volume, for the pool had no others.",
+    )
     VOLUME_CREATED = "VOLUME_CREATED", "A thin volume was added."
     VOLUME_DELETED = "VOLUME_DELETED", "A volume was removed and its pages went back to the pool."
     VOLUME_RESIZED = "VOLUME_RESIZED", "A volume grew."

@@ -34,6 +34,7 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
     "Port": frozenset(
         {
             "outstanding_count",
+            "link_up",
             "command_count",
             "task_set_full_count",
             "busy_count",
@@ -41,13 +42,18 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
             "rx_bytes",
             "tx_bytes",
             "carrier",
-            "link_up",
         }
     ),
     "Pool": frozenset(
-        {"allocated_bytes", "subscribed_bytes", "allocation_failure_count", "snapshot_bytes"}
+        {
+            *("allocated_bytes", "subscribed_bytes", "allocation_failure_count", "snapshot_bytes"),
+            *("state", "reserved_bytes", "grown_bytes", "free_bytes", "growth_count"),
+            *("step_count", "warning_count"),
+        }
     ),
-    "Volume": frozenset({"allocated_bytes", "identifier", "mean_response_ns", "response_count"}),
+    "Volume": frozenset(
+        {"allocated_bytes", "identifier", "mean_response_ns", "response_count", "state"}
+    ),
     "FaultRule": frozenset({"state", "hit_count", "begin_ns", "end_ns"}),
     "Job": frozenset({"state", "issued_count", "completed_count", "error_count", "backlog_count"}),
 }
