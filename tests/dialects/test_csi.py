@@ -376,6 +376,10 @@ def test_health_is_what_ports_paths_and_pools_say(stack: Stack, client: Client) 
         array_pb2.FillPoolRequest(name="arrays/a1/pools/p1", ratio=1, volume="arrays/a1/volumes/v1")
     )
     assert health()[0] == ["PORTS_DOWN", "POOL_FULL"]
+    port.name = "arrays/a1/ports/p1"
+    stack.api.arrays["a1"].UpdatePort(array_pb2.UpdatePortRequest(port=port))
+    stack.hypervisor.model.advance(2_000_000)
+    assert health()[1:] == (["ALL_PATHS_DOWN"], ["PATHS_DEAD"])
     listed = client.controller.ControllerListVolumeHealth(
         controller_pb2.ControllerListVolumeHealthRequest(max_entries=1)
     )

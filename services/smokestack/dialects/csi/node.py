@@ -198,7 +198,7 @@ class Node(node_pb2_grpc.NodeServicer):
         device = self._device(request.volume_id)
         if device is None:
             raise self._unknown(request.volume_id)
-        entries = health.of_paths(device.name, self._hosts.paths(device))
+        entries = health.of_device(device, self._hosts.paths(device))
         found = types.VolumeHealth(volume_id=request.volume_id, health_statuses=entries)
         return pb.NodeGetVolumeHealthResponse(volume_health=found)
 
