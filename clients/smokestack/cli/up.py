@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from .output import print_json
 from .scenario import read_scenario, scenario_argument
 
 if TYPE_CHECKING:
+    from smokestack.server.clocks import ClockSettings
     from smokestack.server.listen import Endpoint
     from smokestack.server.stack import Stack
     from smokestack.v1 import scenario_pb2
@@ -42,6 +44,12 @@ _PORT_BASE_MAX = 65_000
     metavar="URL",
     help="Serve CSI of the first array and host there too, e.g. unix:///tmp/csi.sock.",
 )
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Keep the stack there, and go on from there, I/O under way included.",
+)
 @clock_options("paced")
 def up(
     *,
@@ -51,6 +59,7 @@ def up(
     insecure: bool,
     as_json: bool,
     csi_endpoint: str | None,
+    state: str | None,
     clock: str,
     factor: float,
     autojump: bool,
@@ -61,12 +70,11 @@ def up(
     told to move (`smokestack advance`). Ctrl-C ends it.
     """
     prepare()
-    description = read_scenario(scenario)
     from smokestack.server.serve import wait_for_the_end
-    from smokestack.server.stack import Stack
 
     settings = clock_settings(clock, factor, autojump)
-    with Stack(description, settings) as stack:
+    with _stack(scenario, settings, state) as stack:
+        description = stack.scenario
         _serve(stack, port_base, listen, insecure)
         csi = stack.serve_csi(csi_endpoint, insecure=insecure).address if csi_endpoint else ""
         if as_json:
@@ -78,6 +86,19 @@ def up(
         wait_for_the_end()
     if not as_json:
         click.echo("\nended")
+
+
+def _stack(
+    scenario: Path | None, clock: ClockSettings, state: str | None
+) -> AbstractContextManager[Stack]:
+    """Returns a scenario's stack, or the one that a state directory holds."""
+    from smokestack.server.kept_stack import kept_stack
+    from smokestack.server.stack import Stack
+
+    if state is None:
+        return Stack(read_scenario(scenario), clock)
+    given = read_scenario(scenario) if scenario else None
+    return kept_stack(given, read_scenario(None), clock, state)
 
 
 def _serve(stack: Stack, port_base: int, host: str, insecure: bool) -> None:

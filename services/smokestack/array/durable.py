@@ -90,6 +90,11 @@ class ArrayDurable:
             or bool(model.state.row["delta_count"])
         )
 
+    @property
+    def is_far(self) -> bool:
+        """Never: what windows have changed is put in place, not simulated again."""
+        return False
+
     def take(self) -> dict[str, Any]:
         """Returns what has changed since the last call, as a copy."""
         model, state = self._model, self._model.state

@@ -87,6 +87,11 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         wire = WirePart(self._jobs, self._traces, self._ios, *readers)
         model.keeper.add("wire", wire)
 
+    @property
+    def requests(self) -> Requests:
+        """What carries out its requests, and remembers the answers."""
+        return self._requests
+
     # --- hosts ------------------------------------------------------------------------------
 
     def CreateHost(self, request: pb.CreateHostRequest, context: Any = None) -> pb.Host:

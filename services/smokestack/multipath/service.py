@@ -66,6 +66,11 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
         self._requests = Requests(border, _FIELDS, recorder)
         model.keeper.add("requests", self._requests)
 
+    @property
+    def requests(self) -> Requests:
+        """What carries out its requests, and remembers the answers."""
+        return self._requests
+
     # --- the layer --------------------------------------------------------------------------
 
     def GetMultipath(self, request: pb.GetMultipathRequest, context: Any = None) -> pb.Multipath:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import gc
 import logging
 import sqlite3
+import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any, Final, NamedTuple, Protocol
@@ -29,6 +30,7 @@ _RETRY_SECONDS: Final = 0.5
 # A journal is cut short when it is longer than this, and than a part of what a checkpoint holds.
 _WORK_MIN: Final = 4_096  # to be done again: a call, and each of these bytes of one
 _WORK_BYTES: Final = 64
+_LENGTH: Final = struct.Struct("<I")
 _BYTES_MIN: Final = 16 << 20  # of what windows have changed
 _LOG: Final = logging.getLogger(__name__)
 
@@ -48,6 +50,10 @@ class Durable(Protocol):
     def changed(self) -> bool:
         """Whether windows have changed anything."""
 
+    @property
+    def is_far(self) -> bool:
+        """Whether it would take long to come here again from the last copy."""
+
     def begin(self) -> None:
         """Has it note what windows change from here on."""
 
@@ -62,6 +68,17 @@ class Durable(Protocol):
 
     def power_on(self, detail: Mapping[str, str | int]) -> None:
         """Begins anew from what is in place, and tells so."""
+
+
+class Copied(Protocol):
+    """A copy of a service, which nobody changes."""
+
+    @property
+    def now_ns(self) -> int:
+        """Virtual time of its border."""
+
+    def sealed(self) -> bytes:
+        """Returns it as bytes, with a checksum."""
 
 
 class _Checkpoint(NamedTuple):
@@ -80,7 +97,7 @@ class Journal:
         durable: Durable,
         border: Border,
         directory: StateDirectory,
-        copied: Callable[[], Piece],
+        copied: Callable[[], Copied],
     ) -> None:
         """Takes what returns a copy of the service, at a border."""
         self._durable = durable
@@ -97,7 +114,7 @@ class Journal:
         self._safe = self._number
         self._failure = ""  # why what was noted last is not safe
         self._is_lost = False  # and never will be, in this process
-        self._closing = False
+        self._closing = self._ended = False
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=run, name=f"journal {name}", daemon=True)
@@ -116,6 +133,8 @@ class Journal:
                 f"{self._directory.service} changes nothing while it cannot keep it: "
                 f"{self._failure}",
             )
+        if self._ended:
+            raise unavailable(self._directory.service, f"{self._directory.service} has ended")
         if self._durable.changed:
             self._take()
 
@@ -123,9 +142,10 @@ class Journal:
         """Takes a call that has just been applied; returns its number."""
         self._durable.skip()
         self._number += 1
-        body = call.requests[0]
+        body = packed(call.requests)
         self._work += 1 + len(body) // _WORK_BYTES
-        self._put(Row(self._number, RowKind.CALL, call.time_ns, call.method, body))
+        method = f"{call.service} {call.method}"
+        self._put(Row(self._number, RowKind.CALL, call.time_ns, method, body))
         return self._number
 
     def keep_time(self) -> int:
@@ -146,6 +166,13 @@ class Journal:
             self._fail(f"{self._directory.path}: what was restored could not be written", True)
         with self._changed:
             self._changed.wait_for(lambda: self._safe >= self._number or self._failure)
+
+    def serve(self, durable: Durable, border: Border, copied: Callable[[], Copied]) -> None:
+        """Keeps another service from here on, in the place of the one that is gone."""
+        with self._border.change():
+            self._durable, self._border, self._copied = durable, border, copied
+        with border.change():
+            self.replaced()
 
     def _take(self) -> None:
         self._number += 1
@@ -176,12 +203,15 @@ class Journal:
         )
 
     def close(self) -> None:
-        """Keeps all that there is, cuts the journal short and lets the directory go."""
+        """Keeps all that there is and cuts the journal short; nothing is changed any more."""
+        if not self._threads:
+            return
         self._stop.set()
         self._threads[1].join()
         if not self._failure:
             with self._border.change():
                 self._checkpoint_if(self._durable.changed or self._number > self._checkpointed)
+                self._ended = True  # what comes now would be lost
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -255,7 +285,10 @@ class Journal:
         while not self._stop.wait(TICK_SECONDS):
             if self._failure:
                 continue
-            with self._border.change():
+            border = self._border
+            with border.change():
+                if border is not self._border:
+                    continue
                 if self._durable.changed:
                     self._take()
                 is_long = self._is_long()
@@ -266,6 +299,8 @@ class Journal:
                 self._checkpoint(number, copied)
 
     def _is_long(self) -> bool:
+        if self._durable.is_far:
+            return True
         bytes_max = max(_BYTES_MIN, self._checkpoint_bytes // 2)
         return self._work > max(_WORK_MIN, self._durable.size // 4) or self._bytes > bytes_max
 
@@ -274,7 +309,7 @@ class Journal:
             self.keep_time()
             self._checkpoint(self._number, self._copied())
 
-    def _checkpoint(self, number: int, copied: Piece) -> bool:
+    def _checkpoint(self, number: int, copied: Copied) -> bool:
         """Writes a checkpoint that has all up to a number in it; the writer names it."""
         try:
             with uncollected():
@@ -286,6 +321,23 @@ class Journal:
         self._checkpointed, self._checkpoint_bytes = number, len(data)
         self._put(_Checkpoint(number, copied.now_ns, name))
         return True
+
+
+def packed(requests: Sequence[bytes]) -> bytes:
+    """Returns a call's messages as one row's body."""
+    return b"".join(_LENGTH.pack(len(request)) + request for request in requests)
+
+
+def unpacked(body: bytes) -> list[bytes]:
+    """Returns the messages of a row's body; ValueError says that it is none."""
+    requests, at = [], 0
+    while at < len(body):
+        (length,) = _LENGTH.unpack_from(body, at)
+        at += _LENGTH.size + length
+        requests.append(body[at - length : at])
+    if at != len(body) or not requests:
+        raise ValueError("its messages are cut short")
+    return requests
 
 
 @contextmanager

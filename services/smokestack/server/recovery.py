@@ -20,14 +20,14 @@ from smokestack.engine.errors import Refused
 from smokestack.engine.requests import Answer, Requests
 from smokestack.engine.snapshot import Piece
 
-from .journal import Durable, Journal, uncollected
+from .journal import Durable, Journal, uncollected, unpacked
 from .journal_store import Content, Row, RowKind
 from .recording import REQUESTS
 from .rooms import Room
 from .state_directory import StateDirectory
 
 _CHECKPOINT: Final = "checkpoint"
-_UNREADABLE: Final = (
+UNREADABLE: Final = (
     Refused,
     sqlite3.Error,
     OSError,
@@ -51,7 +51,7 @@ class _Kept:
     def copied(self) -> Piece:
         """Returns a checkpoint of the room, at a border."""
         saved = self.room.model.keeper.save(_CHECKPOINT, self.parts)
-        answers = [[_packed(a) for a in some.answers()] for some in self.requests]
+        answers = answers_of(self.requests)
         return Piece(_CHECKPOINT, self.room.name, saved.now_ns, {**saved.parts, "answers": answers})
 
     def put(self, data: bytes, now_ns: int) -> None:
@@ -59,8 +59,7 @@ class _Kept:
         keeper = self.room.model.keeper
         parts = keeper.stage(Piece(_CHECKPOINT, self.room.name, now_ns, data=data), self.parts)
         keeper.restore()
-        for some, answers in zip(self.requests, parts["answers"], strict=True):
-            some.remember(map(_unpacked, answers))
+        remember(self.requests, parts["answers"])
 
     def repeat(self, row: Row) -> None:
         """Makes again what a row holds."""
@@ -71,9 +70,22 @@ class _Kept:
             return
         if row.time_ns != self.room.model.now_ns:
             raise ValueError(f"is of {row.time_ns} ns, and it is {self.room.model.now_ns} ns")
-        service, _, method = row.method.partition(".")
-        api = self.room.simulation if service == "SimulationService" else self.room.api
-        getattr(api, method)(REQUESTS[row.method].FromString(row.body))
+        repeat_call(row, {self.room.name: self.room})
+
+
+def repeat_call(row: Row, rooms: Mapping[str, Room[Any]]) -> None:
+    """Makes a call again, through the handler that made it first."""
+    name, _, full = row.method.partition(" ")
+    service, _, method = full.partition(".")
+    room = rooms[name]
+    requests = [REQUESTS[full].FromString(request) for request in unpacked(row.body)]
+    if method == "SubmitIo":
+        room.api.submit_unseen(requests[0])
+    elif method == "UploadTrace":
+        room.api.UploadTrace(iter(requests))
+    else:
+        api = room.simulation if service == "SimulationService" else room.api
+        getattr(api, method)(requests[0])
 
 
 @contextmanager
@@ -83,8 +95,7 @@ def kept_in(room: Room[Any], path: str | Path) -> Iterator[None]:
     FailedPrecondition says why the directory cannot be used; nothing in it has changed then.
     """
     assert room.durable is not None
-    requests = [room.api.requests, room.simulation.faults.requests]
-    kept = _Kept(room, room.durable, room.durable.parts, requests)
+    kept = _Kept(room, room.durable, room.durable.parts, requests_of(room))
     directory = StateDirectory(path, room.name)
     try:
         if directory.is_new:
@@ -114,7 +125,7 @@ def _come_back(kept: _Kept, directory: StateDirectory) -> None:
         for row in content.rows:
             where = f"row {row.number} of the journal"
             kept.repeat(row)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         why = " ".join(str(error).split())[:300]
         raise directory.refusal(
             f"is damaged, or of another version of smokestack: {where}: {why}"
@@ -131,6 +142,22 @@ def _detail(content: Content) -> Mapping[str, str | int]:
         "checkpoint_ns": content.checkpoint_ns,
         "calls_repeated": calls,
     }
+
+
+def requests_of(room: Room[Any]) -> list[Requests]:
+    """Returns those who remember answers."""
+    return [room.api.requests, room.simulation.faults.requests]
+
+
+def answers_of(requests: Sequence[Requests]) -> list[Any]:
+    """Returns what retries would be told, as plain values."""
+    return [[_packed(answer) for answer in some.answers()] for some in requests]
+
+
+def remember(requests: Sequence[Requests], answers: Sequence[Any]) -> None:
+    """Lets retries be told what they were told before."""
+    for some, packed in zip(requests, answers, strict=True):
+        some.remember(map(_unpacked, packed))
 
 
 def _packed(answer: Answer) -> tuple[str, bytes, str, bytes]:

@@ -7,7 +7,7 @@ service, as if each were a process of its own.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -124,6 +124,7 @@ class Stack:
         self._listeners: list[Listener] = []
         self._plugins: list[Listener] = []
         self._resetting = threading.Lock()
+        self.rebuilt: Callable[[], None] = lambda: None  # called when a reset has new rooms
         self._rooms = self._built(scenario, pieces)
 
     @property
@@ -174,10 +175,21 @@ class Stack:
                 scenario.seed = seed
             old, self._rooms = self._rooms, self._built(scenario)
             self.scenario = scenario
+            self.rebuilt()
             self._introduce()
             for listener, room in zip(self._listeners, self.rooms, strict=False):
                 listener.turn_to(room)
             old.close("has been reset: what ran on it is gone")
+
+    def attach(self) -> None:
+        """Attaches the tree, as serving it or letting its time run does."""
+        self._rooms.attach()
+
+    def set_clock(self, clock: ClockSettings) -> None:
+        """Lets time move so from here on, and after a reset."""
+        clock.check()
+        self._clock = clock
+        self.hypervisor.simulation.clock.change(clock)
 
     def fork(self) -> Stack:
         """Returns another stack, in this process, that goes on from here on its own.
