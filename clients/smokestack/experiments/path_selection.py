@@ -53,8 +53,11 @@ WATCHING: Final = (
     "LEAST_BLOCKS",
 )
 # What a shape makes of the last port's share of the others' rate; a shape is a line here.
-SLOWED: Final = {"symmetric": 1, "degraded": 10}
-OUTSTANDING: Final = {"symmetric": 64, "degraded": 48}
+SLOWED: Final = {"symmetric": 1, "degraded": 10, "slow-drain": 1}
+OUTSTANDING: Final = {"symmetric": 64, "degraded": 48, "slow-drain": 48}
+# With "slow-drain" another host takes frames from the last port this much later than it could, and
+# what waits for its buffers holds up what the port sends to others.
+_DRAIN_PER_MILLE: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class PathSelection(Experiment[Parameters, _Run]):
     def system(self, case: _Run) -> dict[str, Any]:
         """Returns a host, its four VMs on one volume, and an array of as many ports as paths."""
         share = 1 << 30
-        return {
+        found = {
             "fabrics": list(_FABRICS),
             "arrays": [
                 {
@@ -128,11 +131,16 @@ class PathSelection(Experiment[Parameters, _Run]):
                 }
             ],
         }
+        if case.shape == "slow-drain":
+            _add_drain(found)
+        return found
 
     def run(self, stack: Smokestack, case: _Run) -> list[Row]:
         """Advances, and reads what guests and paths have seen."""
         stack.advance(seconds=case.virtual_ms / 1_000)
-        total = stack.statistics()
+        disks = [d for d in stack.statistics().disks if d.disk.startswith("hosts/h1/")]
+        counts = [disk.io_count for disk in disks]
+        waited_ns = sum(disk.io_count * disk.latency.mean_ns for disk in disks)
         device = stack.multipath.hosts["h1"].devices["a1.v1"]
         carried = [path.io_count for path in device.paths]
         return [
@@ -142,13 +150,12 @@ class PathSelection(Experiment[Parameters, _Run]):
                 "policy": case.policy,
                 "paths": len(carried),
                 "outstanding": case.outstanding,
-                "iops": round(total.io_count * 1_000 / case.virtual_ms),
+                "iops": round(sum(counts) * 1_000 / case.virtual_ms),
                 "iops_bound": round(_bound(case)),
-                "mean_ns": total.latency.mean_ns,
-                "p50_ns": total.latency.p50_ns,
-                "p99_ns": total.latency.p99_ns,
+                "mean_ns": waited_ns // sum(counts),
+                "p99_ns": max(disk.latency.p99_ns for disk in disks),  # of the VM that has it worst
                 "busiest_share": round(max(carried) / sum(carried), 4),
-                "least_vm_share": round(min(d.io_count for d in total.disks) / total.io_count, 4),
+                "least_vm_share": round(min(counts) / sum(counts), 4),
             }
         ]
 
@@ -201,6 +208,22 @@ def _vm(number: int, depth: int, share: int) -> dict[str, Any]:
         "disks": [disk | {"device_offset_bytes": number * share}],
         "jobs": [{"name": "j0", "disk": "d0", "iodepth": depth, "block_sizes": blocks}],
     }
+
+
+def _add_drain(system: dict[str, Any]) -> None:
+    """Adds a host that reads through the last port alone, and takes frames late."""
+    [array] = system["arrays"]
+    port = array["ports"][-1]
+    array["volumes"].append({"name": "v2", "pool": "p1", "capacity_bytes": 1 << 30})
+    array["exports"].append({"volume": "v2", "host": "slow", "ports": [port["name"]]})
+    fabric = port["fabric"]
+    job = {"name": "j0", "disk": "d0", "iodepth": 16, "block_sizes": [{"length_bytes": 16_384}]}
+    vm = {"name": "v", "disks": [{"name": "d0", "device": "a1.v2"}], "jobs": [job]}
+    initiator = {"name": f"slow-{fabric}", "fabric": fabric}
+    system["hosts"].append({"name": "slow", "initiators": [initiator], "vms": [vm]})
+    link = f"multipaths/m1/fabrics/{fabric}/links/slow-{fabric}"
+    fault = {"name": "drain", "target": link, "kind": "SLOW_DRAIN"}
+    system["faults"] = [fault | {"factor_per_mille": _DRAIN_PER_MILLE}]
 
 
 def _bound(case: _Run) -> float:
