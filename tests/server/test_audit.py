@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from smokestack.array import advertised
+from smokestack.array import faults as array_faults
 from smokestack.engine.errors import InvalidArgument
+from smokestack.multipath import faults as multipath_faults
 from smokestack.server.estate import EstateService, local_peers, remote
 from smokestack.server.stack import Stack
 from smokestack.v1 import array_pb2, faults_pb2, hypervisor_pb2, multipath_pb2, simulation_pb2
@@ -99,6 +102,26 @@ def test_what_breaks_without_lying_is_no_finding() -> None:
     audited = Audited(Stack(scenario))
     for _ in range(30):
         audited.run(1)
+        assert audited.found() == {}
+
+
+LIES = {kind.name for kind in (*advertised.KINDS, *multipath_faults.KINDS)} - {"PATH_DISABLED"}
+HONEST_KINDS = sorted({kind.name for kind in array_faults.KINDS} - LIES - {"NOT_READY"})
+
+
+@pytest.mark.parametrize("kind", HONEST_KINDS)
+def test_no_fault_that_breaks_something_is_taken_for_a_lie(audited: Audited, kind: str) -> None:
+    found = next(k for k in array_faults.KINDS if k.name == kind)
+    where, _, name = found.subject.rpartition("/")
+    target = f"{where}/*" if name != "a1" else found.subject
+    fault = audited.lie(kind, target, 2_000 if found.takes_factor else 0)
+    for _ in range(5):
+        audited.run(2)
+        assert audited.found() == {}
+    audited.clear(fault)
+    for _ in range(5):
+        audited.run(2)
+        audited.rescan()
         assert audited.found() == {}
 
 

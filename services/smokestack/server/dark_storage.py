@@ -81,6 +81,7 @@ class Spaces:
         self.parts = parts
         self.devices: dict[str, set[str]] = defaultdict(set)  # by volume
         self.used: set[str] = set()  # devices that a VM's disk lies on
+        self.used_volumes: set[str] = set()  # the same by the name that all hosts have: "a1.v1"
         self.arrays: list[ArraySpace] = []
         for part in parts:
             if part.kind == "hypervisors":
@@ -106,7 +107,9 @@ class Spaces:
             vms = hypervisor_pb2.ListVmsRequest(parent=host.name)
             for vm in part.all("ListVms", vms, "vms"):
                 disks = hypervisor_pb2.ListDisksRequest(parent=vm.name)
-                self.used.update(disk.device for disk in part.all("ListDisks", disks, "disks"))
+                for disk in part.all("ListDisks", disks, "disks"):
+                    self.used.add(disk.device)
+                    self.used_volumes.add(disk.device.rpartition("/")[2])
 
     def _read_multipath(self, part: Part) -> None:
         hosts = multipath_pb2.ListMultipathHostsRequest(parent=part.name)
@@ -117,9 +120,7 @@ class Spaces:
 
     def is_used(self, volume: str) -> bool:
         """Whether a VM's disk lies on one of the volume's devices, exported or not."""
-        array, name = volume.split("/")[1::2]
-        ends = f"/devices/{array}.{name}"
-        return any(device.endswith(ends) for device in self.used)
+        return ".".join(volume.split("/")[1::2]) in self.used_volumes
 
     def category(self, array: ArraySpace, volume: str) -> pb.DarkStorageCategory:
         """Returns where a volume is."""

@@ -117,6 +117,7 @@ class Joined:
     array: ArrayView
     hosts: HostView
     devices: list[Any]
+    devices_of: dict[str, list[Any]]  # by volume
 
     def paths(self, device: Any) -> list[Any]:
         """Returns a device's paths."""
@@ -136,9 +137,7 @@ class Joined:
         if self.array.attached > 1 or self.array.name in self.hosts.lost:
             return None  # it counts anew since it was started anew
         count = array_ns = 0
-        for device in self.devices:
-            if device.volume != volume:
-                continue
+        for device in self.devices_of.get(volume, ()):
             for path in self.paths(device):
                 port = self.array.ports.get(path.port)
                 if port is None:
@@ -152,4 +151,7 @@ class Joined:
 def joined(seen: Seen, array: ArrayView) -> Joined:
     """Returns an array with the devices that stand for its volumes."""
     mine = [d for d in seen.hosts.devices.values() if d.volume.startswith(f"{array.name}/")]
-    return Joined(array, seen.hosts, mine)
+    by_volume: dict[str, list[Any]] = {}
+    for device in mine:
+        by_volume.setdefault(device.volume, []).append(device)
+    return Joined(array, seen.hosts, mine, by_volume)
