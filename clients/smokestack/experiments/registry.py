@@ -14,6 +14,7 @@ EXPERIMENTS: Final = {
     "path-selection": "path_selection",
     "repeats": "repeats",
     "stovepipe": "stovepipe",
+    "thin-families": "thin_families",
 }
 
 
