@@ -12,6 +12,7 @@ EXPERIMENTS: Final = {
     "dark-storage": "dark_storage",
     "misadvertised": "misadvertised",
     "path-selection": "path_selection",
+    "queue-depth": "queue_depth",
     "repeats": "repeats",
     "stovepipe": "stovepipe",
     "thin-families": "thin_families",
