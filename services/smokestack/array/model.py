@@ -15,7 +15,7 @@ from smokestack.engine.blockdevice import NOTHING, Attachment, IoBatch, Reply
 from smokestack.engine.checks import in_range
 from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from smokestack.engine.event_kinds import EventKind
-from smokestack.engine.records import NEVER_NS
+from smokestack.engine.records import NEVER_NS, Attention
 from smokestack.engine.snapshot import Kept
 
 from . import attentions, checks
@@ -84,7 +84,17 @@ class ArrayModel(ArraySpace, Kept):
         self.driver, self.epoch = attachment.driver, attachment.epoch
         self.state.row["seed"] = attachment.seed
         self.state.row["lookahead_ns"] = attachment.lookahead_ns
+        if attachment.power_on:
+            self._power_on()
         self._run_changes(self.acts_ns)
+
+    def _power_on(self) -> None:
+        """Begins anew as after a loss of power: every station is idle, and each nexus says so."""
+        for column in ("rx_free_ns", "tx_free_ns"):
+            self.state["port"][column] = self.acts_ns
+        self.state["core"][:] = self.state["disk"][:] = self.acts_ns
+        told = self._tell(EventKind.ARRAY_POWERED_ON)
+        self.establish_attention(Attention.POWER_ON, told.number)
 
     def detach(self) -> None:
         """Gives the array back; what was in flight is gone."""

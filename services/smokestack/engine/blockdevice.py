@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,7 @@ class Attachment:
     seed: int  # the tree's seed: the device draws from it while attached
     start_ns: int  # the driver's virtual time; the device may not be ahead of it
     lookahead_ns: int  # the tree's L, at most the device's own
+    power_on: bool = False  # it was lost and is found again: each nexus has that to tell
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,14 @@ class BlockDevice(Protocol):
 
     def restore(self) -> None:
         """Puts what is staged in place, here and below; the border is then the pieces'."""
+
+
+@runtime_checkable
+class Returning(Protocol):
+    """A device that can be lost, and found again."""
+
+    def reconnect(self) -> None:
+        """Finds the device again; Unavailable says that it is still gone, and changes nothing."""
 
 
 class PeerLost(Exception):

@@ -30,6 +30,10 @@ class EventKind(StrEnum):
         "RECOVERED",
         "The service came back from its state directory, as after a power-on: from this time on.",
     )
+    PEER_RETURNED = (
+        "PEER_RETURNED",
+        "A service below that was lost was found again: what it had in hand is gone.",
+    )
     PEER_LOST = "PEER_LOST", "A service below was found gone at a border; it is heard no more."
     FAULT_STARTED = "FAULT_STARTED", "A fault rule began to act."
     FAULT_ENDED = (

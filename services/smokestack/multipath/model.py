@@ -34,6 +34,7 @@ from .fabrics import Fabrics
 from .faults import MultipathFaults, disable
 from .inventory import Device, Path, RescanResult, add_device, group, set_preferred, update_paths
 from .queues import Adapters
+from .returns import returned
 from .selection import map_cpus, set_cpus, set_settings, settings_of
 from .specs import DeviceSettings, DisabledBy, MultipathHostSpec, MultipathSpec, PathState
 from .state import NIL, STIRRED_HERE, MultipathState
@@ -52,6 +53,7 @@ class ConnectedArray:
     path_of: NDArray[np.uint32]
     lost_at_ns: int | None = None  # the border at which its process was found gone
     lost_epoch: int = 0
+    connections: int = 0  # how often it was found again
 
 
 class MultipathModel:
@@ -344,9 +346,20 @@ class MultipathModel:
         return self.hosts[host_id]
 
     def rescan(self, host_id: str) -> RescanResult:
-        """Asks every array what it exports to the host, and updates devices and paths."""
+        """Asks every array what it exports to the host, and updates devices and paths.
+
+        An array that was lost and answers again is taken back first, for every host.
+        """
+        self.host(host_id)
+        for array in returned(self):
+            for other in sorted(self.hosts.keys() - {host_id}):
+                self._rescan(other, [array])
+        return self._rescan(host_id, self._live)
+
+    def _rescan(self, host_id: str, arrays: Sequence[ConnectedArray]) -> RescanResult:
         spec = self.host(host_id)
-        reported = [(a, group(a.device.report_luns(spec.initiators))) for a in self._live]
+        reported = [(a, group(a.device.report_luns(spec.initiators))) for a in arrays]
+        asked = {array.array_id for array in arrays}
         known = {name: d for (host, name), d in self._devices.items() if host == host_id}
         before = {name: self.events.states(device) for name, device in known.items()}
         counts = [0, 0, 0, 0]
@@ -369,7 +382,7 @@ class MultipathModel:
                 changed.append(device)
         seen = {device.name for device in changed}
         for name, device in known.items():
-            if name in seen or self.arrays[device.array_id].lost_at_ns is not None:
+            if name in seen or device.array_id not in asked:
                 continue
             counts[3] += update_paths(self.state, device, 0, self.adapters, [])[1]
             counts[1] += 1

@@ -146,7 +146,12 @@ class _Session:
         if not attach.driver:
             raise InvalidArgument.at("attach.driver", "is missing: give the driver's full name")
         attachment = Attachment(
-            attach.driver, attach.epoch, attach.seed, attach.start_ns, attach.lookahead_ns
+            attach.driver,
+            attach.epoch,
+            attach.seed,
+            attach.start_ns,
+            attach.lookahead_ns,
+            attach.power_on,
         )
         with self._border.window():
             self._device.attach(attachment)

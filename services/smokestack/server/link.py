@@ -1,7 +1,8 @@
 """A device in another process: each request is one round trip on a stream.
 
 One stream carries one border.  A stream that breaks has lost its peer at once; a peer that is
-silent loses itself after a deadline of wall time.  Neither comes back: the link stays lost.
+silent loses itself after a deadline of wall time.  The link stays lost until it is told to connect
+again, which is a new stream: what the old one had in hand is gone.
 """
 
 from __future__ import annotations
@@ -50,30 +51,54 @@ class GrpcDevice:
 
     def __init__(self, address: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         """Connects and asks who answers; Unavailable says that nobody does."""
-        _knock(address)
         self.address = address
         self.name = f"the device at {address}"
         self.windows = 0
         self._deadline_seconds = deadline_seconds
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._connect()
+        try:
+            self.name = self._welcome().name
+        except Exception:
+            self.close()
+            raise
+
+    def _connect(self) -> None:
+        """Opens a stream on which nothing has been said."""
+        _knock(self.address)
         self._attachment: Attachment | None = None
         self._sequence = 0
         self._until_ns: int = 0  # of the last window, and what its answer promised
         self._next_ns: int = 0
         self._behind = False
         self._lost = ""
-        self._lock = threading.Lock()
         self._asked = self._answered = 0
-        self._closed = threading.Event()
         self._requests: SimpleQueue[pb.ExchangeRequest | None] = SimpleQueue()
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._channel = grpc.insecure_channel(self.address, options=_OPTIONS)
         stub = blockdevice_pb2_grpc.BlockDeviceServiceStub(self._channel)
         self._call: Any = stub.Exchange(_until_none(self._requests))
-        threading.Thread(target=self._watch, name=f"watch {address}", daemon=True).start()
+        watch = threading.Thread(
+            target=self._watch, args=(self._call,), name=f"watch {self.address}", daemon=True
+        )
+        watch.start()
+
+    def reconnect(self) -> None:
+        """Finds a peer that was lost again, on a new stream; it must be the one that it was."""
+        if not self._lost:
+            return
+        lost, before = self._lost, (self._channel, self._requests)
+        self._connect()
+        before[1].put(None)
+        before[0].close()
         try:
-            self.name = self._welcome().name
-        except Exception:
-            self.close()
-            raise
+            name = self._welcome().name
+        except Refused as refused:
+            self._lost = self._lost or lost
+            raise Unavailable(refused.message, resource=self.name) from None
+        if name != self.name:
+            self._lose(f"{self.name} is gone: {name} answers at {self.address}")
+            raise Unavailable(self._lost, resource=self.name)
 
     # --- BlockDevice ------------------------------------------------------------------------
 
@@ -253,10 +278,12 @@ class GrpcDevice:
         self._call.cancel()
         return LinkLost(self._lost, self.name)
 
-    def _watch(self) -> None:
+    def _watch(self, call: Any) -> None:
         """Cancels the stream once an answer has been due for longer than the deadline."""
         overdue = since = 0
         while not self._closed.wait(self._deadline_seconds / _TICKS):
+            if self._call is not call:
+                return
             asked = self._asked
             overdue = overdue + 1 if asked == since and asked != self._answered else 0
             since = asked

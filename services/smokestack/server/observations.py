@@ -37,7 +37,10 @@ class HostView:
                 self.paths[device.name] = list(part.all("ListPaths", listing, "paths"))
                 self.devices[device.name] = device
         self.now_ns = part.from_ns
-        self.lost |= {event.subject for event in _events(part, "PEER_LOST")}
+        newest: dict[str, str] = {}
+        for event in _events(part, "PEER_LOST", "PEER_RETURNED"):
+            newest.setdefault(event.subject, event.kind)
+        self.lost |= {subject for subject, kind in newest.items() if kind == "PEER_LOST"}
 
 
 @dataclass

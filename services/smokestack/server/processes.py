@@ -82,14 +82,20 @@ class Child:
 class Processes:
     """The processes of a scenario, built and connected; a context manager that ends them."""
 
-    def __init__(self, scenario: scenario_pb2.Scenario, *, metrics: bool = False) -> None:
-        """Starts and builds all of it; ScenarioError names the place of what is refused."""
+    def __init__(
+        self, scenario: scenario_pb2.Scenario, *, metrics: bool = False, state: str = ""
+    ) -> None:
+        """Starts and builds all of it; ScenarioError names the place of what is refused.
+
+        With ``state``, a directory, each array keeps what it has below it.
+        """
         self._resources = ExitStack()
+        self._state = state
         self._extra = ("--metrics-listen", "127.0.0.1:0") if metrics else ()
         seed = str(seed_of(scenario))
         try:
             self.arrays = {
-                array.name: self._start("array", "--name", array.name, "--seed", seed)
+                array.name: self._start_array(array.name, "--seed", seed)
                 for array in scenario.arrays
             }
             spec = multipath_spec(scenario)
@@ -136,6 +142,19 @@ class Processes:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def restart_array(self, array_id: str) -> None:
+        """Kills an array's process and starts another one at its address: it has what it kept.
+
+        The stack finds it at the next rescan.
+        """
+        address = self.arrays[array_id].endpoint.address
+        self.arrays[array_id].kill()
+        self.arrays[array_id] = self._start_array(array_id, "--listen", address)
+
+    def _start_array(self, array_id: str, *arguments: str) -> Child:
+        kept = ("--state", f"{self._state}/{array_id}") if self._state else ()
+        return self._start("array", "--name", array_id, *arguments, *kept)
 
     def _start(self, *arguments: str) -> Child:
         child = Child([*arguments, *self._extra])
