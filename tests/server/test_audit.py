@@ -105,6 +105,21 @@ def test_what_breaks_without_lying_is_no_finding() -> None:
         assert audited.found() == {}
 
 
+@pytest.mark.parametrize("profile", range(1, 8))
+def test_a_pool_that_runs_out_as_its_family_does_is_no_lie(profile: int) -> None:
+    scenario = small_scenario(io_limit=0)
+    pool = scenario.arrays[0].pools[0]
+    pool.profile, pool.capacity_bytes = profile, 84 << 20  # whole pages of every family
+    audited = Audited(Stack(scenario))
+    api = audited.stack.arrays["a1"].api
+    name = "arrays/a1/pools/p1"
+    if api.GetPool(array_pb2.GetPoolRequest(name=name)).free_bytes:  # else steps have it all
+        api.FillPool(array_pb2.FillPoolRequest(name=name, ratio=1.0))
+    for _ in range(10):
+        audited.run(2)
+        assert audited.found() == {}
+
+
 LIES = {kind.name for kind in (*advertised.KINDS, *multipath_faults.KINDS)} - {"PATH_DISABLED"}
 HONEST_KINDS = sorted({kind.name for kind in array_faults.KINDS} - LIES - {"NOT_READY"})
 

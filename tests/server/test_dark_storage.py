@@ -129,6 +129,24 @@ def test_a_page_that_several_have_is_where_it_is_nearest_to_use(stack: Client) -
     assert array.volumes.measure(["used"], with_snapshots=True) == 5 * PAGE
 
 
+def test_steps_and_what_is_not_drawn_are_told_apart() -> None:
+    text = SCENARIO.replace(
+        "{name: p1, capacity_bytes: 64 MiB}",
+        "{name: p1, capacity_bytes: 64 MiB, growth_bytes: 16 MiB, step_bytes: 1 MiB, "
+        f"step_bytes_max: {MIB}}}",
+    )
+    with Stack(parse_scenario(text)) as served:
+        served.serve(metrics_ports=None)
+        with connect(served.endpoints[0].address) as client:
+            client.set_clock(mode="MANUAL", autojump=True)
+            assert client.hypervisor.hosts["h1"].vms["v"].disks["d0"].write(PAGE).succeeded
+            found = {name: physical for name, (physical, _) in sizes(client).items()}
+    drawn = 16 * MIB
+    assert found["RAW_UNCONFIGURED"] == 64 * MIB - drawn
+    assert (found["IN_USE"], found["ALLOCATED_NEVER_WRITTEN"]) == (PAGE, MIB - PAGE)
+    assert found["POOL_FREE"] == drawn - MIB + 32 * MIB
+
+
 def test_without_hosts_what_is_exported_is_not_judged(served: Stack, stack: Client) -> None:
     fill(stack, "p1", "used", 3)
     place = stack.addresses["arrays/a1"]

@@ -337,11 +337,17 @@ class ArrayCollector:
         have = int((table["allocated_pages"].astype(np.int64) * page).sum())
         raw = int(capacity.sum())
         dark = have - snapshot - copy.assigned_bytes
+        room = int((table["room_pages"].astype(np.int64) * page).sum())
+        drawn = np.where(
+            table["growth_pages"] > 0, table["grown_pages"].astype(np.int64) * page, capacity
+        )
         sizes = {
-            "assigned": copy.assigned_bytes,
-            "pool_free": raw - have,
+            "raw_unconfigured": raw - int(drawn.sum()),
+            "pool_free": int(drawn.sum()) - have - room,
             "snapshot": snapshot,
+            "allocated_never_written": room,
             "unassigned": dark,
+            "assigned": copy.assigned_bytes,
         }
         by_category = self._category_level.rows([(self._array, name) for name in sizes])
         array = self._array_level.rows([(self._array,)])

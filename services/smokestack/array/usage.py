@@ -27,10 +27,6 @@ def state_of(row: Any) -> PoolState:
     return PoolState.WARNING if row["warned"] else PoolState.NORMAL
 
 
-def _grown_pages(row: Any) -> int:
-    return int(row["grown_pages"] if row["growth_pages"] else row["capacity_pages"])
-
-
 def _free_pages(row: Any) -> int:
     used = int(row["allocated_pages"]) + int(row["room_pages"])
     return max(int(row["limit_pages"]) - used, 0)
@@ -64,8 +60,10 @@ class PoolUsage:
             allocation_failure_count=int(row["failures"]),
             state=state_of(row),
             reserved_bytes=int(row["room_pages"]) * spec.page_bytes,
-            grown_bytes=_grown_pages(row) * spec.page_bytes,
-            free_bytes=_free_pages(row) * spec.page_bytes,
+            grown_bytes=(
+                int(row["grown_pages"]) * spec.page_bytes if row["growth_pages"] else said_bytes
+            ),
+            free_bytes=_free_pages(row) * spec.page_bytes + said_bytes - spec.capacity_bytes,
             growth_count=int(row["growths"]),
             step_count=int(row["steps"]),
             warning_count=int(row["warnings"]),

@@ -6,7 +6,7 @@ Every check is of figures that cannot be so in an honest stack, not of threshold
 - No command is sent beyond a device's size, so none can be out of range.
 - A logical unit has one identifier, and never another.
 - A path is dead as long as its port's link is down, and no longer.
-- A write is refused only if fewer pages are free than it needs.
+- A write is refused only if fewer pages are free than it needs, or than are kept back.
 
 What travels or waits for a rescan is no lie: a volume only grows, and a link event takes the return
 latency.  Counts of an array that has been started anew are not compared.
@@ -47,7 +47,7 @@ def audit(request: pb.AuditAdvertisedRequest, parts: list[Part]) -> pb.AuditAdve
     found: dict[str, pb.AuditFinding] = {}
     for view, findings in (
         (pb.AUDIT_VIEW_ARRAY, [f for array in seen.arrays for f in array_alone(array)]),
-        (pb.AUDIT_VIEW_HOST, list(hosts_alone(seen.hosts))),
+        (pb.AUDIT_VIEW_HOST, list(hosts_alone(seen.hosts, seen.offline()))),
         (pb.AUDIT_VIEW_JOINED, [f for array in seen.arrays for f in both(joined(seen, array))]),
     ):
         for finding in findings:
@@ -72,15 +72,15 @@ def audit(request: pb.AuditAdvertisedRequest, parts: list[Part]) -> pb.AuditAdve
 def array_alone(array: ArrayView) -> Iterator[Finding]:
     """Yields where an array contradicts itself."""
     for pool, missing_bytes in array.refusals():
-        free_bytes = pool.capacity_bytes - pool.allocated_bytes
-        if missing_bytes <= free_bytes:
+        free_bytes = pool.free_bytes
+        if missing_bytes <= free_bytes and free_bytes > pool.emergency_bytes:
             yield Finding(
                 CAPACITY,
                 pool.name,
                 f"{_size(free_bytes)} free of {_size(pool.capacity_bytes)}",
                 f"a write that needed {_size(missing_bytes)} was refused",
                 f"{array.name} has told POOL_EXHAUSTED and no space gained since; its pool says "
-                f"{pool.allocated_bytes} of {pool.capacity_bytes} bytes are allocated",
+                f"that {free_bytes} bytes are free and {pool.allocated_bytes} allocated",
             )
     for volume in array.volumes.values():
         if volume.response_count >= RESPONSES_MIN:
@@ -103,8 +103,11 @@ def _broken_promise(volume: Any, mean_ns: int, who: str) -> Iterator[Finding]:
 # --- hosts alone --------------------------------------------------------------------------------
 
 
-def hosts_alone(hosts: HostView) -> Iterator[Finding]:
-    """Yields what no host can take for true, whatever the arrays say."""
+def hosts_alone(hosts: HostView, offline: set[str]) -> Iterator[Finding]:
+    """Yields what no host can take for true, but for what arrays admit: volumes that are offline.
+
+    That is no figure of a host's; but what is admitted is no lie.
+    """
     for device in hosts.devices.values():
         if device.identifier != device.found_identifier:
             yield Finding(
@@ -127,7 +130,8 @@ def hosts_alone(hosts: HostView) -> Iterator[Finding]:
                 f"{device.name}",
             )
         for path in hosts.paths[device.name]:
-            if path.not_ready_ns and _state(path) == _ACTIVE:
+            admitted = device.volume in offline
+            if path.not_ready_ns and _state(path) == _ACTIVE and not admitted:
                 yield Finding(
                     PATH_STATE,
                     path.name,

@@ -187,10 +187,10 @@ def _physical(
 ) -> Iterator[tuple[pb.DarkStorageCategory, int]]:
     """Yields what each category has; a pool's space is all that it says it has."""
     for pool in array.pools:
-        reserved = getattr(pool, "reserved_bytes", 0)
+        yield RAW_UNCONFIGURED, pool.capacity_bytes - pool.grown_bytes
         yield SNAPSHOT, pool.snapshot_bytes
-        yield NEVER_WRITTEN, reserved
-        yield POOL_FREE, pool.capacity_bytes - pool.allocated_bytes - reserved
+        yield NEVER_WRITTEN, pool.reserved_bytes
+        yield POOL_FREE, pool.grown_bytes - pool.allocated_bytes - pool.reserved_bytes
     inside: set[str] = set()
     before = 0
     for category in _OF_VOLUMES:

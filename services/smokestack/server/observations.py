@@ -104,6 +104,15 @@ class Seen:
                 if part.answered:
                     self.arrays.append(array)
 
+    def offline(self) -> set[str]:
+        """Returns the volumes that their arrays say are offline."""
+        return {
+            name
+            for array in self.arrays
+            for name, volume in array.volumes.items()
+            if volume.state == array_pb2.VOLUME_STATE_OFFLINE
+        }
+
 
 @dataclass(frozen=True)
 class Heard:
