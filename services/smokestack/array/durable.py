@@ -7,20 +7,67 @@ a power-on nothing is in flight, nobody drives, and counters begin anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smokestack.engine.event_kinds import EventKind
+from smokestack.engine.events import Event
 from smokestack.engine.records import Attention
+
+from . import snapshot
+from .state import PAGE_NUMBER_BITS, ArrayState
 
 if TYPE_CHECKING:
     from .model import ArrayModel
 
-_CLOCK: Final = ("until_ns", "forward_ns", "return_ns", "lookahead_ns", "seed")
-# Tables that windows change in more than counters; none of them grows with volumes.
-_APPENDED: Final = ("port", "controller", "pool")
-_WRITTEN: Final = ("fault", "chain")
-_LINKS: Final = ("_records", "_changes", "_stale")
+# Of the one row of state all is taken but what the tables' own upkeep keeps right, and what a
+# power-on begins anew.
+_NOT_TAKEN: Final = frozenset(
+    {
+        "page_count",
+        "share_count",
+        "snapshot_count",
+        "event_count",
+        "itl_count",
+        "page_pending",
+        "delta_count",
+        "delta_kept",
+        "io_free",
+        "io_free_count",
+        "inbox_count",
+        "out_start",
+        "out_end",
+        "out_disorder",
+        "note_count",
+        "destages",
+    }
+)
+# How each of the other tables comes through: a new one belongs into one of these lists.
+_APPENDED: Final = ("port", "controller", "pool")  # taken whole: none grows with volumes
+_WRITTEN: Final = ("fault", "chain")  # taken whole, too
+_TOUCHED: Final = "volume"  # the rows that windows have changed are taken
+_NOTED: Final = ("page", "share")  # by notes of what changed
+_BY_CALLS: Final = ("itl", "attention")  # windows change only counters, and what power ends
+_ENDED: Final = (  # with the power
+    "core",
+    "disk",
+    "io",
+    "inbox",
+    "out",
+    "histogram",
+    "calendar",
+    "bucket",
+    "note",
+    "delta",
+)
+TABLES: Final = frozenset(("state", *_APPENDED, *_WRITTEN, _TOUCHED, *_NOTED, *_BY_CALLS, *_ENDED))
+# What tells that a volume's or a snapshot's row has changed, though no page was noted.
+_VOLUME_EVENTS: Final = frozenset(
+    {EventKind.VOLUME_OFFLINE, EventKind.VOLUME_ONLINE, EventKind.VOLUME_SNAPSHOT_STALE}
+)
 # What counts, and when a station is free again: all of it is over with the power.
 _COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "port": (
@@ -34,7 +81,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
         "tx_bytes",
     ),
     "controller": ("hits", "misses", "busy_ns"),
-    "pool": ("copied_pages", "failures", "media_busy_ns"),
+    "pool": ("copied_pages", "failures", "growths", "media_busy_ns", "steps", "warnings"),
     "attention": ("told",),
     "itl": (
         "reads",
@@ -98,15 +145,18 @@ class ArrayDurable:
     def take(self) -> dict[str, Any]:
         """Returns what has changed since the last call, as a copy."""
         model, state = self._model, self._model.state
+        pages, events = state.take_deltas(), model.events.since(self._last)
+        touched = self._touched(pages, events)
         taken = {
-            "pages": state.take_deltas(),
-            "events": tuple(model.events.since(self._last)),
-            "clock": {name: int(state.row[name]) for name in _CLOCK},
+            "pages": pages,
+            "events": tuple(events),
+            "state": {name: int(state.row[name]) for name in _state_fields(state)},
+            "touched": touched,
+            "volumes": state["volume"][touched],
             "tables": {name: state.used(name).copy() for name in _APPENDED}
             | {name: state[name].copy() for name in _WRITTEN},
             "faults": model.keeper.parts["faults"].save(),
-            "links": {name: _copy(getattr(model.links, name)) for name in _LINKS},
-            "diversions": model.advertised.diversions.save(),
+            **snapshot.save_windows(model),
             "driver": model.driver or "",
         }
         self._seen()
@@ -128,14 +178,17 @@ class ArrayDurable:
                 raise ValueError(f"the table {name} has {len(state.used(name))} rows by now")
             state.reserve(name, len(rows))
             state[name][: len(rows)] = rows
-        for name in _CLOCK:
-            state.row[name] = taken["clock"][name]
+        if taken["volumes"].dtype != state["volume"].dtype:
+            raise ValueError("the table volume has another layout")
+        state["volume"][taken["touched"]] = taken["volumes"]
+        if set(taken["state"]) != set(_state_fields(state)):
+            raise ValueError("the row of state has other fields")
+        for name, value in taken["state"].items():
+            state.row[name] = value
         model.events.take_in(taken["events"])
         state.row["event_count"] = model.events.last
         model.keeper.parts["faults"].load(taken["faults"])()
-        for name in _LINKS:
-            setattr(model.links, name, _copy(taken["links"][name]))
-        model.advertised.diversions.repeat(taken["diversions"])
+        snapshot.put_windows(model, taken)
         model.driver = taken["driver"] or None
 
     def power_on(self, detail: Mapping[str, str | int]) -> None:
@@ -158,9 +211,22 @@ class ArrayDurable:
         told = model.events.add(model.now_ns, EventKind.RECOVERED, model.name, detail=detail)
         model.establish_attention(Attention.POWER_ON, told.number)
 
+    def _touched(self, pages: NDArray[Any], events: Sequence[Event]) -> NDArray[np.int64]:
+        """Returns the rows of volumes and snapshots that windows have changed."""
+        rows = set(
+            (np.unique(pages["key"] >> np.uint64(PAGE_NUMBER_BITS)).astype(int) - 1).tolist()
+        )
+        for event in events:
+            if event.kind in _VOLUME_EVENTS:
+                collection, resource_id = event.subject.split("/")[-2:]
+                if (collection, resource_id) in self._model._rows:
+                    rows.add(self._model.row_of(collection, resource_id))
+        return np.array(sorted(rows), np.int64)
+
     def _seen(self) -> None:
         self._last, self._now_ns = self._model.events.last, self._model.now_ns
 
 
-def _copy(value: Any) -> Any:
-    return value.copy() if isinstance(value, list) else value
+def _state_fields(state: ArrayState) -> list[str]:
+    names = state["state"].dtype.names or ()
+    return [name for name in names if name not in _NOT_TAKEN]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final
 
@@ -62,11 +62,32 @@ _HELD: Final = (
     "exports",
     "itls",
     "lun_of",
-    "known",
     "_rows",
 )
 _LINKS: Final = ("_records", "_changes", "_stale")
 _CONTROLLERS: Final = ("_boots", "_told")
+
+
+def save_windows(model: ArrayModel) -> dict[str, Any]:
+    """Returns a copy of what windows, too, change of a model beside its tables."""
+    return {
+        "links": {name: copy(getattr(model.links, name)) for name in _LINKS},
+        "controllers": {
+            name: getattr(model.links.controllers, name).copy() for name in _CONTROLLERS
+        },
+        "diversions": model.advertised.diversions.save(),
+        "known": model.known.copy(),
+    }
+
+
+def put_windows(model: ArrayModel, saved: Mapping[str, Any]) -> None:
+    """Puts in place what ``save_windows`` returned, where tables are as they were before it."""
+    for name in _LINKS:
+        setattr(model.links, name, copy(saved["links"][name]))
+    for name in _CONTROLLERS:
+        setattr(model.links.controllers, name, saved["controllers"][name].copy())
+    model.advertised.diversions.repeat(saved["diversions"])
+    model.known = saved["known"].copy()
 
 
 class ArrayPart:
@@ -80,12 +101,8 @@ class ArrayPart:
         return {
             "tables": copy_tables(self._model.state, _COPYING),
             "held": {name: getattr(self._model, name).copy() for name in _HELD},
-            "links": {name: copy(getattr(self._model.links, name)) for name in _LINKS},
             "product": self._model.product,
-            "diversions": self._model.advertised.diversions.save(),
-            "controllers": {
-                name: getattr(self._model.links.controllers, name).copy() for name in _CONTROLLERS
-            },
+            **save_windows(self._model),
         }
 
     def load(self, saved: Any) -> Callable[[], None]:
@@ -100,6 +117,7 @@ class ArrayPart:
             if volume_id in held["volumes"]:
                 itls_by_volume.setdefault(volume_id, []).append(index)
         controllers = {name: saved["controllers"][name].copy() for name in _CONTROLLERS}
+        known = saved["known"].copy()
         luns = Luns()
         for export in held["exports"].values():
             luns.take(export)
@@ -117,7 +135,7 @@ class ArrayPart:
             model.index_itls()
             for name in _CONTROLLERS:
                 setattr(model.links.controllers, name, controllers[name])
-            model.product = saved["product"]
+            model.product, model.known = saved["product"], known
 
         return put
 

@@ -14,6 +14,7 @@ from smokestack.engine.tables import Tables, dtypes, zeros
 
 from . import _kernel
 
+PAGE_NUMBER_BITS: Final = 40  # of a row of the page map, as in pages.h
 ATTENTION_ROWS: Final = 16  # of each ITL, as in tables.h
 RAW_NOT_COUNTED: Final = (1 << 64) - 1
 _NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS = 1, 2, 3, 4

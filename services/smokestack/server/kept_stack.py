@@ -116,7 +116,7 @@ class StackDurable:
         """Notes what the call that was just made leaves to the end of the next window."""
         for room in self._stack.arrays.values():
             links = room.model.links
-            if links.waiting and links.settling not in self._waiting:
+            if links.waiting and all(s is not links.settling for s in self._waiting):
                 self._waiting.append(links.settling)
         self._now_ns = self.now_ns
 
