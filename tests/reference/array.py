@@ -11,8 +11,17 @@ from typing import Protocol
 
 from smokestack.array.specs import ExportSpec, MediaDistribution, OutOfSpace
 from smokestack.engine.hints import hint_of
-from smokestack.engine.records import BLOCK_BYTES, Attention, EventCode, Kind, Op, Sense, Status
+from smokestack.engine.records import (
+    BLOCK_BYTES,
+    Attention,
+    EventCode,
+    Kind,
+    Op,
+    Sense,
+    Status,
+)
 from tests.reference import draws
+from tests.reference.access import TELLING, Ownership
 from tests.reference.agenda import ARRAY, MULTIPATH, Agenda
 from tests.reference.config import (
     ArrayChange,
@@ -25,10 +34,12 @@ from tests.reference.config import (
     PoolCapacity,
     PortEnabled,
     PortQueueLimit,
+    VolumeAssigned,
     VolumeCapacity,
 )
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
+from tests.reference.moves import Moves
 from tests.reference.space import Space
 from tests.reference.stations import Command, Controller, Itl, Pool, Port, Volume
 
@@ -52,7 +63,7 @@ class Listener(Protocol):
         """Takes an answer or an event that arrives now."""
 
 
-class Array(Space):
+class Array(Moves, Space):
     """One array below multipath."""
 
     def __init__(self, agenda: Agenda, seed: int, config: ArrayConfig) -> None:
@@ -63,6 +74,9 @@ class Array(Space):
         self._events = 0
         controllers = {spec.controller_id: Controller(spec) for spec in config.controllers}
         self.controllers = controllers
+        for number, controller in enumerate(controllers.values()):
+            controller.number = number
+        self.ownership = Ownership(config.access, controllers, self._tell_access)
         for spec in config.controllers:
             if spec.partner:
                 one, other = controllers[spec.controller_id], controllers[spec.partner]
@@ -80,6 +94,9 @@ class Array(Space):
         self.snapshots: dict[str, Volume] = {}
         self._known = list(self.volumes.values())  # as commands meet them
         self._led: dict[str, Volume] = {}  # by export: where a rule leads it by mistake
+        for volume_spec in config.volumes:
+            volume = self.volumes[volume_spec.volume_id]
+            self.ownership.own(volume, volume_spec.controller_id)
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self.itls: list[Itl] = []
         self.vendor, self.hints_enabled = config.vendor, config.hints_enabled
@@ -167,6 +184,8 @@ class Array(Space):
             self._agenda.add(key, self._allow, port, change.enabled, told, of=self)
         elif isinstance(change, ExportCreated | ExportDeleted):
             self._change_export(change, key)
+        elif isinstance(change, VolumeAssigned):
+            self._assign(change, key)
         elif isinstance(change, ControllerEnabled | ControllerRebooted):
             self._change_controller(change, then)
         elif isinstance(change, PortQueueLimit):
@@ -239,28 +258,6 @@ class Array(Space):
             if itl.shown and all(asked in ("", have) for asked, have in named.items()):
                 self._agenda.add(key, itl.establish, change.attention, of=self)
 
-    def _change_controller(self, change: ControllerEnabled | ControllerRebooted, then: int) -> None:
-        controller = self.controllers[change.controller_id]
-        key = (then, ARRAY, CHANGED, 0, 0)
-        if isinstance(change, ControllerRebooted):
-            self._let_go(controller, then)
-            self._agenda.add(key, self._fit_links, AFTER, of=self)
-        elif controller.enabled != change.enabled:
-            controller.enabled = change.enabled
-            if change.enabled:
-                self._let_go(controller, then)
-            self._agenda.add(key, self._allow_controller, controller, change.enabled, of=self)
-
-    def _let_go(self, controller: Controller, end: int) -> None:
-        """Notes that hands let go of a controller then, which reboots."""
-        controller.ends.append(end)
-        if controller.spec.reboot_ns:
-            self._rules_move(end + controller.spec.reboot_ns, BEFORE)
-
-    def _allow_controller(self, controller: Controller, allowed: bool) -> None:
-        controller.allowed = allowed
-        self._fit_links(AFTER)
-
     def _allow(self, port: Port, allowed: bool, told: list[Itl]) -> None:
         port.allowed = allowed
         self._set_link(port, told, AFTER)
@@ -293,6 +290,7 @@ class Array(Space):
                 itl for itl in self.itls if itl.port is port and itl.since < now + (phase == AFTER)
             ]
             self._set_link(port, told, phase)
+        self.ownership.fit(self.volumes.values(), lost, now)
         for port in served:
             port.lost_epoch = port.epoch
         for port in self.ports.values():
@@ -417,14 +415,21 @@ class Array(Space):
         service = self._slowed("CONTROLLER_SLOW", where, command, service)
         done = controller.serve(self._agenda.now, service)
         first_byte = command.lba * BLOCK_BYTES
-        if command.itl.attentions:
+        blocked = Sense.NONE
+        fits = command.length and first_byte + command.length <= volume.capacity_bytes
+        if command.itl.valid and fits:
+            blocked, longer = self.ownership.check(command, self._agenda.now)
+            done += longer
+        if command.itl.attentions and blocked is not Sense.TRANSITION:
             first = min(command.itl.attentions)
             command.itl.attentions.remove(first)
             self._fail(command, first.sense, done)
         elif not command.itl.valid or volume.gone:
             self._fail(command, Sense.LU_NOT_SUPPORTED, done)
-        elif not command.length or first_byte + command.length > volume.capacity_bytes:
+        elif not fits:
             self._fail(command, Sense.LBA_OUT_OF_RANGE, done)
+        elif blocked:
+            self._fail(command, blocked, done)
         elif volume.offline:
             self._fail(command, Sense.UNAVAILABLE, done)
         elif self._hit("COMMAND_FAILED", f"volumes/{volume.volume_id}", command):
@@ -563,6 +568,9 @@ class Array(Space):
             command.status, command.sense = Status.BUSY, Sense.NONE
         if self.hints_enabled and command.status == Status.GOOD:
             self.hints[command.ident, command.attempt] = hint_of(port.outstanding)
+        if self.ownership.asymmetric and command.sense in TELLING:
+            told = self.ownership.report(command.itl.volume, self.ports.values(), self._agenda.now)
+            command.first_data_ns = told
         self._answer(command, self._agenda.now)
 
     def _answer(self, command: Command, departed: int) -> None:

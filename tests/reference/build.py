@@ -7,10 +7,13 @@ first record that differs and not only that the digests do.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from smokestack.array.model import ArrayModel
+from smokestack.array.specs import Access
 from smokestack.engine.blockdevice import Attachment, BlockDevice, IoBatch, Nexus, PeerLost, Reply
+from smokestack.engine.errors import FailedPrecondition
 from smokestack.engine.faults import FaultBook
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
@@ -43,6 +46,7 @@ from tests.reference.config import (
     SnapshotDeleted,
     StackConfig,
     TrunkSet,
+    VolumeAssigned,
     VolumeCapacity,
     VolumeCreated,
     VolumeDeleted,
@@ -212,6 +216,9 @@ class Models:
                 array.set_controller_enabled(change.controller_id, change.enabled)
             case ControllerRebooted():
                 array.reboot_controller(change.controller_id)
+            case VolumeAssigned():
+                with suppress(FailedPrecondition):  # a controller that is down
+                    array.ownership.assign(change.volume_id, change.controller_id)
             case PortEnabled():
                 array.set_port_enabled(change.port_id, change.enabled)
             case PortQueueLimit():
@@ -254,6 +261,8 @@ def build_array(config: ArrayConfig) -> ArrayModel:
     array.update_product(vendor=config.vendor, hints_enabled=config.hints_enabled)
     for controller in config.controllers:
         array.create_controller(controller)
+    if config.access.access is not Access.SYMMETRIC:
+        array.ownership.configure(config.access)
     for port in config.ports:
         array.create_port(port)
     for pool in config.pools:

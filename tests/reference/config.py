@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from smokestack.array.specs import (
+    AccessSpec,
     ArrayHostSpec,
     ControllerSpec,
     ExportSpec,
@@ -41,6 +42,7 @@ class ArrayConfig:
     exports: tuple[ExportSpec, ...]
     vendor: str = "SMOKE"
     hints_enabled: bool = False
+    access: AccessSpec = field(default_factory=AccessSpec)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,16 @@ class ControllerRebooted:
 
     at_ns: int
     array_id: str
+    controller_id: str
+
+
+@dataclass(frozen=True)
+class VolumeAssigned:
+    """A volume is to be owned by a controller, and moves there unless that is down."""
+
+    at_ns: int
+    array_id: str
+    volume_id: str
     controller_id: str
 
 
@@ -303,6 +315,7 @@ class FaultCleared:
 ArrayChange = (
     ControllerEnabled
     | ControllerRebooted
+    | VolumeAssigned
     | PortEnabled
     | PortQueueLimit
     | PoolCapacity

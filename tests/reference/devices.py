@@ -6,11 +6,15 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from smokestack.engine.records import AccessState
 from smokestack.multipath.specs import DeviceState, QueueControl, SelectorSettings
 from tests.reference import selectors
 from tests.reference.array import Array
 from tests.reference.stations import Itl
 from tests.reference.throttle import Throttle, Window
+
+# By AccessState: optimized, non-optimized, standby, unavailable, transitioning, passive.
+RANKS = (0, 1, 3, 5, 7, 4, 6)
 
 
 @dataclass(eq=False)
@@ -50,11 +54,33 @@ class Path:
     relative_throughput: int = 1
     mapped: frozenset[int] = frozenset()  # CPUs that it was given by hand
     cpus: frozenset[int] = frozenset()
+    access: int = 0  # an AccessState
+    preferred_group: bool = False
+    group: int = 0
+    peers: list[Path] = field(default_factory=list)  # the device's
     gone: bool = False  # the array says that there is no such unit
 
     @property
+    def rank(self) -> int:
+        """Which target port group is used before others."""
+        if self.access == AccessState.NON_OPTIMIZED and self.preferred_group:
+            return 2
+        return RANKS[self.access]
+
+    @property
+    def pulls(self) -> bool:
+        """Whether it is on the passive side, and a command would pull the volume over."""
+        return self.alive and self.access == AccessState.PASSIVE
+
+    @property
     def usable(self) -> bool:
-        """Whether I/O may be sent on it."""
+        """Whether I/O may be sent on it: it is of the best group that is left."""
+        best = min((path.rank for path in self.peers if path.alive), default=0)
+        return self.alive and self.rank == best
+
+    @property
+    def alive(self) -> bool:
+        """Whether nothing holds it down."""
         return self.up and self.enabled and not self.gone and not self.held()
 
 

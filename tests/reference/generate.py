@@ -13,6 +13,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from smokestack.array.specs import (
+    Access,
+    AccessSpec,
     ArrayHostSpec,
     ControllerSpec,
     ExportSpec,
@@ -125,10 +127,22 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         )
         for n in range(draw(st.integers(1, 3)))
     )
+    volumes = tuple(
+        replace(volume, controller_id=draw(st.sampled_from(["", *names]))) for volume in volumes
+    )
     pairs = [(volume.volume_id, host.host_id) for host in hosts for volume in volumes]
     # The first array shows its first volume to every host; the rest as it comes.
     must = [pair for pair in pairs if array_id == "a0" and pair[0] == "v0"]
     chosen = {*must, *draw(st.lists(st.sampled_from(pairs), max_size=4))}
+    access = draw(
+        st.just(AccessSpec())
+        | st.builds(
+            AccessSpec,
+            st.sampled_from(Access),
+            st.sampled_from([0, 5_000, 20_000]),
+            st.sampled_from([0, 50_000, 300_000]),
+        )
+    )
     exports = draw(st.permutations(sorted(chosen)))
     return ArrayConfig(
         array_id=array_id,
@@ -137,6 +151,7 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         pools=pools,
         volumes=volumes,
         hosts=hosts,
+        access=access,
         exports=tuple(ExportSpec(v, h, lun=pairs.index((v, h))) for v, h in exports),
         vendor=draw(st.sampled_from(VENDORS)),
         hints_enabled=draw(st.booleans()),

@@ -35,6 +35,7 @@ from tests.reference.config import (
     PortQueueLimit,
     Rescanned,
     TrunkSet,
+    VolumeAssigned,
     VolumeCapacity,
 )
 from tests.reference.generate_copies import Copies, copy_changes
@@ -152,6 +153,9 @@ def _controller_change(
     draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig
 ) -> list[Change]:
     controller = draw(st.sampled_from(array.controllers))
+    if draw(st.booleans()):
+        volume = draw(st.sampled_from(array.volumes)).volume_id
+        return [VolumeAssigned(time, array.array_id, volume, controller.controller_id)]
     key = (array.array_id, controller.controller_id)
     if controller.reboot_ns and key not in plans.off and draw(st.booleans()):
         return [ControllerRebooted(time, *key)]

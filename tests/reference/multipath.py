@@ -19,6 +19,7 @@ from smokestack.multipath.specs import (
     MultipathSpec,
 )
 from tests.reference import selectors
+from tests.reference.access import TELLING
 from tests.reference.agenda import CHANGE, HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
 from tests.reference.array import Array
 from tests.reference.claims import claimed
@@ -89,6 +90,8 @@ class Multipath:
                     name = f"{itl.initiator}.{itl.port.spec.port_id}"
                     adapter = self.adapters[host_id, itl.initiator]
                     path = Path(name, array, adapter, itl, up=array.usable(itl.port))
+                    path.access, path.preferred_group = array.access(itl)
+                    path.group = itl.port.home.number
                     found.setdefault(f"{array.array_id}.{itl.export.volume_id}", []).append(path)
         for name, paths in sorted(found.items()):
             device = self.devices.get((host_id, name))
@@ -109,7 +112,9 @@ class Multipath:
         """Takes a device's paths for what an array says of them now."""
         says = {path.itl: path for path in found}
         for path in device.paths:
-            path.up, path.gone = says[path.itl].up, False
+            now = says[path.itl]
+            path.up, path.gone = now.up, False
+            path.access, path.preferred_group = now.access, now.preferred_group
         self._turn(device)
 
     def _add_device(self, spec: MultipathHostSpec, name: str, paths: list[Path]) -> None:
@@ -132,6 +137,8 @@ class Multipath:
             self._join(path)
             full = f"{self._service}/hosts/{spec.host_id}/devices/{name}/paths/{path.name}"
             path.held = partial(self._held, full)
+            path.peers = paths
+        for path in paths:
             path.was_usable = path.usable
         self._map_cpus(device)
         self._judge(device)
@@ -392,11 +399,14 @@ class Multipath:
             self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
         elif attention or gone:
             io.attempt += 1
+            self._learn(device, path, record)
             path.gone = path.gone or gone
             self._turn(device)
             self._rejoin(device, io)
         elif record.sense in NOT_READY:
             io.attempt += 1
+            self._learn(device, path, record)
+            self._turn(device)
             then = self._agenda.now + self._spec.not_ready_retry_delay_ns
             self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
         else:
@@ -407,6 +417,14 @@ class Multipath:
                 device.throttle.succeeded()
             self._tell(record._replace(nexus=io.nexus))
         self._pump(device)
+
+    @staticmethod
+    def _learn(device: Device, path: Path, record: Completion) -> None:
+        """Takes in what an answer says of target port groups."""
+        if not path.access or record.sense not in TELLING:
+            return
+        for each in device.paths:
+            each.access = record.first_data_ns >> (4 * each.group) & 15 or each.access
 
     def _account(self, device: Device, io: HostIo) -> None:
         now, sent = self._agenda.now, io.sent_ns

@@ -20,6 +20,10 @@ class Space:
     itls: list[Itl]
     _known: list[Volume]
 
+    def _adopt(self, volume: Volume, controller_id: str, then: int) -> None:
+        """Gives a new volume its owner."""
+        raise NotImplementedError
+
     def _copy(
         self,
         change: VolumeCreated | VolumeDeleted | SnapshotCreated | SnapshotDeleted,
@@ -32,6 +36,7 @@ class Space:
             volume = Volume(spec.volume_id, self.pools[spec.pool_id], spec.capacity_bytes)
             self.volumes[spec.volume_id] = volume
             self._agenda.add(key, self._known.append, volume, of=self)
+            self._adopt(volume, spec.controller_id, then)
             if spec.source_snapshot:
                 source = self.snapshots[spec.source_snapshot]
                 self._agenda.add(key, volume.copy, source, of=self)

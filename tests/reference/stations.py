@@ -49,6 +49,7 @@ class Controller:
     def __init__(self, spec: ControllerSpec) -> None:
         self.spec = spec
         self.partner: Controller | None = None
+        self.number = 0  # of its target port group
         self.enabled = self.allowed = spec.enabled  # as a port's
         self.online = spec.enabled
         self.ends: list[int] = []  # when hands let go of it
@@ -168,6 +169,11 @@ class Volume:
     gone: bool = False
     snapshots: list[Volume] = field(default_factory=list)  # the newest comes last
     promised: int = field(init=False)  # as managed
+    wanted: Controller | None = None  # that should own it, where access is asymmetric
+    owner: Controller | None = None
+    moving_until: int = 0
+    planned: tuple[Controller, int] | None = None  # owner and end of a move that is to begin
+    planned_wanted: Controller | None = None
 
     def __post_init__(self) -> None:
         self.promised = self.capacity_bytes

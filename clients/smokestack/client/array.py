@@ -13,6 +13,7 @@ from .operations import Call, Way, operation
 from .resources import Collection, Deletable, Resource
 from .service import Service
 from .words import (
+    Access,
     ControllerState,
     MediaDistribution,
     OutOfSpace,
@@ -277,6 +278,7 @@ class VolumeFields(TypedDict, total=False):
     source_snapshot: str
     service_level_ns: int
     labels: Mapping[str, str]
+    controller: str
 
 
 class VolumeUpdate(TypedDict, total=False):
@@ -285,6 +287,7 @@ class VolumeUpdate(TypedDict, total=False):
     capacity_bytes: int
     labels: Mapping[str, str] | None
     service_level_ns: int | None
+    controller: str | None
 
 
 class Volume(Deletable[Way]):
@@ -299,6 +302,7 @@ class Volume(Deletable[Way]):
             "pool": "{parent}/pools",
             "source_volume": "{parent}/volumes",
             "source_snapshot": "{parent}/snapshots",
+            "controller": "{parent}/controllers",
         },
     )
     pool: str
@@ -312,6 +316,9 @@ class Volume(Deletable[Way]):
     response_count: int
     mean_response_ns: int
     state: VolumeState
+    controller: str
+    owner: str
+    in_transition: bool
 
     @operation
     def update(self, **fields: Unpack[VolumeUpdate]) -> Call[Volume[Way]]:
@@ -454,11 +461,14 @@ class Exports(Collection[Way, Export[Way]]):
 
 
 class ArrayUpdate(TypedDict, total=False):
-    """What an array says that it is; None goes back to the default."""
+    """What an array says that it is, and how it serves; None goes back to the default."""
 
     vendor: str | None
     model: str | None
     hints_enabled: bool | None
+    access: Access | None
+    non_optimized_ns: int | None
+    transition_ns: int | None
 
 
 class Array(Resource[Way], Service[Way]):
@@ -471,10 +481,13 @@ class Array(Resource[Way], Service[Way]):
     vendor: str
     model: str
     hints_enabled: bool
+    access: Access
+    non_optimized_ns: int
+    transition_ns: int
 
     @operation
     def update(self, **fields: Unpack[ArrayUpdate]) -> Call[Array[Way]]:
-        """Changes what the array says that it is; hosts learn it from rescans."""
+        """Changes what it says that it is, or how it serves; hosts learn it from rescans."""
         return self._update(fields)
 
     @property

@@ -12,6 +12,7 @@ from .operations import Call, Way, as_it_is, operation
 from .resources import Collection, Deletable, Resource
 from .service import Service
 from .words import (
+    AccessState,
     ApdHandling,
     DeviceState,
     FabricLinkKind,
@@ -39,6 +40,8 @@ class Path(Resource[Way]):
     port: str  # a full name
     initiator: str
     state: PathState
+    access_state: AccessState
+    preferred_group: bool
     enabled: bool
     in_flight_count: int
     io_count: int

@@ -30,7 +30,11 @@ FabricLinkKind = Literal["HOST", "TRUNK", "TARGET"]
 DeviceState = Literal["ON", "APD", "APD_TIMEOUT", "PDL"]
 ApdHandling = Literal["FAIL", "UNTIL_TIMEOUT", "HOLD"]
 QueueDepthRule = Literal["FIXED", "COUNTER", "WINDOW", "LEGACY_NO_THROTTLE"]
-PathState = Literal["ACTIVE", "DEAD", "DISABLED"]
+PathState = Literal["ACTIVE", "DEAD", "DISABLED", "STANDBY"]
+Access = Literal["SYMMETRIC", "ALUA", "STANDBY", "UNAVAILABLE", "ACTIVE_PASSIVE"]
+AccessState = Literal[
+    "OPTIMIZED", "NON_OPTIMIZED", "STANDBY", "UNAVAILABLE", "TRANSITIONING", "PASSIVE"
+]
 Pattern = Literal["RANDOM", "SEQUENTIAL", "ZIPF"]
 Plugin = Literal["NATIVE", "VENDOR"]
 Arrival = Literal["CONSTANT", "POISSON"]

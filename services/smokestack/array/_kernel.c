@@ -107,7 +107,7 @@ static uint32_t exchange(array_t *a, int64_t until, const submission_t *batch, u
 }
 
 enum { NEEDS_NOTHING = 0, NEEDS_COMMANDS = 1, NEEDS_PAGES = 2, NEEDS_OUT = 3, NEEDS_DELTAS = 4,
-       BAD_NEXUS = -1 };
+       NEEDS_NOTES = 5, BAD_NEXUS = -1 };
 
 /* What a batch needs before any of it is taken, so that a window never stops half-way. */
 static int needs(const kernel_t *k, const array_t *a, const submission_t *batch, uint32_t count) {
@@ -121,6 +121,10 @@ static int needs(const kernel_t *k, const array_t *a, const submission_t *batch,
     if (count > s->io_free_count || (s->caching && 2 * count + used > s->io_free_count))
         return NEEDS_COMMANDS;
     if ((s->page_count + pages) * 2 > a->page_mask) return NEEDS_PAGES;
+    if (s->access == ACCESS_PASSIVE && /* each command may pull its volume over */
+        k->rows[T_NOTE] <
+            k->rows[T_POOL] + k->rows[T_FAULT] + 3 * k->rows[T_VOLUME] + used + count)
+        return NEEDS_NOTES;
     if (s->delta_kept && s->delta_count + pages + s->snapshot_count > k->rows[T_DELTA])
         return NEEDS_DELTAS;
     uint64_t leaving = (uint64_t)(s->out_end - s->out_start) + used;

@@ -2,6 +2,7 @@
 #ifndef SMOKESTACK_ARRAY_ANSWERS_H
 #define SMOKESTACK_ARRAY_ANSWERS_H
 
+#include "access.h"
 #include "attentions.h"
 #include "smokestack/hints.h"
 
@@ -102,7 +103,9 @@ static void depart(array_t *a, uint32_t i) {
         respond(a, i, failed ? STATUS_CHECK : STATUS_GOOD, io->time);
         completion_t *record = &a->out[a->state->out_end - 1];
         if (failed) record->cause = cause_of(itl, io);
-        else if (a->state->hints) record->cause = hint_of(port->outstanding, 1);
+        if (failed && a->state->access && tells_of_access(io->sense))
+            record->first_data_ns = access_report(a, itl, io->time);
+        if (!failed && a->state->hints) record->cause = hint_of(port->outstanding, 1);
     }
     release(a, i);
 }

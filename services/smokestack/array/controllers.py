@@ -131,7 +131,12 @@ class Controllers:
                 self._come_back(controller_id, at_ns, restarts)
         self._restarts = self._cause = ""
         self._fit_caches(at_ns)
+        self._array.ownership.fit(at_ns, lost)
         return lost
+
+    def newest(self, *controller_ids: str) -> str:
+        """Returns the newest event about any of these controllers."""
+        return max(self._told.get(each, (-1, "")) for each in controller_ids)[1]
 
     def _come_back(self, controller_id: str, at_ns: int, restarts: bool) -> None:
         reboot_ns = self._array.controllers[controller_id].reboot_ns

@@ -20,6 +20,7 @@ from smokestack.engine.notes import KernelLog, Note
 from smokestack.engine.records import Attention
 
 from . import attentions
+from .access import Ownership
 from .advertised import Advertised
 from .faults import ArrayFaults
 from .links import Links
@@ -49,6 +50,7 @@ _NOTES: Final = {  # the others: kind of event, whose it is, and what pages it c
     9: (EventKind.VOLUME_ONLINE, "volumes", ""),
     10: (EventKind.VOLUME_SNAPSHOT_STALE, "snapshots", "freed_bytes"),
 }
+_TRESPASS: Final = 20
 
 
 class ArrayInventory:
@@ -80,6 +82,7 @@ class ArrayInventory:
         self.advertised = Advertised(self)
         self.faults = ArrayFaults(self)
         self.links = Links(self)
+        self.ownership = Ownership(self)
 
     @property
     def now_ns(self) -> int:
@@ -101,6 +104,7 @@ class ArrayInventory:
         for index, (volume_id, host_id, initiator, port_id) in enumerate(self.itls):
             if initiator not in wanted or not self.state["itl"][index]["valid"]:
                 continue
+            access, preferred = self.ownership.seen(volume_id, port_id)
             found.append(
                 Nexus(
                     index=index,
@@ -110,6 +114,9 @@ class ArrayInventory:
                     lun=self.lun_of[index],
                     capacity_bytes=self.advertised.host_capacity(volume_id),
                     usable=usable[port_id],
+                    access=access,
+                    preferred=preferred,
+                    group=self.ownership.group(port_id),
                     identifier=self.advertised.host_identifier(volume_id, host_id),
                     fabric=self.ports[port_id].fabric,
                     vendor=self.product.vendor,
@@ -232,12 +239,14 @@ class ArrayInventory:
                 self._tell_exhausted(note)
             elif note.kind in _NOTES:
                 self._tell_note(note, *_NOTES[note.kind])
+            elif note.kind == _TRESPASS:
+                self.ownership.tell(note)
             else:
                 raise RuntimeError(f"{self.name} notes a kind {note.kind} that has no name")
 
     def _tell_note(self, note: Note, kind: EventKind, collection: str, counted: str) -> None:
         """Tells of a note whose ``detail`` counts pages, which are called ``counted``."""
-        subject = f"{self.name}/{collection}/{self._id_of(collection, note.subject)}"
+        subject = f"{self.name}/{collection}/{self.id_of(collection, note.subject)}"
         detail: dict[str, str | int] = {}
         if counted:
             pool = note.subject
@@ -251,11 +260,11 @@ class ArrayInventory:
         self.events.add(note.time_ns, kind, subject, cause, detail)
 
     def _tell_exhausted(self, note: Note) -> None:
-        pool_id = self._id_of("pools", note.subject)
+        pool_id = self.id_of("pools", note.subject)
         page_bytes = self.pools[pool_id].page_bytes
         said, has = self.advertised.pool_capacity(pool_id), self.pools[pool_id].capacity_bytes
         detail: dict[str, str | int] = {
-            "volume": f"{self.name}/volumes/{self._id_of('volumes', note.detail)}",
+            "volume": f"{self.name}/volumes/{self.id_of('volumes', note.detail)}",
             "missing_bytes": (note.more >> 32) * page_bytes,
             "free_bytes": (note.more & 0xFFFFFFFF) * page_bytes + said - has,
             "capacity_bytes": said,
@@ -295,7 +304,8 @@ class ArrayInventory:
         """Returns the table row of a resource, e.g. ``row_of("ports", "p0")``."""
         return self._rows[collection, resource_id]
 
-    def _id_of(self, collection: str, row: int) -> str:
+    def id_of(self, collection: str, row: int) -> str:
+        """Returns what stands in a table row."""
         return next(i for (c, i), at in self._rows.items() if (c, at) == (collection, row))
 
     def _valid(self, itl: int) -> bool:

@@ -136,6 +136,13 @@ class Links:
             self._will_serve(port_id) or bool(spec.partner and self._will_serve(spec.partner))
         )
 
+    def server(self, port_id: str) -> str:
+        """Returns the port that carries a port's identity, once all that was changed acts."""
+        partner = self._array.ports[port_id].partner
+        if not self._will_serve(port_id) and partner and self._will_serve(partner):
+            return partner
+        return port_id
+
     def _will_serve(self, port_id: str) -> bool:
         spec = self._array.ports[port_id]
         held = self._array.faults.holding(PORT_DOWN, f"{self._array.name}/ports/{port_id}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from dataclasses import replace
 from typing import Any
 
 from smokestack.engine.errors import InvalidArgument
@@ -9,6 +11,8 @@ from smokestack.engine.messages import given, member
 
 from .profiles import GROWTH_GIB, NODES_DEFAULT, PROFILES
 from .specs import (
+    Access,
+    AccessSpec,
     ArrayHostSpec,
     InitiatorSpec,
     MediaDistribution,
@@ -17,6 +21,14 @@ from .specs import (
     PortSpec,
     Profile,
 )
+
+
+def access_spec(message: Any, now: AccessSpec, named: Container[str]) -> AccessSpec:
+    """Returns what an Array message makes of an array's access; what is not named stays."""
+    fields = {name: value for name, value in given(message, AccessSpec).items() if name in named}
+    if "access" in named:
+        fields["access"] = member(Access, message.access, "array.access", AccessSpec.access)
+    return replace(now, **fields)
 
 
 def port_spec(port_id: str, controller_id: str, message: Any, partner: str = "") -> PortSpec:

@@ -43,7 +43,8 @@ def append_port(state: ArrayState, spec: PortSpec, controller: int) -> int:
     row["command_ns"], row["refusal_ns"] = spec.command_ns, spec.refusal_ns
     row["ns_per_mib"] = (10**9 << 20) // spec.bandwidth_bytes_per_second
     row["forward_ns"], row["return_ns"] = spec.forward_latency_ns, spec.return_latency_ns
-    row["controller"], row["wire"] = controller, index
+    row["controller"], row["home"], row["wire"] = controller, controller, index
+    state.row["port_count"] = index + 1
     row["queue_limit"], row["up"] = spec.queue_limit, spec.enabled
     row["disabled"] = not spec.enabled
     return index

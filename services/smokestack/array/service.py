@@ -24,15 +24,15 @@ from smokestack.v1 import array_pb2 as pb
 from smokestack.v1 import array_pb2_grpc
 
 from .checks import check_service_level
+from .controller_service import CONTROLLER, ControllerHandlers
 from .fill import fill_pool
 from .luns import Luns
 from .measure import distinct_bytes
 from .model import ArrayModel
-from .requests import host_spec, pool_spec, port_spec
-from .specs import ControllerSpec, ExportSpec, ProductSpec, VolumeSpec
+from .requests import access_spec, host_spec, pool_spec, port_spec
+from .specs import ExportSpec, ProductSpec, VolumeSpec
 
 ARRAY = NameForm("arrays/a1")
-CONTROLLER = NameForm("arrays/a1/controllers/c0")
 PORT = NameForm("arrays/a1/ports/p0")
 POOL = NameForm("arrays/a1/pools/p1")
 VOLUME = NameForm("arrays/a1/volumes/v1")
@@ -43,11 +43,12 @@ EXPORT = NameForm("arrays/a1/exports/v1.h1")
 # The model says "host" where the API, which has two more kinds of hosts, says "array_host".
 _FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
 _PRODUCT_FIELDS = ("vendor", "model", "hints_enabled")
+_ACCESS_FIELDS = ("access", "non_optimized_ns", "transition_ns")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
-class ArrayService(array_pb2_grpc.ArrayServiceServicer):
+class ArrayService(ControllerHandlers, array_pb2_grpc.ArrayServiceServicer):
     """Serves one array."""
 
     def __init__(self, model: ArrayModel, border: Border, recorder: Recorder = UNRECORDED) -> None:
@@ -82,67 +83,19 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         self._check_array(ARRAY, request.array.name, "array.name")
 
         def update() -> pb.Array:
-            fields = masked(request.update_mask.paths, present(request.array), _PRODUCT_FIELDS)
+            names = (*_PRODUCT_FIELDS, *_ACCESS_FIELDS)
+            fields = masked(request.update_mask.paths, present(request.array), names)
             wanted = asdict(ProductSpec()) | present(request.array)
-            self._model.update_product(**{name: wanted[name] for name in sorted(fields)})
+            access = access_spec(request.array, self._model.ownership.spec, fields)
+            self._model.ownership.check_spec(access)
+            product = sorted(set(fields) & set(_PRODUCT_FIELDS))
+            if product:
+                self._model.update_product(**{name: wanted[name] for name in product})
+            if set(fields) & set(_ACCESS_FIELDS):
+                self._model.ownership.configure(access)
             return self._array()
 
         return self._requests.change(request, update)
-
-    # --- controllers ------------------------------------------------------------------------
-
-    def CreateController(
-        self, request: pb.CreateControllerRequest, context: Any = None
-    ) -> pb.Controller:
-        def create() -> pb.Controller:
-            controller = request.controller
-            partner = self._partner(CONTROLLER, controller.partner, "controller.partner")
-            fields = given(controller, ControllerSpec) | {"partner": partner}
-            self._model.create_controller(ControllerSpec(request.controller_id, **fields))
-            return self._controller(request.controller_id)
-
-        return self._create(request.parent, request, create)
-
-    def GetController(self, request: pb.GetControllerRequest, context: Any = None) -> pb.Controller:
-        return self._get(CONTROLLER, request.name, self._controller)
-
-    def ListControllers(
-        self, request: pb.ListControllersRequest, context: Any = None
-    ) -> pb.ListControllersResponse:
-        with self._requests.read():
-            found, token = self._page(request, self._model.controllers, "controllers")
-            return pb.ListControllersResponse(
-                controllers=map(self._controller, found), next_page_token=token
-            )
-
-    def UpdateController(
-        self, request: pb.UpdateControllerRequest, context: Any = None
-    ) -> pb.Controller:
-        controller_id = self._check_array(CONTROLLER, request.controller.name, "controller.name")
-
-        def update() -> pb.Controller:
-            masked(request.update_mask.paths, present(request.controller), ("enabled",))
-            enabled = request.controller.enabled or not request.controller.HasField("enabled")
-            self._model.set_controller_enabled(controller_id, enabled)
-            return self._controller(controller_id)
-
-        return self._requests.change(request, update)
-
-    def RebootController(
-        self, request: pb.RebootControllerRequest, context: Any = None
-    ) -> pb.Controller:
-        controller_id = self._check_array(CONTROLLER, request.name)
-
-        def reboot() -> pb.Controller:
-            self._model.reboot_controller(controller_id)
-            return self._controller(controller_id)
-
-        return self._requests.change(request, reboot)
-
-    def DeleteController(
-        self, request: pb.DeleteControllerRequest, context: Any = None
-    ) -> empty_pb2.Empty:
-        return self._delete(CONTROLLER, request, self._model.delete_controller)
 
     # --- ports ------------------------------------------------------------------------------
 
@@ -251,7 +204,8 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         for field, form in (("source_volume", VOLUME), ("source_snapshot", SNAPSHOT)):
             if fields.get(field):
                 fields[field] = self._check_array(form, fields[field], f"volume.{field}")
-        spec = VolumeSpec(request.volume_id, pool_id, **fields)
+        controller_id = self._partner(CONTROLLER, request.volume.controller, "volume.controller")
+        spec = VolumeSpec(request.volume_id, pool_id, controller_id=controller_id, **fields)
         self._model.check_volume(spec)
         return VOLUME.format(array_id, spec.volume_id), spec
 
@@ -273,17 +227,23 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
         volume_id = self._check_array(VOLUME, request.volume.name, "volume.name")
 
         def update() -> pb.Volume:
-            volume, names = request.volume, ("capacity_bytes", "labels", "service_level_ns")
+            volume = request.volume
+            names = ("capacity_bytes", "labels", "service_level_ns", "controller")
             fields = masked(request.update_mask.paths, present(volume), names)
             labels = checked_labels("volume.labels", volume.labels)
             check_service_level(volume.service_level_ns)
             self._volume(volume_id)  # which refuses a volume that does not exist
+            owner = self._partner(CONTROLLER, volume.controller, "volume.controller")
+            if "controller" in fields:
+                self._model.ownership.check(volume_id, owner)
             if "capacity_bytes" in fields:  # first, for it may be refused
                 self._model.update_volume_capacity(volume_id, volume.capacity_bytes)
             if "labels" in fields:
                 self._model.set_volume_labels(volume_id, labels)
             if "service_level_ns" in fields:
                 self._model.set_volume_service_level(volume_id, volume.service_level_ns)
+            if "controller" in fields:
+                self._model.ownership.assign(volume_id, owner)
             return self._volume(volume_id)
 
         return self._requests.change(request, update)
@@ -506,19 +466,13 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
     def _array(self) -> pb.Array:
         usages = [asdict(self._model.pool_usage(pool_id)) for pool_id in self._model.pools]
         sizes = ("capacity_bytes", "allocated_bytes", "subscribed_bytes")
+        access = settings(self._model.ownership.spec)
         return pb.Array(
             name=self._model.name,
             **{size: sum(u[size] for u in usages) for size in sizes},
             **settings(self._model.product),
+            **access | {"access": int(access["access"])},
         )
-
-    def _controller(self, controller_id: str) -> pb.Controller:
-        name, spec = self._found(CONTROLLER, controller_id, self._model.controllers, controller_id)
-        usage = asdict(self._model.controller_usage(controller_id))
-        state = f"CONTROLLER_STATE_{usage.pop('state').name}"
-        partner = spec.partner and CONTROLLER.format(self._model.array_id, spec.partner)
-        fields = settings(spec, "controller_id") | usage
-        return pb.Controller(**fields | {"name": name, "state": state, "partner": partner})
 
     def _port(self, port_id: str) -> pb.Port:
         name, spec = self._found(PORT, port_id, self._model.ports, port_id)
@@ -551,10 +505,28 @@ class ArrayService(array_pb2_grpc.ArrayServiceServicer):
             state=pb.VOLUME_STATE_OFFLINE
             if self._model.is_offline(volume_id)
             else pb.VOLUME_STATE_ONLINE,
+            **self._ownership(volume_id),
             identifier=self._model.advertised.identifier(volume_id),
-            **settings(spec, "volume_id", "pool_id", "labels", "source_volume", "source_snapshot"),
+            **settings(
+                spec,
+                "volume_id",
+                "pool_id",
+                "labels",
+                "source_volume",
+                "source_snapshot",
+                "controller_id",
+            ),
             **asdict(self._model.advertised.responses(volume_id)),
         )
+
+    def _ownership(self, volume_id: str) -> dict[str, Any]:
+        ownership, array_id = self._model.ownership, self._model.array_id
+        owner, wanted = ownership.owner(volume_id), self._model.volumes[volume_id].controller_id
+        return {
+            "controller": wanted and CONTROLLER.format(array_id, wanted),
+            "owner": owner and CONTROLLER.format(array_id, owner),
+            "in_transition": ownership.in_transition(volume_id),
+        }
 
     def _snapshot(self, snapshot_id: str) -> pb.VolumeSnapshot:
         name, spec = self._found(SNAPSHOT, snapshot_id, self._model.snapshots, snapshot_id)

@@ -83,6 +83,10 @@ class ArraySpace(ArrayInventory):
         checks.check_volume(spec)
         self._absent("volumes", self.volumes, spec.volume_id)
         self._present("pools", self.pools, spec.pool_id)
+        if spec.controller_id and spec.controller_id not in self.controllers:
+            raise InvalidArgument.at(
+                "volume.controller", f"{spec.controller_id!r} is no controller of the array"
+            )
         if spec.source_volume or spec.source_snapshot:
             self._check_source(spec)
 
@@ -95,6 +99,7 @@ class ArraySpace(ArrayInventory):
         row["capacity_bytes"] = spec.capacity_bytes
         row["pool"], row["valid"] = self._rows["pools", spec.pool_id], 1
         self.volumes[spec.volume_id] = spec
+        self.ownership.own(spec.volume_id)
         self.faults.link("volumes", spec.volume_id)
         source = self._source_of(spec)
         if source:

@@ -22,6 +22,25 @@ class MediaDistribution(IntEnum):
     EXPONENTIAL = 2
 
 
+class Access(IntEnum):
+    """How an array serves a volume through a controller that does not own it (FACTS 2.1, 3.2)."""
+
+    SYMMETRIC = 1  # nobody owns volumes: every port serves them alike
+    ALUA = 2  # active/non-optimized: served, on a longer way
+    STANDBY = 3  # 2/04/0B
+    UNAVAILABLE = 4  # 2/04/0C
+    ACTIVE_PASSIVE = 5  # the first command pulls the volume over: a trespass
+
+
+@dataclass(frozen=True)
+class AccessSpec:
+    """An array's access; times are from memory of the field and ours to set (FACTS 4.7)."""
+
+    access: Access = Access.SYMMETRIC
+    non_optimized_ns: int = 200_000  # what the longer way adds to a command
+    transition_ns: int = 5_000_000_000  # a change of owner; meanwhile 2/04/0A
+
+
 class ControllerState(IntEnum):
     """Whether a controller serves."""
 
@@ -137,6 +156,7 @@ class VolumeSpec:
     source_snapshot: str = ""
     labels: Labels = ()
     service_level_ns: int = 0  # mean response time that is promised; 0: none is
+    controller_id: str = ""  # that should own it; where access is asymmetric: the first one
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from . import _kernel
 PAGE_NUMBER_BITS: Final = 40  # of a row of the page map, as in pages.h
 ATTENTION_ROWS: Final = 16  # of each ITL, as in tables.h
 RAW_NOT_COUNTED: Final = (1 << 64) - 1
-_NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS = 1, 2, 3, 4
+_NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS, _NEEDS_NOTES = 1, 2, 3, 4, 5
 _ORDER: Final = (
     "state",
     "port",
@@ -108,6 +108,8 @@ class ArrayState(Tables):
             self._copy_pages(2 * len(self["page"]))
         elif need == _NEEDS_OUT:
             self.reserve("out", 2 * len(self["out"]))
+        elif need == _NEEDS_NOTES:
+            self.reserve("note", 2 * len(self["note"]) + count)
         elif need == _NEEDS_DELTAS:
             self.reserve("delta", max(_DELTA_ROWS, 2 * len(self["delta"])))
 

@@ -3,6 +3,7 @@
 #ifndef SMOKESTACK_ARRAY_STATIONS_H
 #define SMOKESTACK_ARRAY_STATIONS_H
 
+#include "access.h"
 #include "answers.h"
 #include "cache.h"
 #include "hits.h"
@@ -143,7 +144,8 @@ static void controller_take(array_t *a, uint32_t i) {
     uint32_t faults = volume->faults;
     a->state->page_pending -= io->sense;
     io->sense = io_sense(a, io);
-    if (itl->attentions) attention_tell(a, io);
+    if (a->state->access && !io->sense) done += access_check(a, io);
+    if (itl->attentions && io->sense != SENSE_TRANSITION) attention_tell(a, io);
     if (volume->offline && !io->sense) {
         io->sense = SENSE_UNAVAILABLE;
         io->lba = volume->offline;

@@ -31,7 +31,11 @@
     F(uint32_t, caching) /* some controller's cache has a size: writes are destaged */         \
     F(uint32_t, destages) /* rows of io that are no commands, but destaging */                 \
     F(uint32_t, hints) /* whether answers tell its vendor's host software of ports */          \
-    F(uint32_t, unpowered) /* the whole array, by a fault */
+    F(uint32_t, unpowered) /* the whole array, by a fault */                                   \
+    F(int64_t, non_optimized_ns) /* asymmetric access: what the longer way costs */            \
+    F(int64_t, transition_ns)    /* ... how long a volume takes to change its owner */         \
+    F(uint32_t, access)          /* as specs.Access; 0: symmetric */                           \
+    F(uint32_t, port_count)
 
 #define PORT_FIELDS(F)                                                                         \
     F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \
@@ -57,7 +61,7 @@
     F(uint32_t, wire) /* the port whose wire carries it: itself, or who has taken it over */   \
     F(uint32_t, drop_epoch) /* responses of an older one are lost ... */                       \
     F(uint32_t, lost_epoch) /* ... and so is what of an older one waits for the controller */  \
-    F(uint32_t, padding)                                                                       \
+    F(uint32_t, home)  /* its own controller: its target port group */                         \
     F(uint64_t, handed) /* commands lost with a controller or a wire that was taken over */    \
     F(uint64_t, padding_0)                                                                     \
     F(uint64_t, padding_1)                                                                     \
@@ -144,8 +148,9 @@
     F(uint64_t, stale)           /* a snapshot's: number of the event */                       \
     F(uint64_t, padding)                                                                       \
     F(uint64_t, padding_b)                                                                     \
-    F(uint64_t, padding_c)                                                                     \
-    F(uint64_t, padding_d)
+    F(int64_t, moving_until_ns)  /* when its last change of owner is over */                   \
+    F(uint32_t, owner) /* 1 more than the row of the controller that owns it; 0: all do */     \
+    F(uint32_t, moved) /* number of the event that moved it last */
 
 #define ITL_FIELDS(F)                                                                          \
     F(uint32_t, volume)                                                                        \
@@ -209,7 +214,8 @@ DECLARE_STRUCT(page_t, PAGE_FIELDS)
 /* What the kernel notes; array/inventory.py has the same numbers. */
 enum { NOTE_POOL_EXHAUSTED = 1, NOTE_FAULT_EXHAUSTED = 2, NOTE_POOL_SPACE_AVAILABLE = 3,
        NOTE_POOL_GREW = 4, NOTE_POOL_WARNING = 5, NOTE_POOL_CONSERVING = 6, NOTE_POOL_EASED = 7,
-       NOTE_VOLUME_OFFLINE = 8, NOTE_VOLUME_ONLINE = 9, NOTE_SNAPSHOT_STALE = 10 };
+       NOTE_VOLUME_OFFLINE = 8, NOTE_VOLUME_ONLINE = 9, NOTE_SNAPSHOT_STALE = 10,
+       NOTE_TRESPASS = 20 };
 
 /* What a pool does that has run out, as in specs.py. */
 enum { FULL_FAILS = 1, FULL_OFFLINE = 2, FULL_BUSY = 3, FULL_STALES = 4, FULL_CONSERVES = 5 };

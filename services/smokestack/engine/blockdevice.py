@@ -75,6 +75,9 @@ class Nexus:
     fabric: str = ""  # that joins initiator and target; empty above multipath
     vendor: str = ""  # so does it these two
     model: str = ""
+    access: int = 0  # an AccessState; 0 where access is symmetric
+    preferred: bool = False  # the target port group that the volume should be reached through
+    group: int = 0  # number of the target port group
 
 
 class BlockDevice(Protocol):

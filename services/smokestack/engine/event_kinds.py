@@ -60,6 +60,15 @@ class EventKind(StrEnum):
         "A controller lost the mirror of its write cache: writes wait for the media.",
     )
     CACHE_WRITE_BACK = "CACHE_WRITE_BACK", "A controller's write cache is mirrored again."
+    ACCESS_SET = "ACCESS_SET", "It was changed how an array serves volumes through its controllers."
+    VOLUME_MOVED = (
+        "VOLUME_MOVED",
+        "A volume began to change its owner, by hand, from a lost controller or back.",
+    )
+    VOLUME_TRESPASSED = (
+        "VOLUME_TRESPASSED",
+        "A command through the passive controller began to pull its volume over.",
+    )
     PORT_CREATED = "PORT_CREATED", "A front-end port was added."
     PORT_DELETED = "PORT_DELETED", "A front-end port was removed."
     PORT_LIMITED = "PORT_LIMITED", "A port's queue limit was changed."
@@ -125,6 +134,10 @@ class EventKind(StrEnum):
     DEVICE_UPDATED = "DEVICE_UPDATED", "A device's queue depth or path selection was changed."
     PATH_DOWN = "PATH_DOWN", "A path died: what was in flight on it is sent again on another."
     PATH_UP = "PATH_UP", "A path that was dead came back."
+    DEVICE_ACCESS_CHANGED = (
+        "DEVICE_ACCESS_CHANGED",
+        "A host learnt that an array serves a device's paths otherwise (asymmetric access).",
+    )
     PATH_DISABLED = "PATH_DISABLED", "A path was taken out of use, by hand or by a fault."
     PATH_ENABLED = "PATH_ENABLED", "A path was put back into use."
     PROBING = "PROBING", "The probe began to watch every nexus."

@@ -96,6 +96,18 @@ class HostStatus(IntEnum):
     NO_CONNECT = 0x01
 
 
+class AccessState(IntEnum):
+    """Asymmetric access states of a target port group (FACTS 3.2), as answers carry them."""
+
+    UNKNOWN = 0  # symmetric: nothing was said
+    OPTIMIZED = 1
+    NON_OPTIMIZED = 2
+    STANDBY = 3
+    UNAVAILABLE = 4
+    TRANSITIONING = 5
+    PASSIVE = 6  # standby of an active/passive array: the first command pulls the volume over
+
+
 class EventCode(IntEnum):
     """What happened, the ``sense`` of an EVENT record."""
 

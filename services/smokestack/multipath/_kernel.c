@@ -254,6 +254,15 @@ static PyObject *py_turned(PyObject *self, PyObject *arg) {
     Py_RETURN_NONE;
 }
 
+/* After paths of a device were given states to be in, or other access states. */
+static PyObject *py_regroup(PyObject *self, PyObject *arg) {
+    mp_t m = mp_of((kernel_t *)self);
+    int64_t device = arg_i64(arg);
+    if (PyErr_Occurred()) return NULL;
+    regroup(&m, (uint32_t)device, m.state->until_ns);
+    Py_RETURN_NONE;
+}
+
 /* After a device has got other paths or another policy. */
 static PyObject *py_hand_over(PyObject *self, PyObject *arg) {
     mp_t m = mp_of((kernel_t *)self);
@@ -292,6 +301,7 @@ static PyMethodDef METHODS[] = {
     {"lose_array", (PyCFunction)(void (*)(void))py_lose_array, METH_FASTCALL,
      "lose_array(array, now_ns, cause)"},
     {"turned", py_turned, METH_O, "turned(path)"},
+    {"regroup", py_regroup, METH_O, "regroup(device)"},
     {"hand_over", py_hand_over, METH_O, "hand_over(device)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_NOARGS, "grow()"},

@@ -71,6 +71,7 @@ static void not_ready(mp_t *m, const completion_t *c, const slot_t *s) {
 static void try_again(mp_t *m, const completion_t *c, uint32_t i, device_t *d) {
     slot_t *s = &m->slot[i];
     s->attempt++;
+    if (m->path[s->path].access && tells_of_access(c)) access_learn(m, c, s->device);
     if (!is_not_ready(c)) {
         if (is_gone(c)) unit_gone(m, s->path, c);
         else hear_attention(m, c, s);

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from smokestack.engine.border import BorderLock
 from smokestack.engine.exposition import Family, Level, Samples, octaves, virtual_time
+from smokestack.engine.records import AccessState
 
 from .inventory import Path
 from .model import MultipathModel
@@ -28,6 +29,12 @@ _DEVICE_STATES: Final = tuple(state.name.lower() for state in DeviceState)
 
 _PATH_STATE: Final = Family(
     "smokestack_path_state", "gauge", "State of the path: 1 for the one that it is in."
+)
+_ALUA_STATES: Final = tuple(state.name.lower() for state in AccessState)
+_ALUA_STATE: Final = Family(
+    "smokestack_path_alua_state",
+    "gauge",
+    "Asymmetric access state of the path, as the host learnt it: 1 for the one that it is in.",
 )
 _PATH_LATENCY: Final = Family(
     "smokestack_path_latency_seconds",
@@ -247,6 +254,7 @@ class MultipathCollector:
         table = copy.path[at]
         return [
             rows.states(_PATH_STATE, _PATH_STATES, table["state"].astype(np.int64) - 1),
+            rows.states(_ALUA_STATE, _ALUA_STATES, table["access"]),
             *(rows.counts(family, table[name]) for name, family in _PATH_COUNTS.items()),
             rows.numbers(_PATH_ESTIMATE, _estimates(copy, at)),
             rows.latencies(_PATH_LATENCY, copy.path_latency[at]),

@@ -34,6 +34,7 @@ class NoteKind(IntEnum):
     THROTTLED = 20
     RECOVERED = 21
     HUNG = 22
+    ACCESS = 30  # because of an array's event
 
 
 _OF_PATHS = {
@@ -92,6 +93,12 @@ class MultipathEvents(KernelLog):
                 self._tell_attention(note, arrays)
             elif kind in _OF_DEPTHS:
                 self._tell_depth(kind, note)
+            elif kind is NoteKind.ACCESS:
+                device = self._devices[note.subject]
+                cause = event_name(arrays[device.array_id], note.cause)
+                changed: Detail = {"paths": note.detail}
+                name = self._name(device)
+                self.add(note.time_ns, EventKind.DEVICE_ACCESS_CHANGED, name, cause, changed)
             elif kind in _OF_DEVICES:
                 name = self._name(self._devices[note.subject])
                 cause = event_name(self.service, note.cause)

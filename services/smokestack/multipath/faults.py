@@ -124,7 +124,7 @@ def disable(
         return
     if not after and row["state"] == PathState.DISABLED:
         set_path_state(model.state, path.row, PathState.ACTIVE)
-    elif after and row["state"] == PathState.ACTIVE:
+    elif after and row["state"] in (PathState.ACTIVE, PathState.STANDBY):
         set_path_state(model.state, path.row, PathState.DISABLED)
     if by is DisabledBy.LIE:
         kind = EventKind.PATH_DOWN if after else EventKind.PATH_UP

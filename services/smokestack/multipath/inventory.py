@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smokestack.engine.blockdevice import Nexus
@@ -11,7 +11,7 @@ from smokestack.engine.labels import Labels
 from . import queues
 from .claims import claimed
 from .queues import Adapters
-from .selection import map_cpus, set_path_state, set_settings
+from .selection import group_paths, map_cpus, set_path_state, set_settings
 from .specs import DeviceState, MultipathHostSpec, PathState, Selector
 from .state import HEARD_ROWS, NIL, MultipathState
 
@@ -149,11 +149,7 @@ def update_paths(
     added = [name for name in reported if name not in device.paths]
     for name in added:
         device.paths[name] = add_path(state, device, array_row, adapters, reported[name])
-    for name, path in device.paths.items():
-        row = state["path"][path.row]
-        found = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
-        row["gone"] = 0
-        set_path_state(state, path.row, found if reported[name].usable else PathState.DEAD)
+    _take_states(state, device, reported, anew=bool(gone or added))
     if nexuses:
         device.capacity_bytes = nexuses[0].capacity_bytes
         device.lun = nexuses[0].lun
@@ -161,6 +157,29 @@ def update_paths(
     if gone or added:
         set_order(state, device)
     return len(added), len(gone)
+
+
+def _take_states(
+    state: MultipathState, device: Device, reported: Mapping[str, Nexus], anew: bool
+) -> None:
+    """Brings paths into the states that the array reports; a device's new set of them silently."""
+    rows = state["path"]
+    for name, path in device.paths.items():
+        nexus, row = reported[name], rows[path.row]
+        found = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
+        found = found if nexus.usable else PathState.DEAD
+        row["gone"] = 0
+        row["access"], row["group"], row["preferred"] = nexus.access, nexus.group, nexus.preferred
+        if anew:
+            row["state"] = found
+        elif nexus.access:
+            row["want"] = found
+        else:
+            set_path_state(state, path.row, found)
+    if anew:
+        group_paths(state, [path.row for path in device.paths.values()])
+    elif any(nexus.access for nexus in reported.values()):
+        state.kernel.regroup(device.row)
 
 
 def set_order(state: MultipathState, device: Device) -> None:

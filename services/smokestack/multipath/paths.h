@@ -49,7 +49,7 @@ static void path_lost(mp_t *m, uint32_t p, note_t note) {
     path_t *path = &m->path[p];
     device_t *d = &m->device[path->device];
     if (path->state == PATH_DEAD) return;
-    if (path->state == PATH_ACTIVE) path->failovers++;
+    if (is_alive(path->state)) path->failovers++;
     set_path_state(m, p, PATH_DEAD, note.time);
     note.subject = p;
     uint64_t number = note_take(m->note, &m->state->note_count, &m->state->event_count, note);

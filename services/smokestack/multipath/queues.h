@@ -4,7 +4,7 @@
 
 #include "adapter.h"
 #include "losses.h"
-#include "selection.h"
+#include "access.h"
 #include "worlds.h"
 
 static inline void queue_append(mp_t *m, device_t *d, uint32_t i) {

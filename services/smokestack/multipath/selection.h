@@ -45,12 +45,6 @@ static inline void turned(const mp_t *m, uint32_t path, int64_t now) {
     if (hook) hook(&choice, path);
 }
 
-static inline void set_path_state(const mp_t *m, uint32_t path, uint32_t state, int64_t now) {
-    int was = m->path[path].state == PATH_ACTIVE;
-    m->path[path].state = state;
-    if (was != (state == PATH_ACTIVE)) turned(m, path, now);
-}
-
 /* Hands a device to its policy anew: other paths, or another policy.  Nothing is remembered. */
 static void hand_over(const mp_t *m, uint32_t device, int64_t now) {
     choice_t choice = choice_of(m, device, now);

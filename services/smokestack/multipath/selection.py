@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from smokestack.engine.records import AccessState
 
 from .specs import PathState, Selector, SelectorSettings
 from .state import NIL, MultipathState
@@ -29,13 +32,46 @@ def settings_of(state: MultipathState, device: int) -> SelectorSettings:
     return SelectorSettings(**{f.name: int(row[f.name]) for f in fields(SelectorSettings)})
 
 
+_RANKS: Final = {
+    AccessState.UNKNOWN: 0,
+    AccessState.OPTIMIZED: 1,
+    AccessState.NON_OPTIMIZED: 3,
+    AccessState.TRANSITIONING: 4,
+    AccessState.STANDBY: 5,
+    AccessState.PASSIVE: 6,
+    AccessState.UNAVAILABLE: 7,
+}
+
+
 def set_path_state(state: MultipathState, path: int, found: PathState) -> None:
     """Sets a path's state at a border; its policy hears when that changes whether it is usable."""
     row = state["path"][path]
+    if row["access"]:
+        row["want"] = found
+        state.kernel.regroup(int(row["device"]))
+        return
     was = PathState(int(row["state"]))
     row["state"] = found
     if (was == PathState.ACTIVE) != (found == PathState.ACTIVE):
         state.kernel.turned(path)
+
+
+def group_paths(state: MultipathState, paths: Sequence[int]) -> None:
+    """Lets only the best target port group of new paths be in use; no policy knows them yet."""
+    rows = state["path"]
+    alive = [p for p in paths if rows["state"][p] in (PathState.ACTIVE, PathState.STANDBY)]
+    best = min((_rank(rows[p]) for p in alive), default=0)
+    for path in alive:
+        in_use = _rank(rows[path]) == best
+        rows["state"][path] = PathState.ACTIVE if in_use else PathState.STANDBY
+
+
+def _rank(path: Any) -> int:
+    """Which target port group is used before others; ``access.h`` has the same ranks."""
+    access = AccessState(int(path["access"]))
+    if access is AccessState.NON_OPTIMIZED and path["preferred"]:
+        return 2
+    return _RANKS[access]
 
 
 def mask_of(cpus: Iterable[int]) -> int:

@@ -408,6 +408,8 @@ def _path_message(name: str, status: PathStatus) -> pb.Path:
         port=f"arrays/{status.array_id}/ports/{status.port}",
         initiator=status.initiator,
         state=f"PATH_STATE_{status.state.name}",
+        access_state=pb.AccessState.Name(status.access),
+        preferred_group=status.preferred_group,
         enabled=status.enabled,
         in_flight_count=status.in_flight_count,
         io_count=status.io_count,

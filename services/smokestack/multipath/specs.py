@@ -37,6 +37,7 @@ class PathState(IntEnum):
     ACTIVE = 1
     DEAD = 2
     DISABLED = 3
+    STANDBY = 4  # lives, but a better target port group is in use
 
 
 class DisabledBy(IntFlag):

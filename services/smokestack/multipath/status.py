@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smokestack.engine.labels import Labels
+from smokestack.engine.records import AccessState
 
 from .control import control_of
 from .inventory import Device
@@ -30,6 +31,8 @@ class PathStatus:
     initiator: str
     port: str
     state: PathState
+    access: AccessState
+    preferred_group: bool
     enabled: bool
     in_flight_count: int
     io_count: int
@@ -118,6 +121,8 @@ def _path_status(state: MultipathState, device: Device, name: str) -> PathStatus
         initiator=path.initiator,
         port=path.port,
         state=PathState.DEAD if lie else PathState(int(row["state"])),
+        access=AccessState(int(row["access"])),
+        preferred_group=bool(row["preferred"]),
         enabled=not DisabledBy(int(row["disabled"])) & ~DisabledBy.LIE,
         in_flight_count=int(row["in_flight"]),
         io_count=int(row["ios"]),

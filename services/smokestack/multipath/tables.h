@@ -86,6 +86,12 @@
     F(uint32_t, host_link)   /* the links that it crosses, or NIL */                           \
     F(uint32_t, trunk_link)                                                                    \
     F(uint32_t, target_link)                                                                   \
+    F(uint32_t, access)    /* an AccessState; 0: symmetric */                                  \
+    F(uint32_t, group)     /* its port's target port group */                                  \
+    F(uint32_t, preferred) /* ... which the array would have used */                           \
+    F(uint32_t, want)      /* the state that it is about to be in, or 0 */                     \
+    F(uint32_t, turning)   /* ... and its policy is to hear */                                 \
+    F(uint32_t, padding)                                                                       \
     F(uint32_t, gone) /* it answered that there is no such unit: a rescan alone revives it */  \
     F(uint64_t, in_flight_bytes)                                                               \
     F(uint64_t, dispatched)                                                                    \
@@ -248,12 +254,15 @@ _Static_assert(sizeof(control_t) == 128, "two cache lines");
 enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,
        NOTE_RESTORED = 5, NOTE_ATTENTION = 6, NOTE_UNIT_GONE = 7, NOTE_PDL = 8,
        NOTE_APD_TIMEOUT = 9,
-       NOTE_THROTTLED = 20, NOTE_RECOVERED = 21, NOTE_HUNG = 22 };
+       NOTE_THROTTLED = 20, NOTE_RECOVERED = 21, NOTE_HUNG = 22,
+       NOTE_ACCESS = 30 };
 
 enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING,
        PHASE_HELD, /* has a path, and waits for a place in its adapter */
        PHASE_MARK = 0x80 /* beside another, while a batch is checked */ };
-enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3 }; /* as specs.PathState */
+/* As specs.PathState. */
+enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3, PATH_STANDBY = 4 };
+enum { ACCESS_STATE_PASSIVE = 6 }; /* as engine/records.py's AccessState */
 /* As specs.DeviceState and specs.ApdHandling. */
 enum { DEVICE_ON = 1, DEVICE_APD = 2, DEVICE_APD_TIMEOUT = 3, DEVICE_PDL = 4 };
 enum { APD_FAIL = 1, APD_UNTIL_TIMEOUT = 2, APD_HOLD = 3 };

@@ -169,6 +169,13 @@ class _ArrayBuilder:
                 self._api.CreatePort,
                 array_pb2.CreatePortRequest(parent=self._name, port_id=port.name, port=full),
             )
+        if self._array.access:
+            array = array_pb2.Array(name=self._name, access=self._array.access)
+            for field in ("non_optimized_ns", "transition_ns"):
+                if self._array.HasField(field):
+                    setattr(array, field, getattr(self._array, field))
+            request = array_pb2.UpdateArrayRequest(array=array)
+            _call(self._place, "array", self._api.UpdateArray, request)
         self._build_space()
         self._build_exports()
 
@@ -186,6 +193,7 @@ class _ArrayBuilder:
             )
         for index, volume in enumerate(self._array.volumes):
             full = _with(volume, pool=f"{self._name}/pools/{volume.pool}")
+            full.controller = self._full("controllers", volume.controller)
             if volume.source_volume:
                 full.source_volume = f"{self._name}/volumes/{volume.source_volume}"
             self._create(

@@ -62,6 +62,8 @@ class _References:
         for index, volume in enumerate(array.volumes):
             place = f"{path}.volumes[{index}]"
             self._known(f"{place}.pool", "pool", volume.pool, [p.name for p in array.pools])
+            if volume.controller:
+                self._known(f"{place}.controller", "controller", volume.controller, controllers)
             if volume.source_volume:
                 above = [v.name for v in array.volumes[:index]]
                 self._known(f"{place}.source_volume", "volume", volume.source_volume, above)

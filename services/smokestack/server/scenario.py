@@ -52,7 +52,10 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "Volume": frozenset(
-        {"allocated_bytes", "identifier", "mean_response_ns", "response_count", "state"}
+        {
+            *("allocated_bytes", "identifier", "mean_response_ns", "response_count", "state"),
+            *("owner", "in_transition"),
+        }
     ),
     "FaultRule": frozenset({"state", "hit_count", "begin_ns", "end_ns"}),
     "Job": frozenset({"state", "issued_count", "completed_count", "error_count", "backlog_count"}),

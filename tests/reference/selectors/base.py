@@ -24,6 +24,10 @@ class Candidate(Protocol):
     def usable(self) -> bool:
         """Whether I/O may be sent on it."""
 
+    @property
+    def pulls(self) -> bool:
+        """Whether it is not in use, and would pull the volume over."""
+
 
 @dataclass(frozen=True)
 class Choice:

@@ -10,4 +10,5 @@ class Fixed(Policy):
 
     def select(self, choice: Choice) -> Candidate | None:
         """Returns the path to use."""
-        return choice.preferred if choice.preferred.usable else self.first()
+        preferred = choice.preferred
+        return preferred if preferred.usable or preferred.pulls else self.first()

@@ -40,6 +40,11 @@ static inline int usable(const choice_t *c, uint32_t path) {
     return c->paths[path].state == PATH_ACTIVE;
 }
 
+/* Whether a path that is not in use would pull its volume over, if a command came by it. */
+static inline int pulls(const choice_t *c, uint32_t path) {
+    return c->paths[path].state == PATH_STANDBY && c->paths[path].access == ACCESS_STATE_PASSIVE;
+}
+
 /* Takes the path at a place of the list by use: it is now the most recently used one. */
 static inline uint32_t take_used(const choice_t *c, uint32_t place) {
     if (place == NIL) return NIL;

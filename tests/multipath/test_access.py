@@ -1,0 +1,129 @@
+"""Paths by target port group: what hosts use, how they learn of a change, how they thrash."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from smokestack.array.specs import (
+    Access,
+    AccessSpec,
+    ArrayHostSpec,
+    ControllerSpec,
+    ExportSpec,
+    InitiatorSpec,
+)
+from smokestack.engine.event_kinds import EventKind
+from smokestack.engine.records import AccessState
+from smokestack.hypervisor.specs import HostSpec, VmSpec
+from smokestack.multipath.specs import MultipathSpec, PathState, Selector
+from tests.reference.build import Models, build_models
+from tests.reference.config import ControllerEnabled, StackConfig, VolumeAssigned
+from tests.reference.samples import array, job, port, stack
+
+TRANSITION_NS = 200_000
+
+
+def config(access: Access, **fields: Any) -> StackConfig:
+    """Two hosts' worth of paths to one volume: p0 of c0, which owns it, and p1 of c1."""
+    ports = (port("p0", "fa"), replace(port("p1", "fb"), controller_id="c1"))
+    one = replace(
+        array(ports=ports),
+        controllers=(
+            ControllerSpec("c0", core_count=1, read_ns=3_000, write_ns=5_000),
+            ControllerSpec("c1", core_count=1, read_ns=3_000, write_ns=5_000, partner="c0"),
+        ),
+        access=AccessSpec(access, 10_000, TRANSITION_NS),
+    )
+    layer = MultipathSpec(not_ready_retry_delay_ns=50_000)
+    return replace(stack(job(slots=2), arrays=(one,), **fields), multipath=layer)
+
+
+def paths(models: Models) -> list[tuple[PathState, AccessState]]:
+    status = models.multipath.device_status("h1", "a1.v1")
+    return [(path.state, path.access) for path in status.paths]
+
+
+def ios(models: Models) -> list[int]:
+    return [path.io_count for path in models.multipath.device_status("h1", "a1.v1").paths]
+
+
+def test_only_optimized_paths_carry_while_there_are_any() -> None:
+    models = build_models(config(Access.ALUA))
+    models.run(2_000_000)
+    assert paths(models) == [
+        (PathState.ACTIVE, AccessState.OPTIMIZED),
+        (PathState.STANDBY, AccessState.NON_OPTIMIZED),
+    ]
+    assert ios(models)[0] > 10
+    assert ios(models)[1] == 0
+
+
+def test_a_host_follows_a_volume_to_its_new_owner() -> None:
+    change = VolumeAssigned(500_000, "a1", "v1", "c1")
+    models = build_models(config(Access.ALUA, changes=(change,)))
+    models.run(5_000_000)
+    assert paths(models) == [
+        (PathState.STANDBY, AccessState.NON_OPTIMIZED),
+        (PathState.ACTIVE, AccessState.OPTIMIZED),
+    ]
+    assert ios(models)[1] > 10
+    assert all(record.status == 0 for record in models.completions)
+    kinds = [event.kind for event in models.multipath.events.after(0, 999)]
+    assert EventKind.DEVICE_ACCESS_CHANGED in kinds
+
+
+def test_a_host_goes_on_when_the_owner_is_lost() -> None:
+    change = ControllerEnabled(500_000, "a1", "c0", enabled=False)
+    models = build_models(config(Access.ALUA, changes=(change,)))
+    models.run(5_000_000)
+    assert paths(models)[1] == (PathState.ACTIVE, AccessState.OPTIMIZED)
+    assert ios(models)[1] > 10
+    assert all(record.status == 0 for record in models.completions)
+
+
+def test_fixed_on_the_passive_side_pulls_the_volume_over() -> None:
+    models = build_models(config(Access.ACTIVE_PASSIVE, selector=Selector.FIXED))
+    models.multipath.update_device("h1", "a1.v1", preferred_path="h1-b.p1")
+    models.run(3_000_000)
+    assert models.arrays["a1"].ownership.owner("v1") == "c1"
+    assert ios(models)[0] == 0
+    assert ios(models)[1] > 10
+
+
+def test_round_robin_leaves_the_passive_side_alone() -> None:
+    models = build_models(config(Access.ACTIVE_PASSIVE, ios_per_path=1))
+    models.run(3_000_000)
+    assert models.arrays["a1"].ownership.owner("v1") == "c0"
+    assert ios(models)[1] == 0
+
+
+def test_two_hosts_that_prefer_different_sides_thrash() -> None:
+    """Fixed on an active/passive array (FACTS 2.1): the volume goes to and fro."""
+    one = config(Access.ACTIVE_PASSIVE)
+    other = InitiatorSpec("h2-a", "fa"), InitiatorSpec("h2-b", "fb")
+    shared = replace(
+        one.arrays[0],
+        hosts=(*one.arrays[0].hosts, ArrayHostSpec("h2", other)),
+        exports=(*one.arrays[0].exports, ExportSpec("v1", "h2", 0)),
+    )
+    second = replace(one.jobs[0], host_id="h2", uid=7)
+    layer = replace(one.multipath_hosts[0], selector=Selector.FIXED)
+    both = replace(
+        one,
+        arrays=(shared,),
+        multipath_hosts=(layer, replace(layer, host_id="h2", initiators=("h2-a", "h2-b"))),
+        hosts=(*one.hosts, HostSpec("h2")),
+        vms=(*one.vms, VmSpec("h2", "v1", 2_000)),
+        disks=(*one.disks, replace(one.disks[0], host_id="h2")),
+        jobs=(*one.jobs, second),
+    )
+    models = build_models(both)
+    models.multipath.update_device("h2", "a1.v1", preferred_path="h2-b.p1")
+    models.run(20_000_000)
+    kinds = [event.kind for event in models.arrays["a1"].events.after(0, 9_999)]
+    thrashed = kinds.count(EventKind.VOLUME_TRESPASSED)
+    agreed = build_models(both)
+    agreed.run(20_000_000)
+    assert thrashed > 20
+    assert len(models.completions) < len(agreed.completions) // 4
