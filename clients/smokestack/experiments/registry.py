@@ -9,6 +9,7 @@ from .experiment import Experiment
 
 # Name → module, sorted; the module's `EXPERIMENT` is it.
 EXPERIMENTS: Final = {
+    "consolidation": "consolidation",
     "dark-storage": "dark_storage",
     "misadvertised": "misadvertised",
     "path-selection": "path_selection",
