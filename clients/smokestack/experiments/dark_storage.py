@@ -2,8 +2,9 @@
 
 Each stack lives through a history that the seed draws: volumes are created, exported, scanned,
 written to; guests and exports go away again, hosts are not rescanned, snapshots and clones are
-forgotten.  A ledger of pages beside it (plain sets, no code of the stack's) knows what the report
-must say, before and after what nobody is shown has been reclaimed.
+forgotten.  Every other pool draws its space as it needs it, and hands it out in steps.  A ledger of
+pages beside it (plain sets, no code of the stack's) knows what the report must say, before and
+after what nobody is shown has been reclaimed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _FABRIC = "fabric-a"
 _PAGE_BYTES = 16 << 10
+_STEP_PAGES = 24
+_GROWTH_PAGES = 256
 _WITH_SNAPSHOT = 0.35  # of the volumes that are in use
 _WITH_CLONE = 0.5  # of those
 CATEGORIES = (
@@ -58,12 +61,18 @@ class Parameters:
 @dataclass(frozen=True, kw_only=True)
 class _History(Case):
     parameters: Parameters
+    steps: bool
 
 
 @dataclass
 class Ledger:
     """Who has which page: a page is a number, and a new write of a shared one takes a new page."""
 
+    step_pages: int = 1  # in which a volume takes space
+    growth_pages: int = 0  # in which the pool draws it; 0: it has all from the start
+    rooms: dict[str, int] = field(default_factory=dict)  # what is left of a volume's step
+    used: int = 0  # pages that volumes and snapshots have, or have room for
+    drawn: int = 0
     volumes: dict[str, dict[int, int]] = field(default_factory=dict)
     snapshots: dict[str, dict[int, int]] = field(default_factory=dict)
     where: dict[str, str] = field(default_factory=dict)  # a volume's category
@@ -79,14 +88,25 @@ class Ledger:
         own = self.volumes[volume]
         for place in places:
             if place not in own or own[place] in shared:
+                self._take(volume)
                 own[place] = self.pages
                 self.pages += 1
+
+    def _take(self, volume: str) -> None:
+        """Takes a page out of a volume's step, or a new step, for which the pool may grow."""
+        if not self.rooms.get(volume):
+            self.rooms[volume] = self.step_pages
+            self.used += self.step_pages
+        self.rooms[volume] -= 1
+        while self.growth_pages and self.drawn < self.used:
+            self.drawn += self.growth_pages
 
     def reclaim(self) -> None:
         """Deletes what nobody is shown, but for what has snapshots."""
         for name in [name for name, where in self.where.items() if where == "UNASSIGNED"]:
             if name not in self.snapshots:
                 del self.volumes[name], self.where[name], self.sizes[name]
+                self.rooms.pop(name, None)
 
     def physical(self, raw_bytes: int) -> dict[str, int]:
         """Returns the bytes of each category: a page is where it is nearest to use."""
@@ -103,8 +123,11 @@ class Ledger:
             taken |= mine
         kept = {page for mapped in self.snapshots.values() for page in mapped.values()}
         counts["SNAPSHOT"] = len(kept - taken)
-        held = len(kept | taken)
-        counts["POOL_FREE"] = raw_bytes // _PAGE_BYTES - held
+        room, raw = sum(self.rooms.values()), raw_bytes // _PAGE_BYTES
+        drawn = min(self.drawn, raw) if self.growth_pages else raw
+        counts["RAW_UNCONFIGURED"] = raw - drawn
+        counts["ALLOCATED_NEVER_WRITTEN"] = room
+        counts["POOL_FREE"] = drawn - len(kept | taken) - room
         return {category: count * _PAGE_BYTES for category, count in counts.items()}
 
     def subscribed(self) -> dict[str, int]:
@@ -121,7 +144,7 @@ class DarkStorage(Experiment[Parameters, _History]):
     name = "dark-storage"
     summary = "Where all space is, byte for byte, and how much of it nobody uses"
     sizes: ClassVar = {
-        "small": Parameters(runs=1, volumes=12, volume_mib=8, pages_max=40),
+        "small": Parameters(runs=2, volumes=12, volume_mib=8, pages_max=40),
         "default": Parameters(runs=4, volumes=60, volume_mib=16, pages_max=200),
         "large": Parameters(runs=8, volumes=300, volume_mib=64, pages_max=1_000),
     }
@@ -129,11 +152,19 @@ class DarkStorage(Experiment[Parameters, _History]):
     def cases(self, plan: Plan[Parameters]) -> list[_History]:
         """Returns a history for each seed."""
         runs = range(plan.parameters.runs)
-        return [_History(seed=plan.seed + run, parameters=plan.parameters) for run in runs]
+        return [
+            _History(seed=plan.seed + run, parameters=plan.parameters, steps=run % 2 == 1)
+            for run in runs
+        ]
 
     def system(self, case: _History) -> dict[str, Any]:
         """Returns two hosts and an array without a volume; it promises more than it has."""
         size = case.parameters.volume_mib << 20
+        steps = {
+            "growth_bytes": _GROWTH_PAGES * _PAGE_BYTES,
+            "step_bytes": _STEP_PAGES * _PAGE_BYTES,
+            "step_bytes_max": _STEP_PAGES * _PAGE_BYTES,
+        }
         return {
             "fabrics": [_FABRIC],
             "arrays": [
@@ -146,6 +177,7 @@ class DarkStorage(Experiment[Parameters, _History]):
                             "name": "p1",
                             "capacity_bytes": size * max(case.parameters.volumes // 3, 1),
                             "page_bytes": _PAGE_BYTES,
+                            **(steps if case.steps else {}),
                         }
                     ],
                 }
@@ -165,10 +197,10 @@ class DarkStorage(Experiment[Parameters, _History]):
         for host in ("h1", "h2"):
             if host not in array.hosts:
                 array.hosts.create(host, initiators=[Initiator(name=f"{host}-a", fabric=_FABRIC)])
-        life = _Life(stack, Random(f"dark {case.seed}"), case.parameters)
+        ledger = Ledger(_STEP_PAGES, _GROWTH_PAGES) if case.steps else Ledger()
+        life = _Life(stack, Random(f"dark {case.seed}"), case.parameters, ledger)
         for number in range(case.parameters.volumes):
             life.live(f"v{number}", life.draw.choices(list(_FATES), list(_FATES.values()))[0])
-        ledger = life.ledger
         rows = _compared(stack, ledger, case.seed, PHASES[0])
         stack.reclaim(stack.reclaim())
         ledger.reclaim()
@@ -259,7 +291,7 @@ class _Life:
     stack: Smokestack
     draw: Random
     parameters: Parameters
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: Ledger
 
     def live(self, name: str, fate: str) -> None:
         """Lets a volume live through its history to its end."""
