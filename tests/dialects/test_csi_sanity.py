@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from smokestack.dialects.csi import Settings
+from smokestack.dialects.csi import Plugin, Settings
+from smokestack.server.csi import Elsewhere, csi_room
+from smokestack.server.listen import Listener
+from smokestack.server.processes import Processes
 from smokestack.server.scenario import default_scenario
 from smokestack.server.stack import Stack
 from tests.house import tree
@@ -60,9 +63,30 @@ def test_the_conformance_suite_passes(
             settings = Settings(volumes_per_node=8, announce_health=version == "v5.6.0")
             address = stack.serve_csi(f"unix://{tmp_path}/csi.sock", settings=settings).address
         output = sanity(version, address, tmp_path, access)
+    check(version, f"{access}, at {address.partition(':')[0]}", output, capsys)
+
+
+def test_it_passes_over_services_of_other_processes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Processes(default_scenario()) as processes:
+        array = Elsewhere("arrays", processes.arrays["a1"].endpoint.address)
+        multipath = Elsewhere("multipaths", processes.multipath.endpoint.address)
+        plugin = Plugin(array, "arrays/a1", multipath)
+        listener = Listener(csi_room(plugin), f"unix://{tmp_path}/csi.sock")
+        listener.start()
+        try:
+            output = sanity("v5.5.0", listener.endpoint.address, tmp_path, "mount")
+        finally:
+            listener.stop()
+    check("v5.5.0", "mount, over processes", output, capsys)
+
+
+def check(version: str, what: str, output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prints the suite's summary, and compares it with what its reference driver passes."""
     found = re.search(r"(\d+) Passed \| (\d+) Failed \| (\d+) Pending \| (\d+) Skipped", output)
     assert found, output
     with capsys.disabled():
-        print(f"\ncsi-sanity {version}, {access}, at {address.partition(':')[0]}: {found[0]}")
+        print(f"\ncsi-sanity {version}, {what}: {found[0]}")
     assert found[2] == "0", output
     assert int(found[1]) >= PASSED_MIN[version], output
