@@ -59,6 +59,8 @@ class Path:
     group: int = 0
     peers: list[Path] = field(default_factory=list)  # the device's
     gone: bool = False  # the array says that there is no such unit
+    links_down: int = 0
+    born: int = -1
 
     @property
     def rank(self) -> int:
@@ -81,7 +83,8 @@ class Path:
     @property
     def alive(self) -> bool:
         """Whether nothing holds it down."""
-        return self.up and self.enabled and not self.gone and not self.held()
+        works = self.up and not self.links_down and not self.gone
+        return works and self.enabled and not self.held()
 
 
 @dataclass(eq=False)

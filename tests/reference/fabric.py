@@ -22,6 +22,8 @@ class Link:
     credits: int = 16
     free: int = 0
     slow: Callable[[str, int], int] = lambda _name, _time: 0  # per mille, as rules want it
+    down: bool = False
+    since: tuple[int, int] = (-1, 0)  # when it last went down or came up, before or after others
 
     def frame_ns(self, now: int) -> int:
         """What a frame takes that comes now."""
@@ -39,9 +41,13 @@ class Fabric:
     links: dict[str, Link] = field(default_factory=dict)
     has_trunk: bool = False
 
+    def hops(self, target: str, host: str) -> list[Link]:
+        """The links from a port to an initiator, in order."""
+        return [self.links[target], *([self.trunk] if self.has_trunk else []), self.links[host]]
+
     def cross(self, target: str, host: str, frames: int, now: int) -> int:
         """When an answer that comes now is through."""
-        hops = [self.links[target], *([self.trunk] if self.has_trunk else []), self.links[host]]
+        hops = self.hops(target, host)
         pace = [link.frame_ns(now) for link in hops]
         gone = [now] * len(hops)  # when a link's last frame has left it
         first = last = now

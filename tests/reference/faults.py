@@ -92,11 +92,14 @@ class Rules:
         """When each rule that breaks this is over, as far as that is known."""
         return [r.end_ns for r in self.rules if r.matches(kind, subject) and r.end_ns is not None]
 
-    def hit(self, kind: str, subject: str, ident: int, attempt: int) -> Rule | None:
-        """The first rule that hits an I/O now; the hit counts."""
+    def hit(
+        self, kind: str, subject: str, ident: int, attempt: int, now: int | None = None
+    ) -> Rule | None:
+        """The first rule that hits an I/O now, or did at a time; the hit counts."""
+        now = self._agenda.now if now is None else now
         for rule in self.rules:
             asked = rule.asked
-            if not rule.matches(kind, subject) or not rule.in_force(self._agenda.now):
+            if not rule.matches(kind, subject) or not rule.in_force(now):
                 continue
             if asked.count and rule.hits == asked.count:
                 continue

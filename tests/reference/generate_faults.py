@@ -27,6 +27,7 @@ PER_IO = (
     "NOT_READY",
 )
 LIES = ("WRONG_VOLUME", "PATH_FALSELY_DEAD", "IDENTITY_CHANGED")
+LINKS = ("SLOW_DRAIN", "LINK_DOWN", "FRAME_DAMAGED")
 LASTING = (
     "PORT_DOWN",
     "PORT_DOWN",
@@ -35,7 +36,7 @@ LASTING = (
     "PATH_DISABLED",
     "VM_PAUSED",
     "VM_PAUSED",
-    "SLOW_DRAIN",
+    *LINKS,
 )
 KINDS = (*PER_IO, *LIES, *LASTING)
 
@@ -65,7 +66,9 @@ def _fault(
         kind,
         target,
         fault_id,
-        probability=draw(st.sampled_from([0.1, 0.5, 1.0])) if kind in PER_IO else 1.0,
+        probability=draw(st.sampled_from([0.1, 0.5, 1.0]))
+        if kind in PER_IO or kind == "FRAME_DAMAGED"
+        else 1.0,
         count=draw(st.sampled_from([0, 0, 1, 7])) if kind in PER_IO else 0,
         start_ns=start if start > at else 0,
         duration_ns=draw(st.just(0) | st.sampled_from([1, 10_000, 100_000]) | times),
@@ -98,7 +101,7 @@ def _target(draw: st.DrawFn, stack: StackConfig, kind: str) -> tuple[str, str]:
         initiator = draw(st.sampled_from(host.initiators))
         paths = [f"{devices}/*/paths/{initiator}.*", f"{devices}/*/paths/*0"]
         return "multipaths/m1", draw(st.sampled_from(paths))
-    if kind == "SLOW_DRAIN":
+    if kind in LINKS:
         links = "multipaths/m1/fabrics/*/links/"
         return "multipaths/m1", draw(st.sampled_from([f"{links}h0-*", f"{links}a0.p0"]))
     array = draw(st.sampled_from(stack.arrays))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from smokestack.engine.records import EventCode, HostStatus, Kind, Op, Sense, Status
+from smokestack.engine.records import EventCode, HostStatus, Kind, Sense, Status
 from smokestack.multipath.specs import (
     ApdHandling,
     DeviceState,
@@ -26,28 +26,28 @@ from tests.reference.claims import claimed
 from tests.reference.config import (
     AdapterUpdated,
     DeviceUpdated,
-    FabricChange,
     PathEnabled,
     PathUpdated,
-    TrunkSet,
 )
 from tests.reference.devices import Adapter, Device, HostIo, Path, Times
 from tests.reference.digest import Completion
-from tests.reference.fabric import FRAME_BYTES, Fabric, Link
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.stations import Command
 from tests.reference.throttle import Throttle
+from tests.reference.wires import Wires
 
 NOT_READY = (Sense.TRANSITION, Sense.STANDBY, Sense.UNAVAILABLE)
 UNIT_ATTENTION = 6  # the sense key
 # Of one time: timers, links that change, events (0), answers, retries.
-TIMER, LINK, ANSWER, RETRY = -2, -1, 1, 2
+TIMER, ANSWER, RETRY = -2, 1, 2  # links change at -1
 
 
-class Multipath:
+class Multipath(Wires):
     """The multipath layer of every host."""
 
-    def __init__(self, agenda: Agenda, spec: MultipathSpec, arrays: Sequence[Array]) -> None:
+    def __init__(
+        self, agenda: Agenda, spec: MultipathSpec, arrays: Sequence[Array], seed: int
+    ) -> None:
         self._agenda = agenda
         self._spec = spec
         self._arrays = arrays  # by name
@@ -61,10 +61,11 @@ class Multipath:
         self.devices: dict[tuple[str, str], Device] = {}
         self.complete: Callable[[Completion], None]  # the hypervisor's, set when it stands
         self.lookahead_ns = min(array.lookahead_ns for array in arrays)
-        self.fabrics: dict[str, Fabric] = {}
+        self.fabrics = {}
         self._crossing: set[tuple[int, int]] = set()
+        self._moves = 0  # of links
         self._service = f"multipaths/{spec.name}"
-        self.rules = Rules(agenda, self._service, seed=0)
+        self.rules = Rules(agenda, self._service, seed)
         self.rules.moved = self._rules_move
         for array in arrays:
             array.listener = self
@@ -143,35 +144,6 @@ class Multipath:
         self._map_cpus(device)
         self._judge(device)
 
-    def _join(self, path: Path) -> None:
-        """Finds the links that a path crosses."""
-        port = path.itl.port.spec
-        base = f"{self._service}/fabrics/{port.fabric}/links"
-        fabric = self.fabrics.setdefault(
-            port.fabric, Fabric(Link(f"{base}/trunk", slow=self._slow))
-        )
-        for link in (f"{path.array.array_id}.{port.port_id}", path.itl.initiator):
-            fabric.links.setdefault(link, Link(f"{base}/{link}", slow=self._slow))
-
-    def _slow(self, link: str, now: int) -> int:
-        """How slowly a link drains; what changes is felt one lookahead later."""
-        return self.rules.factor("SLOW_DRAIN", link, now - self.lookahead_ns)
-
-    def update_fabric(self, change: FabricChange) -> None:
-        """Puts arrays behind a trunk or one switch in its place; gives a link rate and buffers."""
-        fabric = self.fabrics[change.fabric]
-        if isinstance(change, TrunkSet):
-            self._later(setattr, fabric, "has_trunk", change.bandwidth_bytes_per_second > 0)
-            self._later(setattr, fabric.trunk, "rate", change.bandwidth_bytes_per_second)
-        else:
-            link = fabric.links[change.link]
-            self._later(setattr, link, "rate", change.bandwidth_bytes_per_second)
-            self._later(setattr, link, "credits", change.bb_credits)
-
-    def _later(self, action: Callable[..., None], *arguments: object) -> None:
-        key = (self._agenda.now + self.lookahead_ns, MULTIPATH, LINK, 0, 0)
-        self._agenda.add(key, action, *arguments)
-
     def _held(self, path: str) -> bool:
         kinds = ("PATH_DISABLED", "PATH_FALSELY_DEAD")
         return any(self.rules.holds(kind, path, self._agenda.now) for kind in kinds)
@@ -184,11 +156,12 @@ class Multipath:
 
     def _rules_move(self, time: int, phase: int) -> None:
         if phase == AFTER:
-            self._turn_all()
+            self._turn_all(phase)
         else:
-            self._agenda.add((time, CHANGE, BEFORE, 0, 0), self._turn_all)
+            self._agenda.add((time, CHANGE, BEFORE, 0, 0), self._turn_all, phase)
 
-    def _turn_all(self) -> None:
+    def _turn_all(self, phase: int) -> None:
+        self._move_links(phase)
         for device in self._by_index:
             self._turn(device)
 
@@ -356,6 +329,8 @@ class Multipath:
         if io is None or io.path is None or io.attempt != record.attempt:
             return  # of an attempt that was given up
         io.hint = hint
+        if self._damaged(io, record):
+            record = record._replace(kind=Kind.HOST, status=HostStatus.PARITY, sense=0)
         through = self._cross(io, record)
         if through > self._agenda.now:
             key = (through, MULTIPATH, ANSWER, record.ident, record.attempt)
@@ -363,16 +338,6 @@ class Multipath:
             self._agenda.add(key, self._arrive, record._replace(time=through))
         else:
             self._answered(io, record)
-
-    def _cross(self, io: HostIo, record: Completion) -> int:
-        """When an answer that comes now from a port has crossed the fabric."""
-        assert io.path is not None
-        itl = io.path.itl
-        carries = io.op == Op.READ and record.status == Status.GOOD
-        frames = max(1, -(-io.length // FRAME_BYTES)) if carries else 1
-        fabric = self.fabrics[itl.port.spec.fabric]
-        target = f"{io.path.array.array_id}.{itl.port.spec.port_id}"
-        return fabric.cross(target, itl.initiator, frames, self._agenda.now)
 
     def _arrive(self, record: Completion) -> None:
         """Takes an answer that a fabric has held up; its path may be down by now."""
@@ -386,7 +351,8 @@ class Multipath:
         refused = record.status in (Status.TASK_SET_FULL, Status.BUSY)
         attention = record.sense >> 16 == UNIT_ATTENTION
         gone = record.sense == Sense.LU_NOT_SUPPORTED
-        again = refused or attention or gone or record.sense in NOT_READY
+        damaged = record.kind == Kind.HOST
+        again = refused or attention or gone or damaged or record.sense in NOT_READY
         if refused and device.throttle.hangs:
             return  # the host takes it for accepted
         path = io.path
@@ -397,7 +363,7 @@ class Multipath:
             io.attempt += 1
             then = self._agenda.now + self._spec.qfull_retry_delay_ns
             self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
-        elif attention or gone:
+        elif attention or gone or damaged:
             io.attempt += 1
             self._learn(device, path, record)
             path.gone = path.gone or gone

@@ -38,7 +38,9 @@ class World:
         # By name: that is how multipath numbers them.
         configs = sorted(stack.arrays, key=lambda config: config.array_id)
         self.arrays = {c.array_id: Array(self.agenda, stack.seed, c) for c in configs}
-        self.multipath = Multipath(self.agenda, stack.multipath, list(self.arrays.values()))
+        self.multipath = Multipath(
+            self.agenda, stack.multipath, list(self.arrays.values()), stack.seed
+        )
         self.hypervisor = Hypervisor(self.agenda, stack.seed, self.multipath)
         self.rules = {f"arrays/{name}": array.rules for name, array in self.arrays.items()}
         self.rules[f"multipaths/{stack.multipath.name}"] = self.multipath.rules

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.fault_rules import FaultRule
-from smokestack.multipath.specs import Selector
+from smokestack.multipath.specs import PathState, Selector
 from tests.reference.build import build_models, build_reference
 from tests.reference.config import Change, FaultInjected, LinkUpdated, StackConfig, TrunkSet
 from tests.reference.generate import Scenario, scenarios
@@ -32,13 +32,13 @@ def narrow(draw: st.DrawFn, base: st.SearchStrategy[Scenario]) -> Scenario:
     return replace(scenario, stack=stack)
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(narrow(scenarios()))
 def test_a_narrow_fabric_agrees(scenario: Scenario) -> None:
     agree(scenario.stack, scenario.until_ns, scenario.cuts)
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @given(narrow(faulty_scenarios()), st.integers(5_000, 100_000))
 def test_a_narrow_fabric_agrees_while_things_break(scenario: Scenario, step_ns: int) -> None:
     try:
@@ -80,3 +80,31 @@ def test_the_kernel_counts_frames_and_waits_for_credits() -> None:
     assert host["frames"] == trunk["frames"] > 0
     assert trunk["credit_zero"] > 0, "a trunk waits while the host's link has no free buffer"
     assert trunk["credit_zero_ns"] > 0
+
+
+def test_a_link_that_goes_down_takes_its_paths_along_and_brings_them_back() -> None:
+    rule = FaultRule(
+        "LINK_DOWN", "multipaths/m1/fabrics/fa/links/h1-a", "l", start_ns=200_000, duration_ns=10**6
+    )
+    models = build_models(readers(FaultInjected(0, "multipaths/m1", rule)))
+    models.run(400_000)
+    [device] = models.multipath.all_devices()
+    rows = models.multipath.state["path"]
+    states = {path.name: int(rows[path.row]["state"]) for path in device.paths.values()}
+    assert states == {"h1-a.p0": PathState.DEAD, "h1-b.p1": PathState.ACTIVE}
+    models.run(1_300_000)
+    assert all(int(rows[path.row]["state"]) == PathState.ACTIVE for path in device.paths.values())
+    kinds = [event.kind for event in models.multipath.events.since(0)]
+    for kind in ("LINK_DOWN", "PATH_DOWN", "LINK_UP", "PATH_UP"):
+        assert kinds.count(kind) == 1
+
+
+def test_a_damaged_frame_costs_another_attempt_and_no_error() -> None:
+    rule = FaultRule("FRAME_DAMAGED", "multipaths/m1/fabrics/fa/links/h1-a", "d", probability=0.5)
+    models = build_models(readers(FaultInjected(0, "multipaths/m1", rule)))
+    models.run(50_000_000)
+    assert len(models.completions) == 40
+    assert all(record.status == 0 for record in models.completions)
+    assert any(record.attempt for record in models.completions)
+    links = models.multipath.fabrics.fabrics["fa"].links
+    assert models.multipath.state["link"]["crc_errors"][links["h1-a"].row] > 0

@@ -143,6 +143,8 @@ class EventKind(StrEnum):
     PROBING = "PROBING", "The probe began to watch every nexus."
     PROBING_ENDED = "PROBING_ENDED", "The probe watches no more; what it has seen stays."
     FABRIC_UPDATED = "FABRIC_UPDATED", "A fabric's trunk was changed."
+    LINK_DOWN = "LINK_DOWN", "A link of a fabric went down: its paths die one lookahead later."
+    LINK_UP = "LINK_UP", "A link of a fabric came up."
     LINK_UPDATED = "LINK_UPDATED", "A link's rate or its buffers were changed."
     DEVICE_ALL_PATHS_DOWN = "DEVICE_ALL_PATHS_DOWN", "A device's last usable path was lost."
     DEVICE_APD_TIMEOUT = (

@@ -31,6 +31,7 @@ class FaultKind:
     sentence: str
     per_io: bool = True  # it hits single I/Os, so it takes a probability and a count
     takes_factor: bool = False
+    takes_count: bool = True
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def check_numbers(rule: FaultRule, kind: FaultKind, now_ns: int) -> None:
             wrong.append(("probability", f"{because}: leave it out"))
         if rule.count:
             wrong.append(("count", f"{because}: give it a duration_ns instead"))
+    if kind.per_io and not kind.takes_count and rule.count:
+        wrong.append(("count", f"is nothing that {kind.name} takes: give it a duration_ns instead"))
     if not kind.takes_factor and rule.factor_per_mille:
         wrong.append(("factor_per_mille", f"is nothing that {kind.name} takes: leave it out"))
     if kind.takes_factor and not 1_000 <= rule.factor_per_mille <= FACTOR_PER_MILLE_MAX:

@@ -94,6 +94,7 @@ class HostStatus(IntEnum):
     """Why a host gave up without an array's answer, the ``status`` of a HOST record."""
 
     NO_CONNECT = 0x01
+    PARITY = 0x06  # a frame was damaged on the way: the command is sent again
 
 
 class AccessState(IntEnum):
@@ -113,6 +114,8 @@ class EventCode(IntEnum):
 
     PATH_DOWN = 1
     PATH_UP = 2
+    LINK_DOWN = 16  # of a fabric; never on the wire
+    LINK_UP = 17
 
 
 class Sense(IntEnum):

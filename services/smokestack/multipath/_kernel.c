@@ -291,6 +291,22 @@ static PyObject *py_grow(PyObject *self, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+static PyObject *py_link_event(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 5)
+        return PyErr_Format(PyExc_TypeError, "link_event(time_ns, id, cause, path, code)");
+    kernel_t *k = (kernel_t *)self;
+    mp_t m = mp_of(k);
+    uint64_t id = PyLong_AsUnsignedLongLong(args[1]), cause = PyLong_AsUnsignedLongLong(args[2]);
+    int64_t time = arg_i64(args[0]), path = arg_i64(args[3]), code = arg_i64(args[4]);
+    if (PyErr_Occurred()) return NULL;
+    if (path < 0 || path >= k->rows[T_PATH] || m.state->hand_count >= k->rows[T_HAND])
+        return PyErr_Format(PyExc_ValueError, "no such path, or no room for an event");
+    completion_t event = {.time = time, .id = id, .array_ns = cause, .nexus = (uint32_t)path,
+                          .sense = (uint32_t)code, .kind = KIND_EVENT};
+    link_event(&m, &event);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef METHODS[] = {
     {"run", (PyCFunction)(void (*)(void))py_run, METH_FASTCALL,
      "run(until_ns, batch, count, begins) -> (reached_ns, dispatches by array ...), or the slot "
@@ -303,6 +319,8 @@ static PyMethodDef METHODS[] = {
     {"turned", py_turned, METH_O, "turned(path)"},
     {"regroup", py_regroup, METH_O, "regroup(device)"},
     {"hand_over", py_hand_over, METH_O, "hand_over(device)"},
+    {"link_event", (PyCFunction)(void (*)(void))py_link_event, METH_FASTCALL,
+     "link_event(time_ns, id, cause, path, code)"},
     {"start", py_start, METH_O, "start(now_ns)"},
     {"grow", py_grow, METH_NOARGS, "grow()"},
     {NULL, NULL, 0, NULL}};
@@ -328,6 +346,8 @@ static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVI
                                                       WORLD_FIELDS(WORLD_ROW)
                                                           LINK_FIELDS(LINK_ROW)
                                                               TAP_FIELDS(TAP_ROW)
-                                                              CONTROL_FIELDS(CONTROL_ROW)};
+                                                              CONTROL_FIELDS(CONTROL_ROW)
+                                                              FAULT_FIELDS(FAULT_ROW)
+                                                              CHAIN_FIELDS(CHAIN_ROW)};
 
 KERNEL_MODULE(multipath, "Multipath's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

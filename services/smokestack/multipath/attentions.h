@@ -35,9 +35,15 @@ static inline int is_gone(const completion_t *c) {
            (c->sense == SENSE_LU_NOT_SUPPORTED || c->sense == SENSE_LU_FAILURE);
 }
 
+/* An answer of which a fabric has damaged a frame: the host knows only that. */
+static inline int is_damaged(const completion_t *c) {
+    return c->kind == KIND_HOST && c->status == HOST_PARITY;
+}
+
 /* Whether an answer makes its command try again, so that the submitter does not hear of it. */
 static inline int retried(const completion_t *c) {
-    if (c->status == STATUS_GOOD || c->kind != KIND_RESPONSE) return 0;
+    if (c->status == STATUS_GOOD) return 0;
+    if (c->kind != KIND_RESPONSE) return is_damaged(c);
     return is_refusal(c) || is_attention(c) || is_not_ready(c) || is_gone(c);
 }
 
@@ -73,7 +79,8 @@ static void try_again(mp_t *m, const completion_t *c, uint32_t i, device_t *d) {
     s->attempt++;
     if (m->path[s->path].access && tells_of_access(c)) access_learn(m, c, s->device);
     if (!is_not_ready(c)) {
-        if (is_gone(c)) unit_gone(m, s->path, c);
+        if (is_damaged(c)) m->path[s->path].errors++;
+        else if (is_gone(c)) unit_gone(m, s->path, c);
         else hear_attention(m, c, s);
         d->retries++;
         detour(m, i, c->time);

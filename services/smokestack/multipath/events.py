@@ -35,14 +35,17 @@ class NoteKind(IntEnum):
     RECOVERED = 21
     HUNG = 22
     ACCESS = 30  # because of an array's event
+    PATH_FOUND = 31  # because of an event of ours
 
 
 _OF_PATHS = {
     NoteKind.PATH_DOWN: EventKind.PATH_DOWN,
     NoteKind.PATH_UP: EventKind.PATH_UP,
     NoteKind.PATH_LOST: EventKind.PATH_DOWN,
+    NoteKind.PATH_FOUND: EventKind.PATH_UP,
     NoteKind.UNIT_GONE: EventKind.PATH_DOWN,
 }
+_OURS = (NoteKind.PATH_LOST, NoteKind.PATH_FOUND)
 _OF_DEVICES = {
     NoteKind.CUT_OFF: EventKind.DEVICE_ALL_PATHS_DOWN,
     NoteKind.RESTORED: EventKind.DEVICE_PATHS_RESTORED,
@@ -106,7 +109,7 @@ class MultipathEvents(KernelLog):
             else:
                 path = self._paths[note.subject]
                 device = self._devices[int(self._state["path"]["device"][path.row])]
-                source = self.service if kind is NoteKind.PATH_LOST else arrays[path.array_id]
+                source = self.service if kind in _OURS else arrays[path.array_id]
                 cause = event_name(source, note.cause)
                 name = self._name(device, path)
                 detail = _ends(path)

@@ -61,6 +61,23 @@ static int64_t fabric_cross(mp_t *m, const path_t *path, uint32_t frames, int64_
     return hops ? through[hops - 1] : now;
 }
 
+/* Lets rules damage a frame of an answer on a link that it crosses: its command is sent again. */
+static void damage(mp_t *m, const path_t *path, completion_t *c) {
+    const uint32_t rows[HOPS_MAX] = {path->target_link, path->trunk_link, path->host_link};
+    for (uint32_t h = 0; h < HOPS_MAX; h++) {
+        if (rows[h] == NIL || !m->link[rows[h]].faults) continue;
+        const fault_t *f = fault_hit(m->fault, m->chain, m->link[rows[h]].faults,
+                                     FAULT_FRAME_DAMAGED, m->state->seed, c->id, c->attempt);
+        if (!f) continue;
+        m->link[rows[h]].crc_errors++;
+        c->kind = KIND_HOST;
+        c->status = HOST_PARITY;
+        c->sense = 0;
+        c->cause = note_cause(f->event);
+        return;
+    }
+}
+
 /* Whether an answer counts when it is through: nothing took its path down meanwhile. */
 static inline int landed(const mp_t *m, const completion_t *c) {
     if (c->kind == KIND_EVENT) return 1;
@@ -89,7 +106,9 @@ static void fabric_carry(mp_t *m, int64_t end) {
         slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
         int data = slot->op == OP_READ && c->status == STATUS_GOOD;
         uint32_t frames = frames_of(data ? slot->length : 0);
-        c->time = fabric_cross(m, &m->path[slot->path], frames, c->time);
+        const path_t *path = &m->path[slot->path];
+        damage(m, path, c);
+        c->time = fabric_cross(m, path, frames, c->time);
         slot->time = retried(c) ? NEVER_NS : c->time;
     }
     for (uint32_t n = s->hand_told + 1; n < s->hand_count; n++) { /* nearly in order already */

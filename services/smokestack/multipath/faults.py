@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from smokestack.engine.event_kinds import EventKind
+from smokestack.engine.fault_chains import FaultChains
 from smokestack.engine.fault_rules import FaultKind
 from smokestack.engine.faults import Fault, FaultBook, FaultState
 
 from .inventory import Device, Path
 from .selection import set_path_state
 from .specs import DisabledBy, PathState
+from .wires import LINK_DOWN
 
 if TYPE_CHECKING:
     from .model import MultipathModel
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 PATH_DISABLED: Final = "PATH_DISABLED"
 PATH_FALSELY_DEAD: Final = "PATH_FALSELY_DEAD"
 SLOW_DRAIN: Final = "SLOW_DRAIN"
+FRAME_DAMAGED: Final = "FRAME_DAMAGED"
 KINDS: Final = (
     FaultKind(
         PATH_DISABLED,
@@ -40,7 +43,21 @@ KINDS: Final = (
         per_io=False,
         takes_factor=True,
     ),
+    FaultKind(
+        LINK_DOWN,
+        "multipaths/m1/fabrics/fabric-a/links/h1-a",
+        "The link is down: the paths that cross it die, what is in flight on them is sent again.",
+        per_io=False,
+    ),
+    FaultKind(
+        FRAME_DAMAGED,
+        "multipaths/m1/fabrics/fabric-a/links/h1-a",
+        "A frame of an answer fails its checksum (CRC) on the link: the command is sent again.",
+        takes_count=False,
+    ),
 )
+_OF_LINKS: Final = (SLOW_DRAIN, LINK_DOWN, FRAME_DAMAGED)
+_CODES: Final = {FRAME_DAMAGED: 1}  # as in tables.h
 _BY: Final = {PATH_DISABLED: DisabledBy.FAULT, PATH_FALSELY_DEAD: DisabledBy.LIE}
 
 
@@ -50,6 +67,26 @@ class MultipathFaults(FaultBook):
     def __init__(self, model: MultipathModel) -> None:
         super().__init__(model.name, KINDS, model.events)
         self._model = model
+        self.chains = FaultChains(model.state, _CODES)
+        self._ended: list[Fault] = []  # those that ended last
+
+    @property
+    def linked(self) -> list[Fault]:
+        """The rules that hit single answers, by row of the kernel's table."""
+        return self.chains.linked
+
+    @linked.setter
+    def linked(self, faults: list[Fault]) -> None:
+        self.chains.linked = faults
+
+    @property
+    def links(self) -> int:
+        """Rows of the kernel's chain table in use."""
+        return self.chains.links
+
+    @links.setter
+    def links(self, links: int) -> None:
+        self.chains.links = links
 
     @property
     def now_ns(self) -> int:
@@ -58,7 +95,7 @@ class MultipathFaults(FaultBook):
 
     def subjects(self, kind: FaultKind) -> Sequence[str]:
         """Returns the full names of all paths, or of all links."""
-        if kind.name == SLOW_DRAIN:
+        if kind.name in _OF_LINKS:
             fabrics = self._model.fabrics
             return [fabrics.name(*found) for found in fabrics.all_links()]
         return [
@@ -68,7 +105,12 @@ class MultipathFaults(FaultBook):
         ]
 
     def count(self) -> None:
-        """Hits are counted when a rule begins."""
+        """Brings hits up to date; those of rules that last are counted when they begin."""
+        self.chains.count()
+
+    def freed(self, link: str) -> str:
+        """Returns the event that let a link come up, if a rule's end did."""
+        return next((fault.told for fault in self._ended if fault.matches(link)), "")
 
     def rescanned(self) -> None:
         """Puts paths that a rescan has found under the rules in force."""
@@ -78,9 +120,12 @@ class MultipathFaults(FaultBook):
     def apply(self, at_ns: int, changed: Sequence[Fault]) -> None:
         """Takes paths out of use and back, and makes links slow, from a time on."""
         for fault in changed:
-            if fault.state is FaultState.ACTIVE:
+            if fault.state is FaultState.ACTIVE and not fault.kind.per_io:
                 fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
         self.fit_links()
+        if any(fault.rule.kind == LINK_DOWN for fault in changed):
+            self._ended = [fault for fault in changed if fault.state is not FaultState.ACTIVE]
+            self._model.wires.fit(at_ns)
         for device in self._model.all_devices():
             for path in device.paths.values():
                 name = self._name(device, path)
@@ -93,8 +138,14 @@ class MultipathFaults(FaultBook):
 
     def fit_links(self) -> None:
         """Has the kernel know all links as settings and rules in force want them."""
-        fabrics = self._model.fabrics
+        fabrics, state = self._model.fabrics, self._model.state
+        damaging = self.active(FRAME_DAMAGED)
+        if damaging or self.chains.linked:
+            self.chains.write(damaging)
+            state.row["fabric_limits"] = 1
         for fabric, link in fabrics.all_links():
+            heads = state["link"]["faults"]
+            self.chains.chain(heads, link.row, fabrics.name(fabric, link), _CODES)
             slow = self.holding(SLOW_DRAIN, fabrics.name(fabric, link))
             fabrics.write(link, slow.rule.factor_per_mille if slow else 0)
 

@@ -122,6 +122,7 @@ def add_path(
     path["array"], path["itl"], path["device"] = array_row, nexus.index, device.row
     path["adapter"] = adapters[device.host_id, nexus.initiator]
     path["state"] = PathState.ACTIVE if nexus.usable else PathState.DEAD
+    path["target_down"] = not nexus.usable
     path["host_link"] = path["trunk_link"] = path["target_link"] = NIL
     name = f"{nexus.initiator}.{nexus.target}"
     return Path(
@@ -167,8 +168,8 @@ def _take_states(
     for name, path in device.paths.items():
         nexus, row = reported[name], rows[path.row]
         found = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
-        found = found if nexus.usable else PathState.DEAD
-        row["gone"] = 0
+        found = found if nexus.usable and not row["links_down"] else PathState.DEAD
+        row["gone"], row["target_down"] = 0, not nexus.usable
         row["access"], row["group"], row["preferred"] = nexus.access, nexus.group, nexus.preferred
         if anew:
             row["state"] = found

@@ -30,7 +30,7 @@ from smokestack.engine.snapshot import Piece, Pieces
 from . import control, queues, snapshot
 from .checks import check_host, check_multipath, check_path, check_update
 from .events import MultipathEvents
-from .fabrics import Fabrics
+from .fabrics import TRUNK, Fabrics
 from .faults import MultipathFaults, disable
 from .inventory import Device, Path, RescanResult, add_device, group, set_preferred, update_paths
 from .queues import Adapters
@@ -39,6 +39,7 @@ from .selection import map_cpus, set_cpus, set_settings, settings_of
 from .specs import DeviceSettings, DisabledBy, MultipathHostSpec, MultipathSpec, PathState
 from .state import NIL, STIRRED_HERE, MultipathState
 from .status import DeviceStatus
+from .wires import Wires
 
 _DEFAULT_LOOKAHEAD_NS = 100_000
 
@@ -82,6 +83,7 @@ class MultipathModel:
         self.evaluation_ns = NEVER_NS  # when latency moves windows next
         self._devices: dict[tuple[str, str], Device] = {}
         self.fabrics = Fabrics(self.state, self.name)
+        self.wires = Wires(self)
         self.faults = MultipathFaults(self)
         self.keeper = snapshot.keeper_of(self)
 
@@ -135,6 +137,7 @@ class MultipathModel:
         self.state.row["lookahead_ns"] = attachment.lookahead_ns
         self.state.row["until_ns"] = attachment.start_ns
         self._plan_evaluation()
+        self.state.row["seed"] = attachment.seed
         self.state.row["arrays_next_ns"] = attachment.start_ns + attachment.lookahead_ns
         self.events.tell(
             EventKind.DRIVER_ATTACHED, driver=attachment.driver, epoch=attachment.epoch
@@ -147,6 +150,7 @@ class MultipathModel:
         for array in self._live:
             array.device.detach()
         queues.empty(self.state)
+        self.wires.empty()
         self.state.kernel.start(self.now_ns)
 
     def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
@@ -176,6 +180,7 @@ class MultipathModel:
         answered for; then there are several.
         """
         state = self.state
+        self.wires.open()
         try:
             reached = self._run(until_ns, submissions, True)
             if isinstance(reached, int):
@@ -190,6 +195,7 @@ class MultipathModel:
             if self.faults.next_ns <= reached[0] and self._run_faults(reached[0]):
                 next_ns = reached[0] + int(state.row["lookahead_ns"])
             if reached[0] >= until_ns:
+                self.wires.close()
                 return Reply(state["out"], ready, next_ns)
             reached = self._run(until_ns, submissions, False)
 
@@ -201,8 +207,10 @@ class MultipathModel:
     def _run_faults(self, at_ns: int) -> bool:
         """Lets rules begin and end; returns whether what waited for that leaves at this border."""
         row = self.state.row
-        waits_already = row["stirred"]
+        waits_already, records = row["stirred"], self.wires.records
         self.faults.run_to(at_ns)
+        if self.wires.records != records:
+            return True
         if waits_already or not row["stirred"]:
             return False
         row["stirred"] = STIRRED_HERE
@@ -228,6 +236,7 @@ class MultipathModel:
         if self.evaluation_ns <= until_ns:
             control.evaluate(state, self.all_devices())
             self._plan_evaluation()
+        self.wires.settle(until_ns)
         finished: tuple[int, int, int] = state.kernel.finish(least_ns)
         return finished
 
@@ -379,6 +388,8 @@ class MultipathModel:
                 counts[3] += removed
                 self._map_paths(array, device)
                 self.fabrics.join(device)
+                for path in device.paths.values():
+                    self.wires.join(path)
                 changed.append(device)
         seen = {device.name for device in changed}
         for name, device in known.items():
@@ -487,6 +498,11 @@ class MultipathModel:
 
     def update_fabric(self, fabric_id: str, trunk_bandwidth_bytes_per_second: int) -> None:
         """Puts a fabric's arrays behind a trunk of this rate; 0: one switch joins all."""
+        if not trunk_bandwidth_bytes_per_second and (fabric_id, TRUNK) in self.wires.down:
+            raise FailedPrecondition(
+                f"{self.name}/fabrics/{fabric_id} has a trunk that is down: clear the fault first",
+                reason="TRUNK_DOWN",
+            )
         self.fabrics.set_trunk(fabric_id, trunk_bandwidth_bytes_per_second)
         self.fabrics.rewire([d for d in self.all_devices() if d.paths])
         self.faults.fit_links()

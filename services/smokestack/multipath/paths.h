@@ -57,12 +57,12 @@ static void path_lost(mp_t *m, uint32_t p, note_t note) {
         begin_loss(m, path->device, note.time, number);
 }
 
-static void path_found(mp_t *m, uint32_t p, const completion_t *c) {
+static void path_found(mp_t *m, uint32_t p, const completion_t *c, uint32_t kind) {
     path_t *path = &m->path[p];
     device_t *d = &m->device[path->device];
     if (path->state != PATH_DEAD || path->gone) return;
     set_path_state(m, p, path->disabled ? PATH_DISABLED : PATH_ACTIVE, c->time);
-    uint64_t number = NOTE(m->state, m->note, .time = c->time, .kind = NOTE_PATH_UP, .subject = p,
+    uint64_t number = NOTE(m->state, m->note, .time = c->time, .kind = kind, .subject = p,
                            .cause = c->array_ns);
     if (d->cut_off && reachable(m, d)) end_loss(m, path->device, c->time, number);
 }
@@ -79,27 +79,52 @@ static void unit_gone(mp_t *m, uint32_t p, const completion_t *c) {
         lose_for_good(m, path->device, c->time, d->cut_off);
 }
 
+/* Whether an event takes its path down: the port's, or one of a link on the way. */
+static inline int takes_down(const completion_t *c) {
+    return c->sense == EVENT_PATH_DOWN || c->sense == EVENT_LINK_DOWN;
+}
+
 /* When the next event in hand takes a path down: what answers on it after that comes too late. */
 static int64_t next_down(const mp_t *m, uint32_t p, uint32_t from) {
     for (uint32_t n = from; n < m->state->hand_count; n++) {
         const completion_t *c = &m->hand[n];
-        if (c->kind == KIND_EVENT && c->nexus == p && c->sense == EVENT_PATH_DOWN) return c->time;
+        if (c->kind == KIND_EVENT && c->nexus == p && takes_down(c)) return c->time;
     }
     return 0;
 }
 
 static void path_event(mp_t *m, const completion_t *c, uint32_t rest) {
     uint32_t p = c->nexus; /* accept has put the path's row in the ITL's place */
-    if (p == NIL || m->path[p].lost) return; /* of an ITL that no rescan has found, or too late */
-    if (c->sense == EVENT_PATH_DOWN) {
-        m->path[p].down_ns = next_down(m, p, rest);
-        path_lost(m, p, (note_t){.time = c->time, .kind = NOTE_PATH_DOWN, .cause = c->array_ns});
+    if (p == NIL) return; /* of an ITL that no rescan has found */
+    path_t *path = &m->path[p];
+    int link = c->sense == EVENT_LINK_DOWN || c->sense == EVENT_LINK_UP;
+    if (link) path->links_down += c->sense == EVENT_LINK_DOWN ? 1u : -1u;
+    if (path->lost) return; /* too late */
+    if (!link) path->target_down = c->sense == EVENT_PATH_DOWN;
+    if (takes_down(c)) {
+        uint32_t kind = link ? NOTE_PATH_LOST : NOTE_PATH_DOWN;
+        path->down_ns = next_down(m, p, rest);
+        path_lost(m, p, (note_t){.time = c->time, .kind = kind, .cause = c->array_ns});
         requeue_path(m, p, c->time, 1);
         adapter_stirred(m, &m->adapter[m->path[p].adapter], c->time);
-    } else {
-        path_found(m, p, c);
+    } else if (!path->links_down && !path->target_down) {
+        path_found(m, p, c, link ? NOTE_PATH_FOUND : NOTE_PATH_UP);
     }
     pump(m, m->path[p].device, c->time);
+}
+
+/* Puts an event of a link in hand, for a path that crosses it, among what is still to be told. */
+static void link_event(mp_t *m, const completion_t *event) {
+    mp_state_t *s = m->state;
+    path_t *path = &m->path[event->nexus];
+    uint32_t at = s->hand_count++;
+    for (; at > s->hand_told && before(event, &m->hand[at - 1]); at--)
+        m->hand[at] = m->hand[at - 1];
+    m->hand[at] = *event;
+    if (at < s->hand_fresh) s->hand_fresh++; /* those have crossed their fabric already */
+    if (takes_down(event) && (path->down_ns == 0 || event->time < path->down_ns))
+        path->down_ns = event->time;
+    if (event->time < s->arrays_next_ns) s->arrays_next_ns = event->time;
 }
 
 /* An array is gone at a border: its paths die together, then what hung on them is failed. */

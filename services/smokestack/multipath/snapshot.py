@@ -100,6 +100,7 @@ class MultipathPart:
                 for name, a in model.arrays.items()
             },
             "paths_most": model.state.paths_most,
+            "wires": {"down": sorted(model.wires.down), "records": model.wires.records},
             "fabrics": {name: f.copy() for name, f in model.fabrics.fabrics.items()},
             "evaluation_ns": model.evaluation_ns,
         }
@@ -129,6 +130,7 @@ class MultipathPart:
             model.spec, model.seed = saved["spec"], saved["seed"]
             model.hosts, model.adapters, model._devices = hosts, adapters, known
             model.fabrics.fabrics = fabrics
+            model.wires.restore(saved["wires"])
             model.events.name(devices, saved["named"][1])
             for name, copy in saved["arrays"].items():
                 array = model.arrays[name]
@@ -156,5 +158,7 @@ def keeper_of(model: MultipathModel) -> Keeper:
     keeper = Keeper(model.name, lambda: model.now_ns, _CLASSES)
     keeper.parts["model"] = MultipathPart(model)
     keeper.parts["events"] = events_copy.EventsPart(model.events)
-    keeper.parts["faults"] = faults_copy.FaultsPart(model.faults)
+    keeper.parts["faults"] = faults_copy.FaultsPart(
+        model.faults, lists=("linked", "_ended"), values=("links",)
+    )
     return keeper

@@ -45,6 +45,8 @@ _ORDER: Final = (
     "probe",
     "chunk",
     "control",
+    "fault",
+    "chain",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,

@@ -3,6 +3,7 @@
 #define SMOKESTACK_MULTIPATH_TABLES_H
 
 #include "smokestack/kernel.h"
+#include "smokestack/faults.h"
 #include "smokestack/notes.h"
 
 #define STATE_FIELDS(F)                                                                        \
@@ -34,6 +35,7 @@
     F(uint32_t, probing)                                                                       \
     F(uint32_t, chunk_used) /* chunks of sparse histograms; the first stands for none */       \
     F(uint32_t, padding)                                                                       \
+    F(uint64_t, seed)                                                                          \
     F(uint64_t, event_count) /* number of the newest event */
 
 #define DEVICE_FIELDS(F)                                                                       \
@@ -93,6 +95,8 @@
     F(uint32_t, turning)   /* ... and its policy is to hear */                                 \
     F(uint32_t, padding)                                                                       \
     F(uint32_t, gone) /* it answered that there is no such unit: a rescan alone revives it */  \
+    F(uint32_t, links_down) /* of those that it crosses */                                     \
+    F(uint32_t, target_down) /* its port is, or was when a rescan asked */                     \
     F(uint64_t, in_flight_bytes)                                                               \
     F(uint64_t, dispatched)                                                                    \
     F(uint64_t, ios)                                                                           \
@@ -205,7 +209,8 @@
     F(int64_t, free_ns)  /* when it has sent all that has come to it */                        \
     F(int64_t, frame_ns) /* what a frame takes; 0: never a bottleneck by itself */             \
     F(uint32_t, credits) /* buffers for frames behind it, BB_Credit */                         \
-    F(uint32_t, padding)                                                                       \
+    F(uint32_t, faults)  /* the chain of rules in force that damage frames; 0: none */          \
+    F(uint64_t, crc_errors)                                                                    \
     F(uint64_t, frames)                                                                        \
     F(uint64_t, credit_zero)    /* times that it had to wait for a buffer */                   \
     F(uint64_t, credit_zero_ns) /* and how long, all in all */
@@ -255,7 +260,10 @@ enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 
        NOTE_RESTORED = 5, NOTE_ATTENTION = 6, NOTE_UNIT_GONE = 7, NOTE_PDL = 8,
        NOTE_APD_TIMEOUT = 9,
        NOTE_THROTTLED = 20, NOTE_RECOVERED = 21, NOTE_HUNG = 22,
-       NOTE_ACCESS = 30 };
+       NOTE_ACCESS = 30, NOTE_PATH_FOUND = 31 };
+
+/* Faults that hit single answers; multipath/faults.py has the same number. */
+enum { FAULT_FRAME_DAMAGED = 1 };
 
 enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING,
        PHASE_HELD, /* has a path, and waits for a place in its adapter */

@@ -44,8 +44,8 @@ _Static_assert(sizeof(trace_record_t) == 24, "a trace record is 24 bytes");
 enum { OP_READ = 0x28, OP_WRITE = 0x2A };
 enum { KIND_RESPONSE = 0, KIND_HOST = 1, KIND_EVENT = 2 };
 enum { STATUS_GOOD = 0x00, STATUS_CHECK = 0x02, STATUS_BUSY = 0x08, STATUS_TASK_SET_FULL = 0x28 };
-enum { HOST_NO_CONNECT = 0x01 };
-enum { EVENT_PATH_DOWN = 1, EVENT_PATH_UP = 2 };
+enum { HOST_NO_CONNECT = 0x01, HOST_PARITY = 0x06 };
+enum { EVENT_PATH_DOWN = 1, EVENT_PATH_UP = 2, EVENT_LINK_DOWN = 16, EVENT_LINK_UP = 17 };
 enum {
     SENSE_NONE = 0,
     SENSE_TRANSITION = 0x02040A, /* asymmetric access state transition */

@@ -1,0 +1,116 @@
+"""Multipath's fabrics in plain Python: links that are found, limited, damaged, down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from smokestack.engine.records import Op, Status
+from tests.reference.agenda import MULTIPATH, Agenda
+from tests.reference.array import Array
+from tests.reference.config import FabricChange, TrunkSet
+from tests.reference.devices import Adapter, Device, HostIo, Path
+from tests.reference.digest import Completion
+from tests.reference.fabric import FRAME_BYTES, Fabric, Link
+from tests.reference.faults import Rules
+
+LINK = -1  # of one time: links change before events, answers, retries
+
+
+class Wires:
+    """The part of multipath that is about fabrics."""
+
+    _agenda: Agenda
+    _paths: dict[tuple[Array, int], tuple[Device, Path]]
+    _service: str
+    fabrics: dict[str, Fabric]
+    lookahead_ns: int
+    rules: Rules
+    _moves = 0  # of links
+    _turn: Callable[[Device], None]
+    _take_back: Callable[[Device, Path], None]
+    _serve: Callable[[Adapter], None]
+    _pump: Callable[[Device], None]
+
+    def _join(self, path: Path) -> None:
+        """Finds the links that a path crosses."""
+        port = path.itl.port.spec
+        base = f"{self._service}/fabrics/{port.fabric}/links"
+        fabric = self.fabrics.setdefault(
+            port.fabric, Fabric(Link(f"{base}/trunk", slow=self._slow))
+        )
+        for link in (f"{path.array.array_id}.{port.port_id}", path.itl.initiator):
+            fabric.links.setdefault(link, Link(f"{base}/{link}", slow=self._slow))
+        path.born = self._agenda.now
+        path.links_down = sum(
+            link.down and link.since < (path.born, 0) for link in self._hops(path)
+        )
+
+    def _slow(self, link: str, now: int) -> int:
+        """How slowly a link drains; what changes is felt one lookahead later."""
+        return self.rules.factor("SLOW_DRAIN", link, now - self.lookahead_ns)
+
+    def update_fabric(self, change: FabricChange) -> None:
+        """Puts arrays behind a trunk or one switch in its place; gives a link rate and buffers."""
+        fabric = self.fabrics[change.fabric]
+        if isinstance(change, TrunkSet):
+            self._later(setattr, fabric, "has_trunk", change.bandwidth_bytes_per_second > 0)
+            self._later(setattr, fabric.trunk, "rate", change.bandwidth_bytes_per_second)
+        else:
+            link = fabric.links[change.link]
+            self._later(setattr, link, "rate", change.bandwidth_bytes_per_second)
+            self._later(setattr, link, "credits", change.bb_credits)
+
+    def _later(self, action: Callable[..., None], *arguments: object) -> None:
+        key = (self._agenda.now + self.lookahead_ns, MULTIPATH, LINK, 0, 0)
+        self._agenda.add(key, action, *arguments)
+
+    def _move_links(self, phase: int) -> None:
+        """Finds links that rules take down or let come up; their paths hear a lookahead later."""
+        now = self._agenda.now
+        for _, fabric in sorted(self.fabrics.items()):
+            links = {**fabric.links, **({"trunk": fabric.trunk} if fabric.has_trunk else {})}
+            for _, link in sorted(links.items()):
+                down = self.rules.holds("LINK_DOWN", link.name, now, phase)
+                if down == link.down:
+                    continue
+                link.down, link.since = down, (now, phase)
+                key = (now + self.lookahead_ns, MULTIPATH, 0, (3 << 62) + self._moves, 0)
+                self._moves += 1
+                self._agenda.add(key, self._link_moved, fabric, link, down, link.since)
+
+    def _link_moved(self, fabric: Fabric, link: Link, down: bool, since: tuple[int, int]) -> None:
+        for device, path in list(self._paths.values()):
+            if path not in device.paths or link not in self._hops(path):
+                continue
+            if (path.born, 0) > since:
+                continue  # it knew when it was found
+            path.links_down += 1 if down else -1
+            self._turn(device)
+            if down:
+                self._take_back(device, path)
+                self._serve(path.adapter)
+            self._pump(device)
+
+    def _hops(self, path: Path) -> list[Link]:
+        port = path.itl.port.spec
+        target = f"{path.array.array_id}.{port.port_id}"
+        return self.fabrics[port.fabric].hops(target, path.itl.initiator)
+
+    def _damaged(self, io: HostIo, record: Completion) -> bool:
+        """Whether a rule damages a frame of an answer on its way."""
+        assert io.path is not None
+        since = self._agenda.now - self.lookahead_ns
+        return any(
+            self.rules.hit("FRAME_DAMAGED", link.name, record.ident, record.attempt, since)
+            for link in self._hops(io.path)
+        )
+
+    def _cross(self, io: HostIo, record: Completion) -> int:
+        """When an answer that comes now from a port has crossed the fabric."""
+        assert io.path is not None
+        itl = io.path.itl
+        carries = io.op == Op.READ and record.status == Status.GOOD
+        frames = max(1, -(-io.length // FRAME_BYTES)) if carries else 1
+        fabric = self.fabrics[itl.port.spec.fabric]
+        target = f"{io.path.array.array_id}.{itl.port.spec.port_id}"
+        return fabric.cross(target, itl.initiator, frames, self._agenda.now)
