@@ -84,6 +84,7 @@ def scenarios(draw: st.DrawFn, with_changes: bool = True) -> Scenario:
             qfull_retry_delay_ns=draw(st.sampled_from([100_000, 20_000, 5_000, 0])),
             congestion_evaluation_ns=draw(st.sampled_from([4 * 10**9, 10**6])),
             not_ready_retry_delay_ns=draw(st.sampled_from([100_000, 25_000, 0])),
+            command_timeout_ns=draw(st.sampled_from([0, 0, 30_000, 200_000, 150_001])),
             apd_timeout_ns=draw(st.sampled_from([10**9, 200_000, 40_000])),
             apd_handling=draw(st.sampled_from(ApdHandling)),
         ),

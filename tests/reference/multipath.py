@@ -269,6 +269,10 @@ class Multipath(Wires):
             path = io.path
             assert path is not None
             path.array.submit(Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl))
+            if self._spec.command_timeout_ns:
+                timeout = max(self._spec.command_timeout_ns, self.lookahead_ns)
+                key = (io.sent_ns + timeout, MULTIPATH, TIMER, io.ident, io.attempt)
+                self._agenda.add(key, self._command_times_out, io, io.attempt, io.sent_ns)
 
     def _select(self, device: Device, io: HostIo) -> Path | None:
         if not device.paths:
@@ -515,6 +519,18 @@ class Multipath(Wires):
             device.apd_ends = self._agenda.now + self._spec.apd_timeout_ns
             key = (device.apd_ends, MULTIPATH, TIMER, 0, 0)
             self._agenda.add(key, self._times_out, device)
+
+    def _command_times_out(self, io: HostIo, attempt: int, sent_ns: int) -> None:
+        """Takes an I/O back that is still out as it was then."""
+        path = io.path
+        if path is None or (io.attempt, io.sent_ns) != (attempt, sent_ns):
+            return
+        device = self._by_index[io.nexus]
+        io.attempt += 1
+        self._land(device, io, answered=False)
+        self._rejoin(device, io)
+        self._serve(path.adapter)
+        self._pump(device)
 
     def _times_out(self, device: Device) -> None:
         if device.state is DeviceState.APD and device.apd_ends == self._agenda.now:

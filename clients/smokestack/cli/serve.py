@@ -131,6 +131,15 @@ def multipath() -> None:
     help="Wait of a command that met a logical unit in transition, standby or unavailable.",
 )
 @click.option(
+    "--command-timeout",
+    "command_timeout_ns",
+    type=duration,
+    metavar="DURATION",
+    default="0s",
+    show_default=True,
+    help="How long a command may be without an answer before it is sent again; 0: without end.",
+)
+@click.option(
     "--apd-timeout",
     "apd_timeout_ns",
     type=duration,

@@ -345,6 +345,7 @@ class Multipath(Resource[Way], Service[Way]):
     congestion_evaluation_ns: int
     not_ready_retry_delay_ns: int
     apd_timeout_ns: int
+    command_timeout_ns: int
     apd_handling: ApdHandling
     probing: bool
     arrays: tuple[str, ...]  # full names

@@ -147,6 +147,10 @@ class EventKind(StrEnum):
     LINK_UP = "LINK_UP", "A link of a fabric came up."
     LINK_UPDATED = "LINK_UPDATED", "A link's rate or its buffers were changed."
     DEVICE_ALL_PATHS_DOWN = "DEVICE_ALL_PATHS_DOWN", "A device's last usable path was lost."
+    COMMANDS_TIMED_OUT = (
+        "COMMANDS_TIMED_OUT",
+        "A device's commands were not answered in time: they are sent again, as new attempts.",
+    )
     DEVICE_APD_TIMEOUT = (
         "DEVICE_APD_TIMEOUT",
         "A device has been without a usable path for the whole time-out of all paths down.",

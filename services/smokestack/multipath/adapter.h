@@ -9,6 +9,12 @@
 #include "context.h"
 #include "probe.h"
 
+/* When a command that is out times out; no sooner than it can be answered. */
+static inline int64_t deadline_of(const mp_t *m, const slot_t *s) {
+    int64_t timeout = m->state->command_timeout_ns, least = m->state->lookahead_ns;
+    return s->dispatch_ns + (timeout > least ? timeout : least);
+}
+
 /* Puts a command on the wire. */
 static void send(mp_t *m, uint32_t i, int64_t now) {
     slot_t *s = &m->slot[i];
@@ -23,6 +29,8 @@ static void send(mp_t *m, uint32_t i, int64_t now) {
     if (m->dispatched_ns == NEVER_NS) m->dispatched_ns = now;
     s->phase = PHASE_IN_FLIGHT;
     s->dispatch_ns = now;
+    if (m->state->command_timeout_ns && deadline_of(m, s) < m->state->timer_ns)
+        m->state->timer_ns = deadline_of(m, s);
     if (m->state->probing) probe_sent(m, s, now);
 }
 

@@ -42,6 +42,7 @@ def check_multipath(spec: MultipathSpec) -> None:
         "multipath.congestion_evaluation_ns", spec.congestion_evaluation_ns, 10**6, 3600 * 10**9
     )
     in_range("multipath.not_ready_retry_delay_ns", spec.not_ready_retry_delay_ns, 0, _DELAY_NS_MAX)
+    in_range("multipath.command_timeout_ns", spec.command_timeout_ns, 0, 86_400 * 10**9)
     in_range("multipath.apd_timeout_ns", spec.apd_timeout_ns, 1_000, 86_400 * 10**9)
     in_range("multipath.probing", spec.probing, 0, 1)
     if spec.apd_handling not in tuple(ApdHandling):

@@ -85,6 +85,11 @@ _DEVICE_STATE: Final = Family(
 )
 # By column of the device table.
 _DEVICE_LOSSES: Final = {
+    "timed_out": Family(
+        "smokestack_commands_aborted_total",
+        "counter",
+        "Commands of the device that were taken back because no answer came in time.",
+    ),
     "apd_count": Family(
         "smokestack_apd_events_total", "counter", "Times that the device lost all paths (APD)."
     ),

@@ -31,6 +31,7 @@ class NoteKind(IntEnum):
     UNIT_GONE = 7  # because of an array's event
     PDL = 8
     APD_TIMEOUT = 9
+    TIMED_OUT = 10
     THROTTLED = 20
     RECOVERED = 21
     HUNG = 22
@@ -51,6 +52,7 @@ _OF_DEVICES = {
     NoteKind.RESTORED: EventKind.DEVICE_PATHS_RESTORED,
     NoteKind.PDL: EventKind.DEVICE_PERMANENTLY_LOST,
     NoteKind.APD_TIMEOUT: EventKind.DEVICE_APD_TIMEOUT,
+    NoteKind.TIMED_OUT: EventKind.COMMANDS_TIMED_OUT,
 }
 _OF_DEPTHS = {
     NoteKind.THROTTLED: EventKind.DEVICE_THROTTLED,

@@ -110,6 +110,8 @@ static void fabric_carry(mp_t *m, int64_t end) {
         damage(m, path, c);
         c->time = fabric_cross(m, path, frames, c->time);
         slot->time = retried(c) ? NEVER_NS : c->time;
+        if (m->state->command_timeout_ns && c->time >= deadline_of(m, slot))
+            slot->phase = PHASE_IN_FLIGHT; /* it times out first */
     }
     for (uint32_t n = s->hand_told + 1; n < s->hand_count; n++) { /* nearly in order already */
         completion_t record = m->hand[n];

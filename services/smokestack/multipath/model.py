@@ -70,6 +70,7 @@ class MultipathModel:
         self.state.row["retry_delay_ns"] = spec.qfull_retry_delay_ns
         self.state.row["not_ready_delay_ns"] = spec.not_ready_retry_delay_ns
         self.state.row["apd_timeout_ns"] = spec.apd_timeout_ns
+        self.state.row["command_timeout_ns"] = spec.command_timeout_ns
         self.state.row["apd_handling"] = spec.apd_handling
         self.state.row["probing"] = spec.probing
         self.state.row["lookahead_ns"] = _DEFAULT_LOOKAHEAD_NS

@@ -160,6 +160,8 @@ class MultipathSpec:
     congestion_evaluation_ns: int = 4 * 10**9  # SIOC's period: FACTS 2.5
     # The same after 2/04/0A, 0B or 0C; our choice, for transitions take seconds (FACTS 4.7).
     not_ready_retry_delay_ns: int = 100_000_000
+    # Off by default: what an array is slow to answer then takes as long as it takes.
+    command_timeout_ns: int = 0
     apd_timeout_ns: int = 140 * 10**9  # Misc.APDTimeout, FACTS 2.6
     # ESX holds a VM's commands; failing them at once is the default because what hangs for minutes
     # of virtual time surprises those who do not ask for it.

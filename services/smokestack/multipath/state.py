@@ -132,10 +132,10 @@ class MultipathState(Tables):
     def fit_notes(self) -> None:
         """Makes room for what a window may bring to be noted.
 
-        Of each completion in hand a path's event, its device's, and that of its timer; and of each
-        device that of a timer that ran before.
+        Of each completion in hand a path's event, its device's, and that of its timer; of each slot
+        that it timed out; and of each device that of a timer that ran before.
         """
-        self.reserve("note", 3 * len(self["hand"]) + len(self.used("device")))
+        self.reserve("note", 4 * len(self["hand"]) + len(self.used("device")))
 
     def fit_probe(self) -> None:
         """Makes room for what the probe sees of every path in one window."""

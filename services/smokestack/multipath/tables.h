@@ -11,6 +11,7 @@
     F(int64_t, lookahead_ns) /* the tree's L */                                                \
     F(int64_t, retry_delay_ns)                                                                 \
     F(int64_t, apd_timeout_ns)                                                                 \
+    F(int64_t, command_timeout_ns) /* 0: commands wait for their answers without end */        \
     F(int64_t, timer_ns) /* when time itself makes something happen, at the earliest */        \
     F(int64_t, not_ready_delay_ns) /* before a command goes back to who was not ready */       \
     F(int64_t, arrays_next_ns) /* the least time that the arrays promised last */              \
@@ -71,6 +72,8 @@
     F(uint64_t, no_connect)                                                                    \
     F(int64_t, apd_ends_ns) /* in APD: when it times out */                                    \
     F(uint64_t, apd_count)                                                                     \
+    F(uint64_t, timed_out)  /* commands that were taken back unanswered */                     \
+    F(int64_t, timed_out_ns) /* when that was told last */                                     \
     F(uint64_t, pdl_count)                                                                     \
     F(uint64_t, heard) /* of the last unit attention told of: sense and cause, 32 bits each */ \
     F(uint64_t, cut_off) /* number of the event that left no usable path; 0 while there is one */
@@ -258,7 +261,7 @@ _Static_assert(sizeof(control_t) == 128, "two cache lines");
 /* What the kernel notes; multipath/events.py has the same numbers. */
 enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,
        NOTE_RESTORED = 5, NOTE_ATTENTION = 6, NOTE_UNIT_GONE = 7, NOTE_PDL = 8,
-       NOTE_APD_TIMEOUT = 9,
+       NOTE_APD_TIMEOUT = 9, NOTE_TIMED_OUT = 10,
        NOTE_THROTTLED = 20, NOTE_RECOVERED = 21, NOTE_HUNG = 22,
        NOTE_ACCESS = 30, NOTE_PATH_FOUND = 31 };
 

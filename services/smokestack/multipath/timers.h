@@ -2,7 +2,7 @@
 #ifndef SMOKESTACK_MULTIPATH_TIMERS_H
 #define SMOKESTACK_MULTIPATH_TIMERS_H
 
-#include "queues.h"
+#include "paths.h"
 
 static __attribute__((noinline, cold)) void apd_times_out(mp_t *m, uint32_t device, int64_t now) {
     device_t *d = &m->device[device];
@@ -12,16 +12,46 @@ static __attribute__((noinline, cold)) void apd_times_out(mp_t *m, uint32_t devi
     pump(m, device, now);
 }
 
-/* Does what is due now, and sets when to look again. */
+/* Takes a command back that has not been answered in time; what answers it still comes too late.
+ * The array is not told: it serves what it has committed to (rule 5). */
+static __attribute__((noinline, cold)) void command_times_out(mp_t *m, uint32_t i, int64_t now) {
+    slot_t *s = &m->slot[i];
+    path_t *path = &m->path[s->path];
+    device_t *d = &m->device[s->device];
+    adapter_t *a = &m->adapter[path->adapter];
+    d->timed_out++;
+    if (d->timed_out_ns != now) {
+        d->timed_out_ns = now;
+        NOTE(m->state, m->note, .time = now, .kind = NOTE_TIMED_OUT, .subject = s->device);
+    }
+    take_back(m, i, path, d, now);
+    d->retries++;
+    queue_rejoin(m, d, i, now);
+    if (a->queued) adapter_serve(m, a, now);
+    pump(m, s->device, now);
+}
+
+static void next_timer(mp_t *m, int64_t time) {
+    if (time < m->state->timer_ns) m->state->timer_ns = time;
+}
+
+/* Does what is due now, commands in order of id, and sets when to look again.  What is sent
+ * meanwhile sets that, too. */
 static __attribute__((noinline, cold)) void run_timers(mp_t *m, int64_t now) {
-    int64_t next = NEVER_NS;
+    m->state->timer_ns = NEVER_NS;
     for (uint32_t device = 0; device < m->state->device_count; device++) {
         const device_t *d = &m->device[device];
         if (d->state != DEVICE_APD) continue;
         if (d->apd_ends_ns <= now) apd_times_out(m, device, now);
-        else if (d->apd_ends_ns < next) next = d->apd_ends_ns;
+        else next_timer(m, d->apd_ends_ns);
     }
-    m->state->timer_ns = next;
+    if (!m->state->command_timeout_ns) return;
+    for (uint32_t i = 0; i < m->slot_rows; i++) {
+        const slot_t *s = &m->slot[i];
+        if (s->phase != PHASE_IN_FLIGHT) continue;
+        if (deadline_of(m, s) <= now) command_times_out(m, i, now);
+        else next_timer(m, deadline_of(m, s));
+    }
 }
 
 #endif
