@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smokestack.client import BlockSize, GiB, Initiator, MiB, Stack
+from smokestack.client import BlockSize, GiB, Initiator, KiB, MiB, Stack
 from smokestack.client.errors import FailedPrecondition, InvalidArgument, NotFound
 
 VM = "hosts/h1/vms/v1"
@@ -48,6 +48,16 @@ def test_a_volume_is_kept_and_cloned(stack: Stack) -> None:
     assert [each.id for each in array.snapshots] == ["s1"]
     snapshot.delete()
     assert clone.reload().source_snapshot == "s1"  # which is gone
+
+
+def test_space_is_given_back(stack: Stack) -> None:
+    stack.set_clock(autojump=True)
+    disk = stack.hypervisor.hosts["h1"].vms["v1"].disks["d0"]
+    assert disk.write_zeros(64 * KiB).succeeded
+    volume = stack.array("a1").volumes["v1"]
+    assert volume.allocated_bytes == 64 * KiB
+    assert disk.unmap(32 * KiB, offset_bytes=16 * KiB).succeeded
+    assert volume.reload().allocated_bytes == 32 * KiB
 
 
 def test_names_are_short_but_full_ones_are_taken(stack: Stack) -> None:

@@ -40,11 +40,9 @@ from tests.reference.config import (
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.moves import Moves
-from tests.reference.space import Space
+from tests.reference.space import ARRIVE, CHANGED, CTRL, DEPART, DESTAGED, MEDIA, TX, Space
 from tests.reference.stations import Command, Controller, Itl, Pool, Port, Volume
 
-# What happens at one time in an array, in order; changes come first.
-CHANGED, DESTAGED, DEPART, TX, MEDIA, CTRL, ARRIVE = range(7)
 DESTAGE = 0  # the op of dirty data on their way to the media
 # What a host that asks what it reaches need not be told any more.
 ANSWERED = (
@@ -408,7 +406,7 @@ class Array(Moves, Space):
             self._depart(command)  # the controller that had it is gone
             return
         controller, volume = command.itl.port.controller, command.itl.volume
-        is_write = command.op == Op.WRITE
+        is_write = command.op != Op.READ
         spec = controller.spec
         where = f"controllers/{spec.controller_id}"
         service = spec.write_ns if is_write else spec.read_ns
@@ -451,6 +449,9 @@ class Array(Moves, Space):
 
     def _write(self, command: Command, volume: Volume, pages: range, done: int) -> None:
         pool = volume.pool
+        if command.op == Op.UNMAP:
+            self._unmap(command, volume, done)
+            return
         if pool.emergency:
             self._refuse(command, volume, done)
             return
@@ -459,7 +460,7 @@ class Array(Moves, Space):
             done += pool.spec.conservation_ns
         granted = self._grant(volume, len(new))
         if not granted and pool.spec.out_of_space is OutOfSpace.STALE_SNAPSHOTS:
-            self._let_go(volume, pages)
+            self._make_stale(volume, pages)
             new = [page for page in pages if not volume.is_own(page)]
             granted = self._grant(volume, len(new))
         if not granted:
@@ -494,24 +495,6 @@ class Array(Moves, Space):
         assert data.cached_by is not None
         data.cached_by.dirty -= data.length
 
-    def _refuse(self, command: Command, volume: Volume, done: int) -> None:
-        """Ends a write that finds no space in its pool's way."""
-        pool = volume.pool
-        pool.failures += 1
-        what = pool.spec.out_of_space
-        if what is OutOfSpace.ANSWER_BUSY:
-            command.status = Status.BUSY
-            self._at(done, DEPART, command)
-            return
-        if what is OutOfSpace.CONSERVE:
-            pool.emergency = True
-        elif what is OutOfSpace.TAKE_OFFLINE:
-            volume.offline = True
-            pool.offline.append(volume)
-            self._fail(command, Sense.UNAVAILABLE, done)
-            return
-        self._fail(command, Sense.SPACE_ALLOCATION_FAILED, done)
-
     def _read(self, command: Command, volume: Volume, pages: range, done: int) -> None:
         mapped = [page for page in pages if page in volume.pages]
         if not mapped:
@@ -541,7 +524,7 @@ class Array(Moves, Space):
         if command.op == Op.READ and self._hit("MEDIA_ERROR", where, command):
             self._fail(command, Sense.UNRECOVERED_READ, free)
             return
-        self._at(free, {DESTAGE: DESTAGED, Op.WRITE: DEPART}.get(command.op, TX), command)
+        self._at(free, {DESTAGE: DESTAGED, Op.READ: TX}.get(command.op, DEPART), command)
 
     def _hit(self, kind: str, where: str, command: Command) -> bool:
         subject = f"arrays/{self.array_id}/{where}"

@@ -33,7 +33,7 @@ class Content:
         reads = plan.read_always or word[0] < plan.read_threshold
         length = next(size for size, below in plan.block_sizes if word[1] >> 32 < below)
         offset = plan.region_offset_bytes + self._offset(length, word[2])
-        return (Op.READ if reads else Op.WRITE), offset, length
+        return (Op.READ if reads else plan.write_op), offset, length
 
     def _offset(self, length: int, word: int) -> int:
         placements = self._region_bytes // length

@@ -328,7 +328,8 @@ def _plan(draw: st.DrawFn, spec: JobSpec, disk_bytes: int) -> JobPlan:
     """Compiles a job; a trace's commands lie within the disk, and some have no length."""
     name = f"hosts/{spec.host_id}/vms/{spec.vm_id}/jobs/{spec.job_id}"
     if not spec.trace:
-        return compile_job(spec, name)
+        write_op = draw(st.sampled_from([Op.WRITE] * 5 + [Op.UNMAP, Op.WRITE_SAME]))
+        return replace(compile_job(spec, name), write_op=int(write_op))
     count = draw(st.sampled_from([60, 20, 5, 1]))
     chance = np.random.default_rng(draw(st.integers(0, 1_000)))
     gaps_ns = chance.choice([0, 0, 1_000, 10_000, 12_345, 50_000], count)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from smokestack.engine.records import Attention
+from collections.abc import Callable
+
+from smokestack.array.specs import OutOfSpace
+from smokestack.engine.records import BLOCK_BYTES, Attention, Sense, Status
 from tests.reference.agenda import ARRAY, Agenda
 from tests.reference.config import SnapshotCreated, SnapshotDeleted, VolumeCreated, VolumeDeleted
-from tests.reference.stations import Itl, Pool, Volume
+from tests.reference.stations import Command, Itl, Pool, Volume
 
-CHANGED = 0  # what happens first at one time in an array
+# What happens at one time in an array, in order; changes come first.
+CHANGED, DESTAGED, DEPART, TX, MEDIA, CTRL, ARRIVE = range(7)
 
 
 class Space:
@@ -19,6 +23,8 @@ class Space:
     snapshots: dict[str, Volume]
     itls: list[Itl]
     _known: list[Volume]
+    _at: Callable[[int, int, Command], None]
+    _fail: Callable[[Command, Sense, int], None]
 
     def _adopt(self, volume: Volume, controller_id: str, then: int) -> None:
         """Gives a new volume its owner."""
@@ -89,7 +95,7 @@ class Space:
         return granted
 
     @staticmethod
-    def _let_go(volume: Volume, pages: range) -> None:
+    def _make_stale(volume: Volume, pages: range) -> None:
         """Takes their pages from the snapshots that stand in a write's way; they are stale then."""
         for snapshot in reversed(volume.snapshots):
             meets = any(
@@ -100,3 +106,34 @@ class Space:
                 snapshot.stale = True
                 if snapshot.drop():
                     volume.pool.ease()
+
+    def _unmap(self, command: Command, volume: Volume, done: int) -> None:
+        """Takes the pages that lie whole in the range; the volume's last one may be cut short."""
+        page_bytes = volume.pool.spec.page_bytes
+        first_byte = command.lba * BLOCK_BYTES
+        end = first_byte + command.length
+        if end == volume.capacity_bytes:
+            end = -(-end // page_bytes) * page_bytes
+        whole = range(-(-first_byte // page_bytes), end // page_bytes)
+        freed = sum(volume.unmap(page) for page in whole)
+        if freed:
+            volume.pool.ease()
+        self._at(done, DEPART, command)
+
+    def _refuse(self, command: Command, volume: Volume, done: int) -> None:
+        """Ends a write that finds no space in its pool's way."""
+        pool = volume.pool
+        pool.failures += 1
+        what = pool.spec.out_of_space
+        if what is OutOfSpace.ANSWER_BUSY:
+            command.status = Status.BUSY
+            self._at(done, DEPART, command)
+            return
+        if what is OutOfSpace.CONSERVE:
+            pool.emergency = True
+        elif what is OutOfSpace.TAKE_OFFLINE:
+            volume.offline = True
+            pool.offline.append(volume)
+            self._fail(command, Sense.UNAVAILABLE, done)
+            return
+        self._fail(command, Sense.SPACE_ALLOCATION_FAILED, done)

@@ -191,6 +191,10 @@ class Volume:
         self.pages, self.room = {}, 0
         return freed
 
+    def unmap(self, page: int) -> int:
+        """Gives one page up, if it is mapped; returns 1 if that frees it."""
+        return self.pool.release(self.pages.pop(page)) if page in self.pages else 0
+
     def is_own(self, page: int) -> bool:
         """Whether a page is mapped, and nobody else has it."""
         return page in self.pages and self.pool.holders[self.pages[page]] == 1

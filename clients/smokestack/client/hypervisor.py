@@ -143,6 +143,16 @@ class Disk(Deletable[Way]):
         """Writes once, and tells how that went when it has completed; the clock must be moving."""
         return self._submit(pb.IO_OPERATION_WRITE, length_bytes, offset_bytes)
 
+    @operation
+    def unmap(self, length_bytes: int, *, offset_bytes: int = 0) -> Call[pb.SubmitIoResponse]:
+        """Gives pages that lie whole in the range back to the pool; the clock must be moving."""
+        return self._submit(pb.IO_OPERATION_UNMAP, length_bytes, offset_bytes)
+
+    @operation
+    def write_zeros(self, length_bytes: int, *, offset_bytes: int = 0) -> Call[pb.SubmitIoResponse]:
+        """Writes zeros with one WRITE SAME, which takes pages; the clock must be moving."""
+        return self._submit(pb.IO_OPERATION_WRITE_SAME, length_bytes, offset_bytes)
+
     def _submit(
         self, kind: pb.IoOperation, length_bytes: int, offset_bytes: int
     ) -> Call[pb.SubmitIoResponse]:

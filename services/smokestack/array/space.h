@@ -4,9 +4,9 @@
 
 #include "growth.h"
 
-/* Most pages that a write may map, whatever its pool's page size (at least 4 KiB). */
+/* Most pages that a command may map or unmap, whatever its pool's page size (at least 4 KiB). */
 static inline uint32_t page_bound(const submission_t *s) {
-    return s->op == OP_WRITE ? s->length / 4096u + 2u : 0;
+    return s->op == OP_READ ? 0 : s->length / 4096u + 2u;
 }
 
 /* Where the command ends: the volume has it, or why it cannot. */
@@ -133,6 +133,23 @@ static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool, int6
         page_note(a, row->key, row->physical);
     }
     return volume_page(a, v, first)->physical;
+}
+
+/* Takes the pages that lie whole in a range from a volume, and gives what that frees back to the
+ * pool; a page that reaches out of it stays, with zeros. */
+static __attribute__((noinline)) void unmap_pages(array_t *a, io_t *io, uint32_t v) {
+    uint32_t p = a->volume[v].pool;
+    const pool_t *pool = &a->pool[p];
+    uint64_t begin = io->lba * BLOCK_BYTES, end = begin + io->length, freed = 0;
+    uint64_t first = page_of(pool, begin + pool->page_bytes - 1), after = page_of(pool, end);
+    if (end == a->volume[v].capacity_bytes) after = page_of(pool, end - 1) + 1; /* the last one */
+    for (uint64_t page = first; page < after; page++) {
+        page_t *row = volume_page(a, v, page);
+        if (row->key == 0) continue;
+        freed += page_unmap(a, v, row);
+        page_note(a, page_key(v, page), PAGE_NONE);
+    }
+    if (freed) pool_ease(a, p, io->time, 0);
 }
 
 /* Repeats what was noted, as far as it is not so already; the table has room.  Sums follow from

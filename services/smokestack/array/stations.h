@@ -61,7 +61,7 @@ static void port_arrive(array_t *a, uint32_t i) {
         port->rx_bytes += io->length;
         itl->writes++;
         itl->write_bytes += io->length;
-    } else {
+    } else if (io->op == OP_READ) {
         itl->reads++;
         itl->read_bytes += io->length;
     }
@@ -112,6 +112,11 @@ static void controller_write(array_t *a, uint32_t i, controller_t *c, int64_t do
     io_t *io = &a->io[i];
     uint32_t v = a->itl[io->itl].volume;
     pool_t *pool = &a->pool[a->volume[v].pool];
+    if (io->op == OP_UNMAP) {
+        unmap_pages(a, io, v);
+        schedule(a, i, done, DEPART);
+        return;
+    }
     uint64_t physical = write_pages(a, io, v, pool, &done);
     if (physical == PAGE_NONE) {
         schedule(a, i, done, DEPART);
@@ -136,7 +141,7 @@ static void controller_take(array_t *a, uint32_t i) {
         return;
     }
     controller_t *c = &a->controller[a->port[itl->port].controller];
-    int writes = io->op == OP_WRITE;
+    int writes = io->op != OP_READ;
     int64_t service = writes ? c->write_ns : c->read_ns;
     if (c->faults) service = slowed(a, c->faults, FAULT_CONTROLLER_SLOW, io, service);
     int64_t done = core_commit(a, c, io->time, service);
@@ -175,7 +180,7 @@ static void media_take(array_t *a, uint32_t i) {
     *disk = later(io->time, *disk) + service;
     pool->media_busy_ns += (uint64_t)service;
     if (io->op == OP_DESTAGE) schedule(a, i, *disk, DESTAGED);
-    else schedule(a, i, *disk, io->op == OP_WRITE || io->sense ? DEPART : TX);
+    else schedule(a, i, *disk, io->op != OP_READ || io->sense ? DEPART : TX);
 }
 
 static void port_transmit(array_t *a, uint32_t i) {

@@ -15,6 +15,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from .records import Op
+
 BLOCK_SIZES_MAX: Final = 8  # entries of a plan's block-size table
 ZIPF_RANKS: Final = 1024  # entries of a plan's cumulative zipf table
 SLOTS_PER_JOB_MAX: Final = 1 << 16  # outstanding I/Os of one job
@@ -66,6 +68,7 @@ class JobPlan:
     pattern: Pattern = Pattern.RANDOM
     read_threshold: int = 0  # u64: an I/O reads if its random word is below this ...
     read_always: bool = False  # ... or always, since a u64 cannot hold 2 ** 64
+    write_op: int = int(Op.WRITE)  # what an I/O does that does not read
     region_offset_bytes: int = 0  # from the disk's start, a multiple of 512
     region_bytes: int = 0  # a multiple of 512; 0: to the end of the disk (the model resolves it)
     # (length in bytes, cumulative threshold up to 2 ** 32), 1 to BLOCK_SIZES_MAX entries, the

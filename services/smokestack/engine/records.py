@@ -71,6 +71,12 @@ class Op(IntEnum):
 
     READ = 0x28
     WRITE = 0x2A
+    # Gives the pages back that lie whole in `lba` and `length`; in the rest the data become zeros,
+    # which takes no page.  It carries a list of ranges, of which this has one, and no data.
+    UNMAP = 0x42
+    # WRITE SAME(16) of zeros, without its UNMAP bit: takes pages as a WRITE would, and carries one
+    # block of data, whatever its `length` on the medium.
+    WRITE_SAME = 0x93
 
 
 class Kind(IntEnum):

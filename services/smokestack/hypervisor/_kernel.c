@@ -96,7 +96,7 @@ static uint64_t zipf_index(const uint32_t *cumulative, uint64_t word, uint64_t p
 static void synthesise(hv_t *h, job_t *j, uint64_t sequence, submission_t *io) {
     uint64_t w[4];
     philox4x64_10(h->state->seed, STREAM_WORKLOAD, sequence, j->uid, 0, 0, w);
-    io->op = j->read_always || w[0] < j->read_threshold ? OP_READ : OP_WRITE;
+    io->op = j->read_always || w[0] < j->read_threshold ? OP_READ : (uint8_t)j->write_op;
     const size_row_t *size = &h->size[j->size_base];
     while (w[1] >> 32 >= size->threshold) size++;
     io->length = (uint32_t)size->length;
@@ -256,7 +256,7 @@ static int complete(hv_t *h, completion_t *c, uint32_t slot_rows) {
     } else if (s->op == OP_WRITE) {
         d->writes++;
         d->write_bytes += s->length;
-    } else {
+    } else if (s->op == OP_READ) {
         d->reads++;
         d->read_bytes += s->length;
     }

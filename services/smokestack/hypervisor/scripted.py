@@ -67,6 +67,7 @@ class ScriptedIos:
             io_limit=1,
             error_backoff_ns=0,
             read_always=op is Op.READ,
+            write_op=int(Op.WRITE if op is Op.READ else op),
             region_offset_bytes=offset_bytes,
             region_bytes=length_bytes,
             block_sizes=((length_bytes, _CERTAIN),),

@@ -46,7 +46,12 @@ TRACE = NameForm("traces/t1")
 DEVICE = NameForm("multipaths/m1/hosts/h1/devices/a1.v1")
 
 _FIELDS = {"trace.format": "description.format", "trace": "data"}
-_OPERATIONS = {pb.IO_OPERATION_READ: Op.READ, pb.IO_OPERATION_WRITE: Op.WRITE}
+_OPERATIONS = {
+    pb.IO_OPERATION_READ: Op.READ,
+    pb.IO_OPERATION_WRITE: Op.WRITE,
+    pb.IO_OPERATION_UNMAP: Op.UNMAP,
+    pb.IO_OPERATION_WRITE_SAME: Op.WRITE_SAME,
+}
 _T = TypeVar("_T")
 
 

@@ -89,6 +89,7 @@ class HypervisorState(Tables):
             ("io_limit", plan.io_limit),
             ("read_threshold", plan.read_threshold),
             ("read_always", plan.read_always),
+            ("write_op", plan.write_op),
             ("stop_ns", plan.stop_ns),
             ("think_ns", plan.think_ns),
             ("think_exponential", plan.think_exponential),

@@ -50,7 +50,7 @@ static void settle(mp_t *m, const completion_t *c, uint32_t i, path_t *path, dev
     } else if (s->op == OP_WRITE) {
         d->writes++;
         d->write_bytes += s->length;
-    } else {
+    } else if (s->op == OP_READ) {
         d->reads++;
         d->read_bytes += s->length;
     }

@@ -17,7 +17,7 @@ _WRONG: Final = (
     "time {record[time]} is not within {from_ns} to {until_ns}",
     "is not sorted by (time, id, attempt)",
     "nexus {record[nexus]} has never been reported: there are {nexus_count}",
-    f"op {{record[op]:#x}} is neither {int(Op.READ):#x} (READ) nor {int(Op.WRITE):#x} (WRITE)",
+    f"op {{record[op]:#x}} is none of {', '.join(f'{int(op):#x} ({op.name})' for op in Op)}",
     "flags {record[flags]:#x} are not 0",
     "lba {record[lba]} is beyond 2^54",
 )
