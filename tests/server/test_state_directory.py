@@ -15,6 +15,7 @@ import pytest
 from smokestack.engine.errors import FailedPrecondition
 from smokestack.server.recovery import kept_in
 from smokestack.server.rooms import array_room
+from smokestack.server.state_directory import StateDirectory
 from tests.array.test_array import attach
 from tests.server.durable_array import build, create_volume, kept_array, observed, settled, write
 
@@ -107,6 +108,25 @@ def test_one_whose_first_start_was_interrupted_is_begun_anew(tmp_path: Path, sta
     (begun / "lock").write_bytes(b"")
     with kept_array(begun) as room:
         assert not room.model.pools
+
+
+def test_a_checkpoint_that_is_not_named_yet_stays_until_it_is(state: Path) -> None:
+    directory = StateDirectory(state, "arrays/a1")
+    try:
+        journal = directory.open()
+        for number in (100, 101):
+            directory.write_checkpoint(number, b"as if")
+        journal.move("checkpoint-100", 0, 100)
+        directory.clear("checkpoint-100")
+        assert sorted(p.name for p in state.glob("checkpoint-*")) == [
+            "checkpoint-100",
+            "checkpoint-101",
+        ]
+        journal.close()
+        directory.open().close()
+        assert [p.name for p in state.glob("checkpoint-*")] == ["checkpoint-100"]
+    finally:
+        directory.close()
 
 
 def test_a_missing_checkpoint_is_refused(state: Path) -> None:

@@ -76,7 +76,9 @@ class StateDirectory:
     def open(self) -> JournalStore:
         """Returns the journal, to be written to; what was begun and not finished is cleared."""
         journal = JournalStore(self.path / _JOURNAL)
-        self.clear(journal.checkpoint)
+        for found in self.path.glob(f"{_CHECKPOINT}*"):
+            if found.name != journal.checkpoint:
+                found.unlink()
         return journal
 
     def checkpoint(self, name: str) -> bytes:
@@ -101,9 +103,10 @@ class StateDirectory:
         return name
 
     def clear(self, current: str) -> None:
-        """Removes all checkpoints but one."""
+        """Removes the checkpoints before one; a later one may be under way to be named."""
         for found in self.path.glob(f"{_CHECKPOINT}*"):
-            if found.name != current:
+            number = found.name.removeprefix(_CHECKPOINT)
+            if number.isdigit() and int(number) < int(current.removeprefix(_CHECKPOINT)):
                 found.unlink(missing_ok=True)
 
     def refusal(self, why: str) -> FailedPrecondition:
