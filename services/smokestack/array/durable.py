@@ -66,7 +66,13 @@ _ENDED: Final = (  # with the power
 TABLES: Final = frozenset(("state", *_APPENDED, *_WRITTEN, _TOUCHED, *_NOTED, *_BY_CALLS, *_ENDED))
 # What tells that a volume's or a snapshot's row has changed, though no page was noted.
 _VOLUME_EVENTS: Final = frozenset(
-    {EventKind.VOLUME_OFFLINE, EventKind.VOLUME_ONLINE, EventKind.VOLUME_SNAPSHOT_STALE}
+    {
+        EventKind.VOLUME_OFFLINE,
+        EventKind.VOLUME_ONLINE,
+        EventKind.VOLUME_SNAPSHOT_STALE,
+        EventKind.VOLUME_MOVED,
+        EventKind.VOLUME_TRESPASSED,
+    }
 )
 # What counts, and when a station is free again: all of it is over with the power.
 _COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
