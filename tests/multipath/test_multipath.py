@@ -35,6 +35,7 @@ from smokestack.multipath.specs import (
     PathState,
     QueueControl,
     Selector,
+    WorldShares,
 )
 from smokestack.multipath.statistics import adapter_statistics, device_statistics
 
@@ -302,6 +303,51 @@ def test_a_control_that_cannot_be_is_refused(settings: dict[str, int], says: str
         )
     assert multipath.state["control"].tobytes() == before
     assert "h2" not in multipath.hosts
+
+
+def served_by_vm(multipath: MultipathModel, *shares: WorldShares, for_ns: int) -> Counter[int]:
+    """How many of 60 writes of each of two VMs, all there from the start, end within a time."""
+    multipath.update_device("h1", "a1.v1", world_shares=shares)
+    attach(multipath)
+    multipath.exchange(0, NOTHING)
+    batch = writes(*[0] * 120)
+    batch.records["vm"] = [1] * 60 + [0] * 60
+    replies = serve(multipath, batch, for_ns=for_ns)
+    return Counter(0 if int(r["id"]) >> SLOT_SHIFT >= 60 else 1 for r in replies)
+
+
+def test_shares_are_in_proportion() -> None:
+    _, multipath = make_stack(depth=1)
+    found = served_by_vm(multipath, WorldShares(0, 3_000), WorldShares(1, 1_000), for_ns=6 * 10**6)
+    assert 40 < found.total() < 70
+    assert found[0] == pytest.approx(3 * found[1], abs=3)
+
+
+def test_a_limit_holds_though_the_device_is_idle_and_a_reservation_though_shares_are_few() -> None:
+    _, multipath = make_stack(depth=1)
+    limited = WorldShares(1, 1_000, limit_iops=1_000)
+    found = served_by_vm(multipath, limited, for_ns=20 * 10**6)
+    assert found[0] == 60
+    assert 18 <= found[1] <= 21  # 20 ms of 1,000 a second, long after the other one is done
+    _, multipath = make_stack(depth=1)
+    reserved = (WorldShares(1, 1, reservation_iops=2_000), WorldShares(0, 1_000_000))
+    found = served_by_vm(multipath, *reserved, for_ns=5 * 10**6)
+    assert 9 <= found[1] <= 11  # 5 ms of 2,000 a second
+
+
+@pytest.mark.parametrize(
+    ("shares", "says"),
+    [
+        ([WorldShares(0, shares=0)], "shares"),
+        ([WorldShares(0), WorldShares(0)], "twice"),
+        ([WorldShares(0, 1, reservation_iops=5, limit_iops=4)], "less than reservation_iops"),
+    ],
+)
+def test_shares_that_cannot_be_are_refused(shares: list[WorldShares], says: str) -> None:
+    _, multipath = make_stack()
+    with pytest.raises(InvalidArgument, match=says):
+        multipath.update_device("h1", "a1.v1", world_shares=tuple(shares))
+    assert multipath.devices("h1")[0].world_shares == ()
 
 
 def test_a_refused_command_returns_after_the_delay_as_a_new_attempt() -> None:

@@ -151,6 +151,7 @@ class Models:
                     selector=None if self._is_claimed(change) else change.selector,
                     selector_settings=change.selector_settings,
                     queue_control=change.queue_control,
+                    world_shares=change.world_shares,
                 )
             case AdapterUpdated():
                 self.multipath.update_adapter(change.host_id, change.initiator, change.queue_depth)

@@ -26,6 +26,7 @@ from smokestack.multipath.specs import (
     QueueControl,
     Selector,
     SelectorSettings,
+    WorldShares,
 )
 
 
@@ -213,6 +214,7 @@ class DeviceUpdated:
     selector_settings: SelectorSettings | None = None
     sched_num_req_outstanding: int | None = None
     queue_control: QueueControl | None = None
+    world_shares: tuple[WorldShares, ...] | None = None
 
 
 @dataclass(frozen=True)

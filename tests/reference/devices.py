@@ -10,6 +10,7 @@ from smokestack.engine.records import AccessState
 from smokestack.multipath.specs import DeviceState, QueueControl, SelectorSettings
 from tests.reference import selectors
 from tests.reference.array import Array
+from tests.reference.mclock import MClock
 from tests.reference.stations import Itl
 from tests.reference.throttle import Throttle, Window
 
@@ -106,6 +107,7 @@ class Device:
     times: dict[int, Times] = field(default_factory=dict)  # by VM
     state: DeviceState = DeviceState.ON
     apd_ends: int = 0  # in APD: when it times out
+    mclock: MClock | None = None
     window_ios: int = 0  # answered since the last evaluation of latency
     window_ns: int = 0
 

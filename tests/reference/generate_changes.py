@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from smokestack.array.specs import ArrayHostSpec, ExportSpec
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.records import Attention
-from smokestack.multipath.specs import NATIVE, DepthRule, QueueControl, SelectorSettings
+from smokestack.multipath.specs import (
+    NATIVE,
+    DepthRule,
+    QueueControl,
+    SelectorSettings,
+    WorldShares,
+)
 from tests.reference.config import (
     AdapterUpdated,
     ArrayConfig,
@@ -261,9 +267,9 @@ def _device_change(draw: st.DrawFn, plans: Plans, time: int, kind: str) -> list[
     settings = draw(st.none() | selector_settings())
     dsnro = draw(st.none() | st.integers(1, 8))
     control = draw(st.none() | queue_control())
-    return [
-        DeviceUpdated(time, host, device, depth, ios, preferred, selector, settings, dsnro, control)
-    ]
+    shares = draw(st.none() | st.sampled_from(SHARES))
+    changed = (depth, ios, preferred, selector, settings, dsnro, control, shares)
+    return [DeviceUpdated(time, host, device, *changed)]
 
 
 def _windows(rule: DepthRule, sample: int, threshold: int, *more: int) -> QueueControl:
@@ -286,6 +292,15 @@ CONTROLS = (
     _windows(DepthRule.COUNTER, 0, 4, 64, 205, 256, 1000),
     _windows(DepthRule.COUNTER, 2, 1, 3, 0, 1024, 500),
     _windows(DepthRule.WINDOW, 8, 2, 9, 1000, 900, 1),
+)
+
+
+# By VM number, as created: up to six of them, on any device.
+SHARES = (
+    (),
+    (WorldShares(0, 2_000), WorldShares(1, 500)),
+    (WorldShares(0, 1, 20_000), WorldShares(1, 1_000, 0, 10_000)),
+    tuple(WorldShares(vm, 100 * vm + 1, 5_000 * vm, 40_000) for vm in range(6)),
 )
 
 

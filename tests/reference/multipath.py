@@ -32,6 +32,7 @@ from tests.reference.config import (
 from tests.reference.devices import Adapter, Device, HostIo, Path, Times
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
+from tests.reference.mclock import MClock
 from tests.reference.stations import Command
 from tests.reference.throttle import Throttle
 from tests.reference.wires import Wires
@@ -194,6 +195,8 @@ class Multipath(Wires):
             device.dsnro = change.sched_num_req_outstanding
         if change.queue_control is not None:
             device.control(change.queue_control)
+        if change.world_shares is not None:
+            device.mclock = MClock(change.world_shares) if change.world_shares else None
         self._pump(device)  # which does nothing when no limit has changed
 
     def update_adapter(self, change: AdapterUpdated) -> None:
@@ -242,9 +245,19 @@ class Multipath(Wires):
     def _pump(self, device: Device) -> None:
         """Sends from the queue's head while the device has places."""
         while device.queue and device.active < device.limit:
-            io = device.queue.popleft()
+            place = device.mclock.choose(device.queue, self._agenda.now) if device.mclock else 0
+            if place is None:
+                assert device.mclock
+                assert device.mclock.wake_ns
+                key = (device.mclock.wake_ns, MULTIPATH, TIMER, -1, 0)
+                self._agenda.add(key, self._pump, device)
+                return
+            io = device.queue[place]
+            del device.queue[place]
             path = self._select(device, io)
             if path is None and self._waits(device):
+                if device.mclock:
+                    device.mclock.undo()
                 device.queue.appendleft(io)
                 return
             if path is None:

@@ -32,6 +32,7 @@ from smokestack.multipath.specs import (
     Plugin,
     Selector,
     SelectorSettings,
+    WorldShares,
 )
 from smokestack.server.run import run_stack
 from smokestack.server.scenario import default_scenario
@@ -48,7 +49,9 @@ from tests.reference.config import (
 )
 from tests.reference.digest import Completion
 from tests.reference.generate import Scenario, scenarios
+from tests.reference.generate_changes import SHARES
 from tests.reference.samples import array, job, port, stack
+from tests.reference.test_queues import two_vms
 from tests.reference.world import World
 
 RECORDED = Path(os.environ.get("SMOKESTACK_TRACE", "../shared/data/cloudphysics-w00.vscsi"))
@@ -134,6 +137,18 @@ def space_agrees(reference: World, models: Models, until_ns: int) -> None:
 def test_a_deeper_queue_is_used_at_the_border_where_it_is_made() -> None:
     changes = (DeviceUpdated(20_000, "h1", "a1.v1", lun_queue_depth=2),)
     agree(stack(job(io_limit=2, slots=2), depth=1, changes=changes), 1_000_000)
+
+
+@pytest.mark.parametrize("shares", SHARES, ids=len)
+@pytest.mark.parametrize("depth", [1, 4])
+def test_worlds_get_what_mclock_gives_them(shares: tuple[WorldShares, ...], depth: int) -> None:
+    config = two_vms(depth, 32)
+    jobs = tuple(replace(plan, io_limit=300, slots=6) for plan in config.jobs)
+    changes = (
+        DeviceUpdated(10_000, "h1", "a1.v1", world_shares=shares),
+        DeviceUpdated(3_000_000, "h1", "a1.v1", world_shares=shares[:1]),
+    )
+    agree(replace(config, jobs=jobs, changes=changes), 40_000_000, (5_000_000,))
 
 
 def test_round_robin_goes_on_where_it_was_when_a_preferred_path_is_named() -> None:

@@ -120,6 +120,15 @@ class QueueControl(TypedDict, total=False):
     shares: int
 
 
+class WorldShares(TypedDict, total=False):
+    """What mClock gives a VM of a device; what is left out has the default."""
+
+    vm_number: Required[int]
+    shares: int
+    reservation_iops: int
+    limit_iops: int
+
+
 class DeviceUpdate(TypedDict, total=False):
     """What of a device can be changed; None goes back to the host's setting."""
 
@@ -131,6 +140,7 @@ class DeviceUpdate(TypedDict, total=False):
     labels: Mapping[str, str] | None
     selector_settings: SelectorSettings | None  # replaced as a whole
     queue_control: QueueControl | None  # replaced as a whole
+    world_shares: Sequence[WorldShares] | None  # replaced as a whole
 
 
 _PATHS = {"preferred_path": "{name}/paths", "current_path": "{name}/paths"}
@@ -161,6 +171,7 @@ class Device(Resource[Way]):
     sched_num_req_outstanding: int
     queue_limit: int
     queue_control: pb.QueueControl
+    world_shares: tuple[pb.WorldShares, ...]
     throttled_depth: int
     latency_window: int
 

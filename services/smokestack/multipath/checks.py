@@ -19,6 +19,7 @@ from .specs import (
     QueueControl,
     Selector,
     SelectorSettings,
+    WorldShares,
 )
 
 _DELAY_NS_MAX: Final = 60 * 10**9
@@ -86,6 +87,7 @@ def check_update(device: Device, settings: DeviceSettings) -> None:
         _check_settings("device.selector_settings", wanted)
     if "queue_control" in given:
         _check_control("device.queue_control", cast(QueueControl, given["queue_control"]))
+    _check_worlds(settings.get("world_shares") or ())
     preferred = settings.get("preferred_path")
     if preferred and preferred not in device.paths:
         raise InvalidArgument.at(
@@ -122,6 +124,22 @@ def _check_policy(device: Device, selector: Selector) -> None:
             "plug-in, which brings its own policy: change its host's claim rules instead",
             reason="CLAIMED",
         )
+
+
+def _check_worlds(given: Sequence[WorldShares]) -> None:
+    for index, each in enumerate(given):
+        field = f"device.world_shares[{index}]"
+        in_range(f"{field}.vm_number", each.vm_number, 0, 1 << 31)
+        in_range(f"{field}.shares", each.shares, 1, 1_000_000)
+        in_range(f"{field}.reservation_iops", each.reservation_iops, 0, 1_000_000)
+        in_range(f"{field}.limit_iops", each.limit_iops, 0, 1_000_000)
+        if 0 < each.limit_iops < each.reservation_iops:
+            raise InvalidArgument.at(
+                f"{field}.limit_iops",
+                f"{each.limit_iops} is less than reservation_iops, {each.reservation_iops}",
+            )
+        if each.vm_number in {other.vm_number for other in given[:index]}:
+            raise InvalidArgument.at(f"{field}.vm_number", f"{each.vm_number} stands there twice")
 
 
 _CONTROL: Final = {

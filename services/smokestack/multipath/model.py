@@ -40,6 +40,7 @@ from .specs import DeviceSettings, DisabledBy, MultipathHostSpec, MultipathSpec,
 from .state import NIL, STIRRED_HERE, MultipathState
 from .status import DeviceStatus
 from .wires import Wires
+from .worlds import set_shares
 
 _DEFAULT_LOOKAHEAD_NS = 100_000
 
@@ -453,6 +454,9 @@ class MultipathModel:
         if queue_control is not None:
             control.set_control(self.state, found.row, queue_control)
             self._plan_evaluation()
+        world_shares = settings.get("world_shares")
+        if world_shares is not None:
+            set_shares(self.state, found.row, world_shares)
         ios_per_path, selector = settings.get("ios_per_path"), settings.get("selector")
         if ios_per_path is not None:
             row["ios_per_path"] = ios_per_path

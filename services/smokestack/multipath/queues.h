@@ -5,7 +5,7 @@
 #include "adapter.h"
 #include "losses.h"
 #include "access.h"
-#include "worlds.h"
+#include "mclock.h"
 
 static inline void queue_append(mp_t *m, device_t *d, uint32_t i) {
     m->slot[i].next = NIL;
@@ -94,12 +94,15 @@ static void fail(mp_t *m, uint32_t i, device_t *d, int64_t now) {
 /* Sends what the device's depth allows; a command without a path fails or waits. */
 static void pump(mp_t *m, uint32_t device, int64_t now) {
     device_t *d = &m->device[device];
+    mclock_undo_t undo = {.world = NIL};
     while (d->queued && d->active < d->limit) {
-        uint32_t i = queue_take(m, d);
+        uint32_t i = d->mclock ? mclock_take(m, d, now, &undo) : queue_take(m, d);
+        if (i == NIL) return;
         uint32_t path = choose(m, device, &m->slot[i], now);
         if (path != NIL) {
             dispatch(m, i, path, now);
         } else if (waits(m, d)) {
+            mclock_undo(m, d, &undo);
             queue_return(m, d, i);
             return;
         } else {

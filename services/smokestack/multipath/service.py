@@ -31,6 +31,7 @@ from .specs import (
     QueueControl,
     Selector,
     SelectorSettings,
+    WorldShares,
 )
 from .statistics import QueueStatistics, adapter_statistics, device_statistics
 from .status import DeviceStatus, PathStatus
@@ -52,6 +53,7 @@ _DEVICE_FIELDS = (
     "labels",
     "selector_settings",
     "queue_control",
+    "world_shares",
 )
 _PATH_FIELDS = ("enabled", "relative_throughput", "cpus")
 
@@ -214,6 +216,10 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
             "labels": checked_labels("device.labels", message.labels),
             "selector_settings": _settings(message.selector_settings, host.selector_settings),
             "queue_control": _control(message.queue_control, host.queue_control, "device"),
+            "world_shares": tuple(
+                WorldShares(**{"vm_number": each.vm_number, **given(each, WorldShares)})
+                for each in message.world_shares
+            ),
         }
 
     def GetDeviceStatistics(
@@ -375,6 +381,7 @@ class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServic
             sched_num_req_outstanding=status.sched_num_req_outstanding,
             queue_limit=status.queue_limit,
             queue_control=_control_message(status.queue_control),
+            world_shares=[pb.WorldShares(**settings(each)) for each in status.world_shares],
             throttled_depth=status.throttled_depth,
             latency_window=status.latency_window,
         )

@@ -138,6 +138,16 @@ class MultipathHostSpec:
     queue_control: QueueControl = QueueControl()
 
 
+@dataclass(frozen=True)
+class WorldShares:
+    """What mClock gives a VM of a device: FACTS 2.5."""
+
+    vm_number: int
+    shares: int = 1000  # Normal; 1..1,000,000
+    reservation_iops: int = 0  # 0..1,000,000; 0: none
+    limit_iops: int = 0  # no less than the reservation; 0: none
+
+
 class DeviceSettings(TypedDict, total=False):
     """What of a device can be changed; None leaves a setting as it is."""
 
@@ -149,6 +159,7 @@ class DeviceSettings(TypedDict, total=False):
     labels: Labels | None
     selector_settings: SelectorSettings | None
     queue_control: QueueControl | None
+    world_shares: tuple[WorldShares, ...] | None
 
 
 @dataclass(frozen=True)

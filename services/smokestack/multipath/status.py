@@ -18,8 +18,10 @@ from .specs import (
     QueueControl,
     Selector,
     SelectorSettings,
+    WorldShares,
 )
 from .state import MultipathState
+from .worlds import shares_of
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class DeviceStatus:
     queue_limit: int
     state: DeviceState
     queue_control: QueueControl
+    world_shares: tuple[WorldShares, ...]
     throttled_depth: int
     latency_window: int
     paths: tuple[PathStatus, ...]
@@ -105,6 +108,7 @@ class DeviceStatus:
             queue_limit=int(row["limit"]),
             state=DeviceState(int(row["state"])),
             queue_control=control_of(state, device.row),
+            world_shares=shares_of(state, device.row),
             throttled_depth=int(row["depth"]),
             latency_window=int(row["window"]),
             paths=tuple(_path_status(state, device, name) for name in device.paths),

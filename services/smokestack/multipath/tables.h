@@ -50,6 +50,10 @@
     F(uint32_t, dsnro) /* limit of the depth while two or more worlds compete */               \
     F(uint32_t, worlds_active) /* that have a command here */                                  \
     F(uint32_t, window)   /* what its latency allows, or 0 */                                  \
+    F(uint32_t, mclock)   /* its worlds have shares: mclock.h chooses among them */             \
+    F(uint32_t, pass)     /* number of the last choice */                                      \
+    F(uint64_t, virtual_time) /* tag of what was served by shares last */                      \
+    F(int64_t, wake_ns)   /* when a limit lets a command go, or 0 */                            \
     F(uint32_t, adaptive) /* the rule that moves its depth, or 0 */                            \
     F(uint32_t, world_head) /* its worlds, newest first, or NIL */                             \
     F(uint32_t, stirred) /* may send more since a change: looked at from the next border on */ \
@@ -162,7 +166,18 @@
     F(uint64_t, bytes)                                                                         \
     F(uint64_t, device_ns) /* as a path's */                                                   \
     F(uint64_t, kernel_ns)                                                                     \
-    F(uint64_t, queue_ns)
+    F(uint64_t, queue_ns)                                                                      \
+    /* Under mClock; the tags are those that the next command gets at least. */                \
+    F(uint32_t, shares)                                                                        \
+    F(uint32_t, reservation_iops)                                                              \
+    F(uint32_t, limit_iops)                                                                    \
+    F(uint32_t, pass) /* the last choice that it was looked at for */                          \
+    F(int64_t, reservation_tag)                                                                \
+    F(int64_t, limit_tag)                                                                      \
+    F(uint64_t, share_tag)                                                                     \
+    F(uint64_t, padding_1)                                                                     \
+    F(uint64_t, padding_2)                                                                     \
+    F(uint64_t, padding_3)
 
 /* How a device selects paths: settings, and what its policy remembers.  One cache line. */
 #define POLICY_FIELDS(F)                                                                       \
@@ -255,7 +270,7 @@ DECLARE_STRUCT(slot_t, SLOT_FIELDS)
 _Static_assert(sizeof(slot_t) == 64, "a command is one cache line");
 _Static_assert(sizeof(policy_t) == 64, "a policy is one cache line");
 _Static_assert(sizeof(measure_t) == 64, "a path's measures are one cache line");
-_Static_assert(sizeof(world_t) == 64, "a world is one cache line");
+_Static_assert(sizeof(world_t) == 128, "a world is two cache lines, the first one hot");
 _Static_assert(sizeof(control_t) == 128, "two cache lines");
 
 /* What the kernel notes; multipath/events.py has the same numbers. */

@@ -40,7 +40,12 @@ static void next_timer(mp_t *m, int64_t time) {
 static __attribute__((noinline, cold)) void run_timers(mp_t *m, int64_t now) {
     m->state->timer_ns = NEVER_NS;
     for (uint32_t device = 0; device < m->state->device_count; device++) {
-        const device_t *d = &m->device[device];
+        device_t *d = &m->device[device];
+        if (d->wake_ns && d->wake_ns <= now) {
+            d->wake_ns = 0;
+            pump(m, device, now);
+        }
+        if (d->wake_ns) next_timer(m, d->wake_ns);
         if (d->state != DEVICE_APD) continue;
         if (d->apd_ends_ns <= now) apd_times_out(m, device, now);
         else next_timer(m, d->apd_ends_ns);
