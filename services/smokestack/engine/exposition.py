@@ -25,6 +25,9 @@ _OCTAVES: Final = BUCKETS // SUB_COUNT
 # 2^k - 1, so these counts are exact.
 _BOUNDS_NS: Final = tuple((1 << k) - 1 for k in PROMETHEUS_EXPONENTS)
 _FIRST: Final = PROMETHEUS_EXPONENTS[0] - SUB_BITS  # the octave that ends below the first bound
+# The same of sizes in bytes, 1 KiB to 16 MiB.
+_SIZES: Final = tuple((1 << k) - 1 for k in range(10, 25))
+_FIRST_SIZE: Final = 10 - SUB_BITS
 
 
 @dataclass(frozen=True)
@@ -102,16 +105,28 @@ class Rows:
     def latencies(self, family: Family, octaves: NDArray[Any]) -> Samples:
         """Histograms in seconds, one a row, from what `octaves` returns."""
         values = np.empty((len(octaves), len(_BOUNDS_NS) + 4), np.int64)
-        cumulative = np.cumsum(octaves[:, 2:], axis=1)
-        values[:, :-4] = cumulative[:, _FIRST : _FIRST + len(_BOUNDS_NS)]
+        values[:, :-4] = _below(octaves, _FIRST, len(_BOUNDS_NS))
         values[:, -4] = values[:, -1] = octaves[:, 0]
         values[:, -3], values[:, -2] = np.divmod(octaves[:, 1], _NS)
         bounds = [f"{bound / _NS!r}" for bound in _BOUNDS_NS]
+        return self._buckets(family, bounds, "%d.%09d", values)
+
+    def sizes(self, family: Family, octaves: NDArray[Any]) -> Samples:
+        """Histograms in bytes, one a row, from what `octaves` returns."""
+        values = np.empty((len(octaves), len(_SIZES) + 3), np.int64)
+        values[:, :-3] = _below(octaves, _FIRST_SIZE, len(_SIZES))
+        values[:, -3] = values[:, -1] = octaves[:, 0]
+        values[:, -2] = octaves[:, 1]
+        return self._buckets(family, [str(bound) for bound in _SIZES], "%d", values)
+
+    def _buckets(
+        self, family: Family, bounds: list[str], total: str, values: NDArray[np.int64]
+    ) -> Samples:
         name = family.name
 
         def lines(row: str) -> str:
             buckets = "".join(f'{name}_bucket{{{row},le="{le}"}} %d\n' for le in [*bounds, "+Inf"])
-            return f"{buckets}{name}_sum{{{row}}} %d.%09d\n{name}_count{{{row}}} %d\n"
+            return f"{buckets}{name}_sum{{{row}}} {total}\n{name}_count{{{row}}} %d\n"
 
         return self._fill(family, lines, values.shape[1], values.ravel().tolist())
 
@@ -141,6 +156,12 @@ class Rows:
                 for at, template in enumerate(templates)
             ],
         )
+
+
+def _below(octaves: NDArray[Any], first: int, bounds: int) -> NDArray[np.int64]:
+    """Returns how many values are below each bound, from the end of an octave on."""
+    below: NDArray[np.int64] = np.cumsum(octaves[:, 2:], axis=1)[:, first : first + bounds]
+    return below
 
 
 def octaves(histograms: NDArray[Any]) -> NDArray[np.int64]:

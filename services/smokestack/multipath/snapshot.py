@@ -100,7 +100,7 @@ class MultipathPart:
                 for name, a in model.arrays.items()
             },
             "paths_most": model.state.paths_most,
-            "wires": {"down": sorted(model.wires.down), "records": model.wires.records},
+            "wires": model.wires.saved(),
             "fabrics": {name: f.copy() for name, f in model.fabrics.fabrics.items()},
             "evaluation_ns": model.evaluation_ns,
         }

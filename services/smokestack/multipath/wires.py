@@ -32,6 +32,7 @@ class Wires:
     def __init__(self, model: MultipathModel) -> None:
         self._model = model
         self.down: set[tuple[str, str]] = set()  # (fabric, link)
+        self.downs: dict[tuple[str, str], int] = {}  # how often each link that ever did went down
         self.records = 0  # EVENT records made so far
         self._is_open = False  # a window runs: what rules do now was foreseen
         self._stale = False
@@ -41,9 +42,15 @@ class Wires:
         """Whether links are to be moved at the end of the next window."""
         return self._stale
 
+    def saved(self) -> dict[str, Any]:
+        """Returns what a snapshot holds."""
+        downs = [(*key, count) for key, count in sorted(self.downs.items())]
+        return {"down": sorted(self.down), "downs": downs, "records": self.records}
+
     def restore(self, saved: Any) -> None:
         """Takes over what a snapshot holds."""
         self.down = {(fabric, link) for fabric, link in saved["down"]}
+        self.downs = {(fabric, link): count for fabric, link, count in saved["downs"]}
         self.records, self._stale = saved["records"], False
 
     def open(self) -> None:
@@ -91,6 +98,7 @@ class Wires:
             key = (fabric.fabric_id, link.link_id)
             if (held is not None) != (key in self.down):
                 self.down ^= {key}
+                self.downs[key] = self.downs.get(key, 0) + (held is not None)
                 cause = held.told if held else faults.freed(fabrics.name(fabric, link))
                 self._move(fabric, link, held is not None, at_ns, cause)
                 moved = True
