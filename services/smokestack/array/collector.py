@@ -44,6 +44,16 @@ _PORT: Final = {
     "tx_bytes": Family(
         "smokestack_port_tx_bytes_total", "counter", "Data of reads that the port has sent."
     ),
+    "commands": Family(
+        "smokestack_target_port_commands_total",
+        "counter",
+        "Commands that the port has taken.",
+    ),
+    "dropped": Family(
+        "smokestack_target_port_dropped_total",
+        "counter",
+        "Commands and answers that were lost because the port was down.",
+    ),
     "outstanding": Family(
         "smokestack_target_port_pending_exchanges",
         "gauge",

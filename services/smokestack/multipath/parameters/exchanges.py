@@ -38,6 +38,14 @@ def _sizes(reading: Reading) -> NDArray[np.int64]:
     return both.reshape(-1, both.shape[2])
 
 
+def _returned(reading: Reading) -> NDArray[np.int64]:
+    """Returns what was sent, less what has its final answer and what is on its way."""
+    sent, answered, under_way = (
+        reading.path[name].astype(np.int64) for name in ("dispatched", "ios", "in_flight")
+    )
+    return sent - answered - under_way
+
+
 NEXUSES: Final = (
     Parameter(
         "smokestack_exchange_completion_max_seconds",
@@ -98,6 +106,14 @@ NEXUSES: Final = (
         "Most commands in flight, in this second of virtual time and in the one before.",
         "load",
         lambda r: _peaks("pending", "pending_before", r),
+    ),
+    Parameter(
+        "smokestack_exchange_retries_total",
+        "counter",
+        "events",
+        "Commands sent on the nexus that came back without a final answer: refused, damaged, lost.",
+        "FRAME_DAMAGED, refusals, LINK_DOWN",
+        _returned,
     ),
     Parameter(
         "smokestack_sequential_ios_total",
