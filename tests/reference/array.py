@@ -273,6 +273,10 @@ class Array(Moves, Space):
         """Brings controllers, and then ports, in line with rules, hands and reboots."""
         now = self._agenda.now
         self._fit_power(phase)
+        new = now + (phase == AFTER)
+        was = self._reached
+        if was is None:
+            self._reached = sum(itl.since < new for itl in self.itls)
         lost = []
         for _, controller in sorted(self.controllers.items()):
             runs = self._runs(controller, controller.allowed, now, phase)
@@ -284,11 +288,10 @@ class Array(Moves, Space):
             controller.write_back = controller.spec.write_back and mirrored
         served = [port for port in self.ports.values() if port.controller in lost]
         for _, port in sorted(self.ports.items()):
-            told = [
-                itl for itl in self.itls if itl.port is port and itl.since < now + (phase == AFTER)
-            ]
+            told = [itl for itl in self.itls[: self._reached] if itl.port is port]
             self._set_link(port, told, phase)
         self.ownership.fit(self.volumes.values(), lost, now)
+        self._reached = was
         for port in served:
             port.lost_epoch = port.epoch
         for port in self.ports.values():
@@ -298,7 +301,7 @@ class Array(Moves, Space):
             controller.free = [now] * controller.spec.core_count
         for itl in self.itls:
             self._lead(itl, now, phase)
-            if itl.valid and itl.since < now + (phase == AFTER):
+            if itl.valid and itl.since < new:
                 self._tell_identity(itl, now, phase)
 
     def _fit_power(self, phase: int) -> None:

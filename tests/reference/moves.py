@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from smokestack.engine.records import AccessState, Attention
 from tests.reference.access import Ownership, hears
 from tests.reference.agenda import ARRAY, Agenda
@@ -21,6 +23,7 @@ class Moves:
     volumes: dict[str, Volume]
     itls: list[Itl]
     forward_ns: int
+    _reached: int | None = None  # nexuses that there were when what happens now was decided
 
     def _will_serve(self, port: Port) -> bool:
         raise NotImplementedError
@@ -63,7 +66,9 @@ class Moves:
         volume.planned_wanted = controller
         if owner is not controller:
             volume.planned = controller, key[0] + self.ownership.spec.transition_ns
-        self._agenda.add(key, self._move, volume, controller, of=self)
+        self._agenda.add(
+            key, self._by_hand, len(self.itls), self._move, volume, controller, of=self
+        )
 
     def _move(self, volume: Volume, controller: Controller) -> None:
         volume.wanted = controller
@@ -82,28 +87,36 @@ class Moves:
         if heir is not None:
             volume.planned = heir, then + self.ownership.spec.transition_ns
             key = (then, ARRAY, CHANGED, 0, 0)
-            self._agenda.add(key, self._take_over, volume, heir, of=self)
+            reached = len(self.itls)
+            self._agenda.add(key, self._by_hand, reached, self._take_over, volume, heir, of=self)
 
     def _take_over(self, volume: Volume, heir: Controller) -> None:
         volume.planned = None
         self.ownership.move(volume, heir, self._agenda.now)
 
     def _tell_access(self, volume: Volume, attention: Attention) -> None:
-        for itl in self.itls:
+        for itl in self.itls[: self._reached]:
             if hears(itl, volume) and itl.since <= self._agenda.now:
                 itl.establish(attention)
 
+    def _by_hand(self, reached: int, action: Callable[..., None], *arguments: object) -> None:
+        """Does what was asked when there were so many nexuses: those made since do not hear."""
+        self._reached = reached
+        action(*arguments)
+        self._reached = None
+
     def _change_controller(self, change: ControllerEnabled | ControllerRebooted, then: int) -> None:
         controller = self.controllers[change.controller_id]
-        key = (then, ARRAY, CHANGED, 0, 0)
+        key, reached = (then, ARRAY, CHANGED, 0, 0), len(self.itls)
         if isinstance(change, ControllerRebooted):
             self._release(controller, then)
-            self._agenda.add(key, self._fit_links, AFTER, of=self)
+            self._agenda.add(key, self._by_hand, reached, self._fit_links, AFTER, of=self)
         elif controller.enabled != change.enabled:
             controller.enabled = change.enabled
             if change.enabled:
                 self._release(controller, then)
-            self._agenda.add(key, self._allow_controller, controller, change.enabled, of=self)
+            allow = self._allow_controller, controller, change.enabled
+            self._agenda.add(key, self._by_hand, reached, *allow, of=self)
 
     def _release(self, controller: Controller, end: int) -> None:
         """Notes that hands let go of a controller then, which reboots."""

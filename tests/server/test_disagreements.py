@@ -1,0 +1,74 @@
+"""Small stacks, written out, of what the reference and the real stack once did not agree on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from smokestack.array.specs import Access, AccessSpec, ExportSpec, VolumeSpec
+from smokestack.hypervisor.specs import DiskSpec
+from tests.reference.build import build_models, build_reference
+from tests.reference.config import (
+    ArrayConfig,
+    Change,
+    ControllerEnabled,
+    DiskCreated,
+    ExportCreated,
+    JobStarted,
+    Rescanned,
+    StackConfig,
+    VolumeAssigned,
+    VolumeCreated,
+)
+from tests.reference.samples import PAGE, array, job, port, stack
+
+NOON, END = 500_000, 2_000_000
+NEW = VolumeCreated(NOON, "a1", VolumeSpec("w1", "pool", 256 * PAGE))
+
+
+def pair(access: Access) -> ArrayConfig:
+    """Two controllers with a port each, of which the second need not own anything at first."""
+    ports = (port(controller_id="c1"), port("p1", "fb", controller_id="c0"))
+    one = array(ports=ports)
+    controllers = (*one.controllers, replace(one.controllers[0], controller_id="c1"))
+    return replace(one, controllers=controllers, access=AccessSpec(access, 0, 0))
+
+
+def shown(volume_id: str = "w1") -> tuple[Change, ...]:
+    """A volume is exported, found and written to, all at once."""
+    return (
+        ExportCreated(NOON, "a1", ExportSpec(volume_id, "h1", 9)),
+        Rescanned(NOON, "h1"),
+        DiskCreated(NOON, DiskSpec("h1", "v1", "x", f"a1.{volume_id}")),
+        JobStarted(NOON, job("y", disk_id="x", io_limit=5)),
+    )
+
+
+def agree(config: StackConfig) -> None:
+    """Holds the stack, in one piece and in many, against the reference."""
+    reference = build_reference(config)
+    reference.run(END)
+    assert reference.completions
+    for cuts in ((), range(0, END, 7_001)):
+        models = build_models(config)
+        for time in (*cuts, END):
+            models.run(time)
+        assert models.completions == reference.completions
+        assert models.digest() == reference.digest()
+
+
+@pytest.mark.parametrize("access", [Access.ALUA, Access.ACTIVE_PASSIVE])
+@pytest.mark.parametrize(
+    "before",
+    [
+        (ControllerEnabled(1_000, "a1", "c0", False), NEW),
+        (NEW, ControllerEnabled(NOON, "a1", "c0", False)),
+        (NEW, VolumeAssigned(NOON, "a1", "w1", "c1")),
+    ],
+    ids=["created-without-its-owner", "owner-lost", "assigned"],
+)
+def test_a_nexus_does_not_hear_of_a_move_made_before_it(
+    before: tuple[Change, ...], access: Access
+) -> None:
+    agree(stack(arrays=(pair(access),), changes=(*before, *shown())))
