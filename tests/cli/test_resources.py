@@ -112,6 +112,23 @@ def test_fields_that_hold_more_than_a_word(run: Run) -> None:
     assert data(run, "stop", job["name"])["state"] == "STOPPED"
 
 
+def test_a_set_of_hosts_is_made_and_exported_to(run: Run) -> None:
+    pool = data(run, "list", "pools", "a1")[0]["name"].rpartition("/")[2]
+    run("create", "volume", "a1/x1", "--pool", pool, "--capacity-bytes", "1GiB")
+    made = data(run, "create", "host-set", "a1/hs1", "--hosts", "h1")
+    assert made["hosts"] == ["arrays/a1/hosts/h1"]
+    run("create", "port-set", "a1/ps1", "--ports", "p0")
+    words = ("--volume", "x1", "--host-set", "hs1", "--port-set", "ps1")
+    export = data(run, "create", "set-export", "arrays/a1", *words)
+    assert export["name"] == "arrays/a1/setExports/x1.hs1"
+    assert data(run, "get", "export", "a1/x1.h1")["host_set"] == "arrays/a1/hostSets/hs1"
+    changed = data(run, "update", "host-set", "a1/hs1", "--hosts", "h2", "--hosts", "h1")
+    assert changed["hosts"] == ["arrays/a1/hosts/h2", "arrays/a1/hosts/h1"]
+    for kind, name in (("set-export", "x1.hs1"), ("host-set", "hs1"), ("port-set", "ps1")):
+        run("delete", kind, f"a1/{name}")
+    run("delete", "volume", "a1/x1")
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -71,6 +71,26 @@ def test_names_are_short_but_full_ones_are_taken(stack: Stack) -> None:
     assert device.volume == "arrays/a1/volumes/v1"  # of another service, so in full
 
 
+def test_a_volume_is_exported_to_a_set_of_hosts(stack: Stack) -> None:
+    array = stack.array("a1")
+    array.volumes.create("v9", pool="p1", capacity_bytes=GiB)
+    cluster = array.host_sets.create("hs1", hosts=["h1"])
+    fabric = array.port_sets.create("ps1", ports=["p0"])
+    export = array.set_exports.create(volume="v9", host_set="hs1", port_set="ps1")
+    assert (export.id, export.host_set, export.lun, export.ports) == ("v9.hs1", "hs1", 2, ())
+    one = array.exports["v9.h1"]
+    assert (one.lun, one.host_set, one.port_set) == (2, "hs1", "ps1")
+    assert stack.multipath.hosts["h1"].rescan().paths_added_count == 1
+    assert cluster.update(hosts=["h1", "h2"]).hosts == ("h1", "h2")
+    assert array.exports["v9.h2"].lun == 2
+    assert fabric.update(ports=["p0", "p1"]).ports == ("p0", "p1")
+    assert stack.multipath.hosts["h1"].rescan().paths_added_count == 1
+    export.delete()
+    cluster.delete()
+    fabric.delete()
+    assert "v9.h1" not in [export.id for export in array.exports]
+
+
 def test_the_way_of_a_volume_up_to_a_guest(stack: Stack) -> None:
     stack.array("a1").volumes.create("v9", pool="p1", capacity_bytes=GiB)
     export = stack.array("a1").exports.create(volume="v9", host="h1")

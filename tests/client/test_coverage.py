@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import smokestack.client
-from smokestack.client import array, events, faults, hypervisor, multipath, snapshots, words
+from smokestack.client import array, events, faults, hypervisor, multipath, sets, snapshots, words
 from smokestack.client.clock import Clock
 from smokestack.client.kinds import enum_words
 from smokestack.client.resources import Collection, Deletable, Resource
@@ -24,7 +24,7 @@ from smokestack.v1 import (
     simulation_pb2,
 )
 
-MODULES = (array, events, faults, hypervisor, multipath, snapshots)
+MODULES = (array, events, faults, hypervisor, multipath, sets, snapshots)
 FILES = (array_pb2, estate_pb2, faults_pb2, hypervisor_pb2, multipath_pb2, simulation_pb2)
 RESOURCES = [
     found

@@ -30,6 +30,9 @@ _LISTS = {
     "volume_snapshots": pb.ListVolumeSnapshotsRequest,
     "array_hosts": pb.ListArrayHostsRequest,
     "exports": pb.ListExportsRequest,
+    "host_sets": pb.ListHostSetsRequest,
+    "port_sets": pb.ListPortSetsRequest,
+    "set_exports": pb.ListSetExportsRequest,
 }
 _SHARED = 1 << 63  # of a page's physical number
 _COUNTED = ("_count", "x_bytes", "mean_response_ns")  # from the last power-on: how such fields end

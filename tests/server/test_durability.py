@@ -21,7 +21,7 @@ from smokestack.engine.records import Attention, Op
 from smokestack.server import journal
 from smokestack.server.rooms import Room
 from smokestack.v1 import array_pb2 as pb
-from smokestack.v1 import faults_pb2, simulation_pb2
+from smokestack.v1 import faults_pb2, simulation_pb2, types_pb2
 from tests.array.test_array import attach, batch
 from tests.server.durable_array import (
     ARRAY,
@@ -82,7 +82,28 @@ def some_of_everything(room: Room[Any]) -> None:
     api.DeleteExport(pb.DeleteExportRequest(name=f"{ARRAY}/exports/v2.h1"))
     api.DeleteVolume(pb.DeleteVolumeRequest(name=f"{ARRAY}/volumes/v2"))
     create_volume(room, "v3")
+    export_to_sets(room)
     write(room, first=30_000, count=50)
+
+
+def export_to_sets(room: Room[ArrayModel]) -> None:
+    """Shows v3 to a set of hosts that one joins and another leaves."""
+    api = room.api
+    for host_id in ("h2", "h3"):
+        host = pb.ArrayHost(initiators=[types_pb2.Initiator(name=host_id, fabric="fabric-a")])
+        api.CreateArrayHost(
+            pb.CreateArrayHostRequest(parent=ARRAY, array_host_id=host_id, array_host=host)
+        )
+    hosts = pb.HostSet(name=f"{ARRAY}/hostSets/hs1")
+    hosts.hosts.extend([f"{ARRAY}/hosts/h1", f"{ARRAY}/hosts/h2"])
+    api.CreateHostSet(pb.CreateHostSetRequest(parent=ARRAY, host_set_id="hs1", host_set=hosts))
+    ports = pb.PortSet(ports=[f"{ARRAY}/ports/p0"])
+    api.CreatePortSet(pb.CreatePortSetRequest(parent=ARRAY, port_set_id="ps1", port_set=ports))
+    shown = pb.SetExport(volume=f"{ARRAY}/volumes/v3", host_set=hosts.name, lun=7)
+    shown.port_set = f"{ARRAY}/portSets/ps1"
+    api.CreateSetExport(pb.CreateSetExportRequest(parent=ARRAY, set_export=shown))
+    hosts.hosts[:] = [f"{ARRAY}/hosts/h1", f"{ARRAY}/hosts/h3"]
+    api.UpdateHostSet(pb.UpdateHostSetRequest(host_set=hosts))
 
 
 def inject(room: Room[Any], fault_id: str, kind: str, target: str, **rule: Any) -> None:

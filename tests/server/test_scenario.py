@@ -214,6 +214,37 @@ def test_the_good_one_is_built() -> None:
     build(GOOD)
 
 
+SETS = GOOD.replace(
+    "exports: [{volume: v1, host: h1}]",
+    """host_sets: [{name: hs1, hosts: [h1]}]
+    port_sets: [{name: ps1, ports: [p0]}]
+    set_exports: [{volume: v1, host_set: hs1, port_set: ps1, lun: 4}]""",
+)
+
+
+def test_a_volume_is_exported_to_a_set_of_hosts_which_sees_it() -> None:
+    with Stack(parse_scenario(SETS)) as stack:
+        [export] = stack.arrays["a1"].model.exports.values()
+    assert (export.host_id, export.lun, export.ports, export.host_set) == ("h1", 4, ("p0",), "hs1")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("hosts: [h1]", "hosts: [h2]", "arrays[0].host_sets[0].hosts[0]: "),
+        ("hosts: [h1]", "hosts: []", "arrays[0].host_sets[0].hosts: is missing"),
+        ("ports: [p0]", "ports: [p9]", "arrays[0].port_sets[0].ports[0]: "),
+        ("host_set: hs1", "host_set: hs2", "arrays[0].set_exports[0].host_set: "),
+        ("port_set: ps1", "port_set: ps2", "arrays[0].set_exports[0].port_set: "),
+        ("lun: 4", "lun: 99999", "arrays[0].set_exports[0].lun: "),
+    ],
+)
+def test_what_is_wrong_with_sets_is_told_by_its_place(old: str, new: str, said: str) -> None:
+    with pytest.raises(ScenarioError) as error:
+        build(SETS.replace(old, new, 1))
+    assert said in str(error.value)
+
+
 def test_every_wrong_place_is_told_at_once() -> None:
     text = GOOD.replace("pool: p1", "pool: p2").replace("controller: c0", "controller: c9")
     with pytest.raises(ScenarioError) as error:

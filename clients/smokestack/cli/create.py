@@ -73,7 +73,7 @@ def _command(kind: Kind, verb: str, name: str) -> click.Command:
             done = {"create": _create, "update": _update}[verb](estate, kind, typed, file, given)
             show_one(kind, done, output)
 
-    named = [] if name else [click.Argument(["name"], required=kind.word != "export", default="")]
+    named = [] if name else [click.Argument(["name"], required=not kind.is_joint, default="")]
     command = click.Command(
         name or kind.word,
         params=[*named, *options(kind, verb)],
@@ -92,8 +92,8 @@ def _create(
     fields = given(kind, "create", options, file)
     api = kind.rules
     above = kind_of_form(kind.parent_form)
-    if kind.word == "export":  # its name is made of what it joins
-        parent = typed or estate.new(kind, "new").rpartition("/exports/")[0]
+    if kind.is_joint:
+        parent = typed or estate.new(kind, "new").rpartition("/")[0].rpartition("/")[0]
         identifier: dict[str, str] = {}
     else:
         full = estate.new(kind, typed)

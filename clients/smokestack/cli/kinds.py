@@ -31,6 +31,11 @@ class Kind:
         """The form of what it lies below; empty for the top."""
         return self.form.rpartition("/")[0].rpartition("/")[0]
 
+    @property
+    def is_joint(self) -> bool:
+        """Whether its name is made of those that it joins, and not given."""
+        return self.api in ("Export", "SetExport")
+
     def resource(self) -> Any:
         """Returns its class in the SDK."""
         import smokestack.client
@@ -61,6 +66,9 @@ KINDS = (
     Kind("volume-snapshot", "arrays/*/snapshots/*", "VolumeSnapshot"),
     Kind("array-host", "arrays/*/hosts/*", "ArrayHost"),
     Kind("export", "arrays/*/exports/*", "Export"),
+    Kind("host-set", "arrays/*/hostSets/*", "HostSet"),
+    Kind("port-set", "arrays/*/portSets/*", "PortSet"),
+    Kind("set-export", "arrays/*/setExports/*", "SetExport"),
     Kind("multipath", "multipaths/*", "Multipath"),
     Kind("multipath-host", "multipaths/*/hosts/*", "MultipathHost"),
     Kind("device", "multipaths/*/hosts/*/devices/*", "Device"),

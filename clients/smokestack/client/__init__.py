@@ -26,6 +26,7 @@ from .multipath import (
 )
 from .operations import Async, Sync
 from .sessions import Patience
+from .sets import HostSet, PortSet, SetExport
 from .snapshots import Snapshot
 from .stack import Stack
 from .words import GiB, KiB, MiB, TiB
@@ -45,6 +46,7 @@ __all__ = [
     "FabricLink",
     "GiB",
     "Host",
+    "HostSet",
     "Hypervisor",
     "Initiator",
     "Job",
@@ -56,6 +58,8 @@ __all__ = [
     "Patience",
     "Pool",
     "Port",
+    "PortSet",
+    "SetExport",
     "Snapshot",
     "Stack",
     "Sync",

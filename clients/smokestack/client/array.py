@@ -12,6 +12,7 @@ from .kinds import Kind, full
 from .operations import Call, Way, operation
 from .resources import Collection, Deletable, Resource
 from .service import Service
+from .sets import HostSets, PortSets, SetExports
 from .words import (
     Access,
     ControllerState,
@@ -426,6 +427,7 @@ class ExportFields(TypedDict, total=False):
     host: Required[str]
     lun: int
     ports: Sequence[str]
+    port_set: str
 
 
 class Export(Deletable[Way]):
@@ -436,12 +438,20 @@ class Export(Deletable[Way]):
         _SERVICE,
         "Export",
         "exports",
-        {"volume": "{parent}/volumes", "host": "{parent}/hosts", "ports": "{parent}/ports"},
+        {
+            "volume": "{parent}/volumes",
+            "host": "{parent}/hosts",
+            "ports": "{parent}/ports",
+            "port_set": "{parent}/portSets",
+            "host_set": "{parent}/hostSets",
+        },
     )
     volume: str
     host: str
     lun: int
     ports: tuple[str, ...]  # through these alone; none: through all
+    port_set: str  # or through those of this set alone
+    host_set: str  # the set that it was exported to, if it was
 
 
 class Exports(Collection[Way, Export[Way]]):
@@ -519,6 +529,21 @@ class Array(Resource[Way], Service[Way]):
     def hosts(self) -> ArrayHosts[Way]:
         """The hosts that it knows."""
         return ArrayHosts(self._session, self.name)
+
+    @property
+    def host_sets(self) -> HostSets[Way]:
+        """Its sets of hosts."""
+        return HostSets(self._session, self.name)
+
+    @property
+    def port_sets(self) -> PortSets[Way]:
+        """Its sets of ports."""
+        return PortSets(self._session, self.name)
+
+    @property
+    def set_exports(self) -> SetExports[Way]:
+        """Which volume it shows to which set of hosts."""
+        return SetExports(self._session, self.name)
 
     @property
     def exports(self) -> Exports[Way]:

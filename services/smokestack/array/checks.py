@@ -159,6 +159,22 @@ def check_host(spec: ArrayHostSpec) -> None:
         seen.add(initiator.name)
 
 
-def check_export(spec: ExportSpec) -> None:
+def check_export(spec: ExportSpec, place: str = "export") -> None:
     """Refuses a LUN that no host could address."""
-    in_range("export.lun", spec.lun, 0, 16383)
+    in_range(f"{place}.lun", spec.lun, 0, 16383)
+
+
+def check_reached(
+    spec: ExportSpec,
+    hosts: Mapping[str, ArrayHostSpec],
+    ports: Mapping[str, PortSpec],
+    field: str,
+) -> None:
+    """Refuses a set of ports none of which the export's host can reach."""
+    fabrics = {initiator.fabric for initiator in hosts[spec.host_id].initiators}
+    if not any(ports[port_id].fabric in fabrics for port_id in spec.ports):
+        raise InvalidArgument.at(
+            field,
+            f"has no port that {spec.host_id!r} reaches, which sees {spec.volume_id!r} through "
+            f"{spec.port_set!r}: one has to be on {' or '.join(sorted(fabrics))}",
+        )

@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from google.protobuf import empty_pb2
 
 from smokestack.engine.masks import masked
 from smokestack.engine.messages import given, present, settings
-from smokestack.engine.names import NameForm
-from smokestack.engine.requests import Mutation, Requests
 from smokestack.v1 import array_pb2 as pb
 
-from .model import ArrayModel
+from .names import CONTROLLER
+from .shared_service import Handlers
 from .specs import ControllerSpec
 
-CONTROLLER = NameForm("arrays/a1/controllers/c0")
-_K = TypeVar("_K")
-_T = TypeVar("_T")
 
-
-class ControllerHandlers:
+class ControllerHandlers(Handlers):
     """Handlers of controllers; what all kinds share, the service has."""
-
-    _model: ArrayModel
-    _requests: Requests
-
-    def _check_array(self, form: NameForm, name: str, field: str = "name") -> str:
-        raise NotImplementedError
-
-    def _create(self, parent: str, request: Mutation, create: Callable[[], _T]) -> _T:
-        raise NotImplementedError
-
-    def _get(self, form: NameForm, name: str, one: Callable[[str], _T]) -> _T:
-        raise NotImplementedError
-
-    def _page(self, request: Any, keys: Iterable[str], listing: str) -> tuple[list[str], str]:
-        raise NotImplementedError
-
-    def _delete(
-        self, form: NameForm, request: Any, delete: Callable[[str], None]
-    ) -> empty_pb2.Empty:
-        raise NotImplementedError
-
-    def _found(
-        self, form: NameForm, resource_id: str, have: Mapping[_K, _T], key: _K
-    ) -> tuple[str, _T]:
-        raise NotImplementedError
-
-    def _partner(self, form: NameForm, name: str, field: str) -> str:
-        raise NotImplementedError
 
     def CreateController(
         self, request: pb.CreateControllerRequest, context: Any = None

@@ -29,9 +29,12 @@ from .specs import (
     ArrayHostSpec,
     ControllerSpec,
     ExportSpec,
+    HostSetSpec,
     PoolSpec,
+    PortSetSpec,
     PortSpec,
     ProductSpec,
+    SetExportSpec,
     VolumeSnapshotSpec,
     VolumeSpec,
 )
@@ -71,6 +74,9 @@ class ArrayInventory:
         self.snapshots: dict[str, VolumeSnapshotSpec] = {}
         self.hosts: dict[str, ArrayHostSpec] = {}
         self.exports: dict[tuple[str, str], ExportSpec] = {}
+        self.host_sets: dict[str, HostSetSpec] = {}
+        self.port_sets: dict[str, PortSetSpec] = {}
+        self.set_exports: dict[tuple[str, str], SetExportSpec] = {}
         self.luns = Luns()
         # By ITL index: (volume, host, initiator, port); what labels an ITL's row.
         self.itls: list[tuple[str, str, str, str]] = []

@@ -21,6 +21,7 @@ from smokestack.engine.snapshot import Kept
 from . import attentions, checks
 from .luns import Luns
 from .rows import append_controller, append_port
+from .sets import Sets
 from .snapshot import keeper_of
 from .space import ArraySpace
 from .specs import ArrayHostSpec, ControllerSpec, ExportSpec, PortSpec
@@ -36,6 +37,7 @@ class ArrayModel(ArraySpace, Kept):
         self.state.row["seed"] = seed
         self.epoch = 0
         self._fit_latencies()
+        self.sets = Sets(self)
         self.keeper = keeper_of(self)
 
     # --- clock and border -------------------------------------------------------------------
@@ -250,6 +252,7 @@ class ArrayModel(ArraySpace, Kept):
         self._present("ports", self.ports, port_id)
         users = [v for i, (v, _, _, p) in enumerate(self.itls) if p == port_id and self._valid(i)]
         self._unused("ports", port_id, "exports of volumes", users)
+        self._unused("ports", port_id, "sets of ports", self.sets.with_port(port_id))
         self._part(self.ports, self.ports[port_id].partner)
         del self.ports[port_id], self._rows["ports", port_id]
         self.links.forget("port", port_id)
@@ -312,17 +315,23 @@ class ArrayModel(ArraySpace, Kept):
         self._present("hosts", self.hosts, host_id)
         users = [volume for volume, host in self.exports if host == host_id]
         self._unused("hosts", host_id, "exports of volumes", users)
+        self._unused("hosts", host_id, "sets of hosts", self.sets.with_host(host_id))
         del self.hosts[host_id]
         self._tell(EventKind.HOST_DELETED, f"hosts/{host_id}")
 
-    def check_export(self, spec: ExportSpec, luns: Luns | None = None) -> None:
+    def check_export(
+        self, spec: ExportSpec, luns: Luns | None = None, place: str = "export"
+    ) -> None:
         """Refuses an export that cannot be added; ``luns`` are those taken by then."""
-        checks.check_export(spec)
+        checks.check_export(spec, place)
         self._present("volumes", self.volumes, spec.volume_id)
         self._present("hosts", self.hosts, spec.host_id)
         if (spec.volume_id, spec.host_id) in self.exports:
             raise AlreadyExists.of(f"{self.name}/exports/{spec.volume_id}.{spec.host_id}")
-        self._check_ports(spec)
+        if spec.port_set:
+            checks.check_reached(spec, self.hosts, self.ports, f"{place}.port_set")
+        else:
+            self._check_ports(spec, f"{place}.ports")
         other = (luns or self.luns).volume(spec.host_id, spec.lun)
         if other is not None:
             raise AlreadyExists(
@@ -331,11 +340,11 @@ class ArrayModel(ArraySpace, Kept):
                 reason="LUN_IN_USE",
             )
 
-    def _check_ports(self, spec: ExportSpec) -> None:
+    def _check_ports(self, spec: ExportSpec, field: str) -> None:
         """Refuses ports that do not exist, or that the host has no initiator to reach by."""
         fabrics = {initiator.fabric for initiator in self.hosts[spec.host_id].initiators}
         for index, port_id in enumerate(spec.ports):
-            place = f"export.ports[{index}]"
+            place = f"{field}[{index}]"
             if port_id in spec.ports[:index]:
                 raise InvalidArgument.at(place, f"{port_id!r} stands here twice")
             if port_id not in self.ports:
@@ -364,16 +373,35 @@ class ArrayModel(ArraySpace, Kept):
 
     def delete_export(self, volume_id: str, host_id: str) -> None:
         """Hides a volume from a host; commands that still come find no logical unit."""
+        name = f"{self.name}/exports/{volume_id}.{host_id}"
         if (volume_id, host_id) not in self.exports:
-            raise NotFound.of(f"{self.name}/exports/{volume_id}.{host_id}")
+            raise NotFound.of(name)
+        host_set = self.exports[volume_id, host_id].host_set
+        if host_set:
+            raise FailedPrecondition(
+                f"{name} comes from {self.name}/hostSets/{host_set}: take the host out of the set, "
+                f"or delete {self.name}/setExports/{volume_id}.{host_set}",
+                reason="OF_A_SET",
+                resource=name,
+            )
+        self.hide_export(volume_id, host_id)
+
+    def hide_export(self, volume_id: str, host_id: str) -> None:
+        """Deletes an export that exists, of a set or not."""
         self.luns.release(self.exports.pop((volume_id, host_id)))
         told = self._tell(EventKind.EXPORT_DELETED, f"exports/{volume_id}.{host_id}")
+        self._hide(volume_id, host_id, told.number, set(self.ports))
+        attentions.luns_changed(self, host_id, told.number, len(self.itls))
+
+    def _hide(self, volume_id: str, host_id: str, cause: int, ports: set[str]) -> None:
+        """Makes the nexuses of a volume and a host through these ports find no logical unit."""
         itls = self.state["itl"]
         gone = [
             index
             for index in self.itls_of_host.get(host_id, [])
-            if self.itls[index][0] == volume_id and itls[index]["valid"]
+            if self.itls[index][0] == volume_id
+            and self.itls[index][3] in ports
+            and itls[index]["valid"]
         ]
         itls["valid"][gone] = itls["attentions"][gone] = 0
-        itls["hidden"][gone] = told.number
-        attentions.luns_changed(self, host_id, told.number, len(self.itls))
+        itls["hidden"][gone] = cause

@@ -24,21 +24,15 @@ from smokestack.v1 import array_pb2 as pb
 from smokestack.v1 import array_pb2_grpc
 
 from .checks import check_service_level
-from .controller_service import CONTROLLER, ControllerHandlers
+from .controller_service import ControllerHandlers
 from .fill import fill_pool
 from .luns import Luns
 from .measure import distinct_bytes
 from .model import ArrayModel
+from .names import ARRAY, CONTROLLER, EXPORT, HOST, HOST_SET, POOL, PORT, SNAPSHOT, VOLUME
 from .requests import access_spec, host_spec, pool_spec, port_spec
+from .set_service import SetHandlers
 from .specs import ExportSpec, ProductSpec, VolumeSpec
-
-ARRAY = NameForm("arrays/a1")
-PORT = NameForm("arrays/a1/ports/p0")
-POOL = NameForm("arrays/a1/pools/p1")
-VOLUME = NameForm("arrays/a1/volumes/v1")
-SNAPSHOT = NameForm("arrays/a1/snapshots/s1")
-HOST = NameForm("arrays/a1/hosts/h1")
-EXPORT = NameForm("arrays/a1/exports/v1.h1")
 
 # The model says "host" where the API, which has two more kinds of hosts, says "array_host".
 _FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
@@ -48,7 +42,7 @@ _K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
-class ArrayService(ControllerHandlers, array_pb2_grpc.ArrayServiceServicer):
+class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceServicer):
     """Serves one array."""
 
     def __init__(self, model: ArrayModel, border: Border, recorder: Recorder = UNRECORDED) -> None:
@@ -381,11 +375,9 @@ class ArrayService(ControllerHandlers, array_pb2_grpc.ArrayServiceServicer):
         volume_id = self._check_array(VOLUME, export.volume, "export.volume")
         host_id = self._check_array(HOST, export.host, "export.host")
         lun = export.lun if export.HasField("lun") else luns.lowest_free(host_id)
-        ports = [
-            self._check_array(PORT, name, f"export.ports[{index}]")
-            for index, name in enumerate(export.ports)
-        ]
-        spec = ExportSpec(volume_id, host_id, lun, tuple(ports))
+        ports, port_set = self._limits(export, "export")
+        ports = self._model.sets.limit(ports, port_set, "export")
+        spec = ExportSpec(volume_id, host_id, lun, ports, port_set)
         self._model.check_export(spec, luns)
         return EXPORT.format(array_id, f"{volume_id}.{host_id}"), spec
 
@@ -555,5 +547,6 @@ class ArrayService(ControllerHandlers, array_pb2_grpc.ArrayServiceServicer):
             volume=VOLUME.format(self._model.array_id, volume_id),
             host=HOST.format(self._model.array_id, host_id),
             lun=spec.lun,
-            ports=[PORT.format(self._model.array_id, port_id) for port_id in spec.ports],
+            host_set=spec.host_set and HOST_SET.format(self._model.array_id, spec.host_set),
+            **self._limited(spec.ports, spec.port_set),
         )

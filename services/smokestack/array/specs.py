@@ -188,6 +188,33 @@ class ArrayHostSpec:
 
 
 @dataclass(frozen=True)
+class HostSetSpec:
+    """Hosts that volumes can be exported to together, as those of a cluster."""
+
+    host_set_id: str
+    hosts: tuple[str, ...]  # 1 or more
+
+
+@dataclass(frozen=True)
+class PortSetSpec:
+    """Ports that exports can be limited to together."""
+
+    port_set_id: str
+    ports: tuple[str, ...]  # 1 or more
+
+
+@dataclass(frozen=True)
+class SetExportSpec:
+    """A volume shown to all hosts of a set, those that join it later included, under one LUN."""
+
+    volume_id: str
+    host_set_id: str
+    lun: int  # 0..16383; free on each of the hosts
+    ports: tuple[str, ...] = ()  # only through these; empty: through all
+    port_set: str = ""  # or only through those of this set
+
+
+@dataclass(frozen=True)
 class ExportSpec:
     """A volume shown to a host under a LUN, through each port on each initiator's fabric."""
 
@@ -195,6 +222,8 @@ class ExportSpec:
     host_id: str
     lun: int  # 0..16383; unique per host
     ports: tuple[str, ...] = ()  # only through these; empty: through all
+    port_set: str = ""  # the set that these ports are, if they were given as one
+    host_set: str = ""  # the set that the host was in, if the volume was exported to one
 
     def serves(self, port_id: str) -> bool:
         """Returns whether the volume is shown through a port."""

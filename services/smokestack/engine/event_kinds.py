@@ -110,6 +110,12 @@ class EventKind(StrEnum):
     )
     EXPORT_CREATED = "EXPORT_CREATED", "A volume was shown to a host."
     EXPORT_DELETED = "EXPORT_DELETED", "A volume was hidden from a host."
+    HOST_SET_CREATED = "HOST_SET_CREATED", "A set of hosts was made."
+    HOST_SET_UPDATED = "HOST_SET_UPDATED", "A set has other hosts, which see what it sees."
+    HOST_SET_DELETED = "HOST_SET_DELETED", "A set of hosts was removed."
+    PORT_SET_CREATED = "PORT_SET_CREATED", "A set of ports was made."
+    PORT_SET_UPDATED = "PORT_SET_UPDATED", "A set has other ports, which show what it shows."
+    PORT_SET_DELETED = "PORT_SET_DELETED", "A set of ports was removed."
 
     # Multipath
     ARRAY_CONNECTED = "ARRAY_CONNECTED", "An array was connected below."

@@ -217,11 +217,13 @@ class _ArrayBuilder:
                     array_host=array_pb2.ArrayHost(initiators=initiators),
                 ),
             )
+        self._build_sets()
         for index, export in enumerate(self._array.exports):
             full = _with(
                 export,
                 volume=f"{self._name}/volumes/{export.volume}",
                 host=f"{self._name}/hosts/{export.host}",
+                port_set=self._full("portSets", export.port_set),
             )
             full.ports[:] = [f"{self._name}/ports/{port}" for port in export.ports]
             self._create(
@@ -229,6 +231,42 @@ class _ArrayBuilder:
                 "export",
                 self._api.CreateExport,
                 array_pb2.CreateExportRequest(parent=self._name, export=full),
+            )
+        for index, set_export in enumerate(self._array.set_exports):
+            to_set = _with(
+                set_export,
+                volume=f"{self._name}/volumes/{set_export.volume}",
+                host_set=f"{self._name}/hostSets/{set_export.host_set}",
+                port_set=self._full("portSets", set_export.port_set),
+            )
+            to_set.ports[:] = [f"{self._name}/ports/{port}" for port in set_export.ports]
+            self._create(
+                f"set_exports[{index}]",
+                "set_export",
+                self._api.CreateSetExport,
+                array_pb2.CreateSetExportRequest(parent=self._name, set_export=to_set),
+            )
+
+    def _build_sets(self) -> None:
+        for index, hosts in enumerate(self._array.host_sets):
+            host_set = array_pb2.HostSet(hosts=[f"{self._name}/hosts/{h}" for h in hosts.hosts])
+            self._create(
+                f"host_sets[{index}]",
+                "host_set",
+                self._api.CreateHostSet,
+                array_pb2.CreateHostSetRequest(
+                    parent=self._name, host_set_id=hosts.name, host_set=host_set
+                ),
+            )
+        for index, ports in enumerate(self._array.port_sets):
+            port_set = array_pb2.PortSet(ports=[f"{self._name}/ports/{p}" for p in ports.ports])
+            self._create(
+                f"port_sets[{index}]",
+                "port_set",
+                self._api.CreatePortSet,
+                array_pb2.CreatePortSetRequest(
+                    parent=self._name, port_set_id=ports.name, port_set=port_set
+                ),
             )
 
     def _hosts(self) -> Iterator[tuple[str, str, list[types_pb2.Initiator]]]:

@@ -69,17 +69,43 @@ class _References:
                 self._known(f"{place}.source_volume", "volume", volume.source_volume, above)
             if volume.source_snapshot:
                 self._note(f"{place}.source_snapshot", "names nothing: a scenario has no snapshots")
+        self._check_exports(path, array)
+
+    def _check_exports(self, path: str, array: pb.ScenarioArray) -> None:
         hosts = [h.name for h in (array.hosts or self._scenario.hosts)]
+        self._names(f"{path}.host_sets", array.host_sets, "hs1")
+        self._names(f"{path}.port_sets", array.port_sets, "ps1")
+        for index, host_set in enumerate(array.host_sets):
+            if not host_set.hosts:
+                self._note(f"{path}.host_sets[{index}].hosts", "is missing: give at least one")
+            for at, host_id in enumerate(host_set.hosts):
+                self._known(f"{path}.host_sets[{index}].hosts[{at}]", "host", host_id, hosts)
+        ports = [p.name for p in array.ports]
+        for index, port_set in enumerate(array.port_sets):
+            if not port_set.ports:
+                self._note(f"{path}.port_sets[{index}].ports", "is missing: give at least one")
+            for at, port_id in enumerate(port_set.ports):
+                self._known(f"{path}.port_sets[{index}].ports[{at}]", "port", port_id, ports)
         for index, export in enumerate(array.exports):
             place = f"{path}.exports[{index}]"
-            if export.name:
-                self._note(f"{place}.name", "follows from volume and host: leave it out")
-            volumes = [v.name for v in array.volumes]
-            self._known(f"{place}.volume", "volume", export.volume, volumes)
+            self._check_export(place, export, "host", array)
             self._known(f"{place}.host", "host", export.host, hosts)
-            ports = [p.name for p in array.ports]
-            for at, port_id in enumerate(export.ports):
-                self._known(f"{place}.ports[{at}]", "port", port_id, ports)
+        sets = [s.name for s in array.host_sets]
+        for index, to_set in enumerate(array.set_exports):
+            place = f"{path}.set_exports[{index}]"
+            self._check_export(place, to_set, "host_set", array)
+            self._known(f"{place}.host_set", "set of hosts", to_set.host_set, sets)
+
+    def _check_export(self, place: str, export: Any, whom: str, array: pb.ScenarioArray) -> None:
+        """Notes what is wrong with an export to a host or to a set, but for whom it names."""
+        if export.name:
+            self._note(f"{place}.name", f"follows from volume and {whom}: leave it out")
+        self._known(f"{place}.volume", "volume", export.volume, [v.name for v in array.volumes])
+        for at, port_id in enumerate(export.ports):
+            self._known(f"{place}.ports[{at}]", "port", port_id, [p.name for p in array.ports])
+        if export.port_set:
+            sets = [s.name for s in array.port_sets]
+            self._known(f"{place}.port_set", "set of ports", export.port_set, sets)
 
     def _check_partners(self, path: str, what: str, parts: Sequence[Any]) -> None:
         """Notes partners that do not stand above: the second of a pair names the first."""
@@ -102,6 +128,9 @@ class _References:
             for export in array.exports
             if export.host == host.name
         ]
+        for array in self._scenario.arrays:
+            sets = {s.name for s in array.host_sets if host.name in s.hosts}
+            devices += [f"{array.name}.{e.volume}" for e in array.set_exports if e.host_set in sets]
         for index, vm in enumerate(host.vms):
             self._check_vm(f"{path}.vms[{index}]", vm, devices)
 

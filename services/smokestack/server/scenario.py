@@ -57,6 +57,7 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
             *("owner", "in_transition"),
         }
     ),
+    "Export": frozenset({"host_set"}),
     "FaultRule": frozenset({"state", "hit_count", "begin_ns", "end_ns"}),
     "Job": frozenset({"state", "issued_count", "completed_count", "error_count", "backlog_count"}),
 }
