@@ -156,6 +156,15 @@ def test_a_kinds_help_shows_its_fields(run: Run) -> None:
     assert "--allocated-bytes" not in shown
 
 
+def test_statistics_of_a_path_are_told_by_name(run: Run, refused: Run) -> None:
+    path = json.loads(run("list", "paths", "-o", "json"))[0]["name"]
+    assert "port_bb_credit_configured" in run("statistics", path)
+    found = run("statistics", path, "smokestack_path_state", "-o", "json")
+    [parameter] = json.loads(found)["parameters"]
+    assert parameter["state"] == "active"
+    assert "parameters[0]" in refused("statistics", path, "smokestack_nothing")
+
+
 def test_topology_joins_the_services(run: Run) -> None:
     assert "a1/" in run("topology")
     every = data(run, "topology")

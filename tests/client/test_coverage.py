@@ -49,6 +49,7 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "RebootController": array.Controller.reboot,
     "RescanMultipathHost": multipath.MultipathHost.rescan,
     "GetDeviceStatistics": multipath.Device.statistics,
+    "GetPathStatistics": multipath.Path.statistics,
     "GetAdapterStatistics": multipath.Adapter.statistics,
     "StopJob": hypervisor.Job.stop,
     "UploadTrace": hypervisor.Traces.upload,

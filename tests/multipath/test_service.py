@@ -177,6 +177,43 @@ def test_statistics_of_queues_add_up(stack: Stack) -> None:
     assert device.time_ns == adapters[0].time_ns > 0
 
 
+def test_statistics_of_a_path_are_those_of_all_that_it_belongs_to(stack: Stack) -> None:
+    stack.multipath.UpdateMultipath(
+        pb.UpdateMultipathRequest(multipath=pb.Multipath(name=MULTIPATH, probing=True))
+    )
+    stack.create_job("j0", io_limit=50, iodepth=40)
+    stack.simulation.Advance(sim.AdvanceRequest(until_idle=True))
+    answer = stack.multipath.GetPathStatistics(pb.GetPathStatisticsRequest(name=PATH_A))
+    path = get_path(stack, PATH_A)
+    found: dict[str, list[pb.PathParameter]] = {}
+    for parameter in answer.parameters:
+        found.setdefault(parameter.name.removeprefix("smokestack_"), []).append(parameter)
+    assert {p.level for p in answer.parameters} == {
+        "path",
+        "itl",
+        "host,lun",
+        "host,hba",
+        "link",
+        "fabric",
+    }
+    [ios] = found["path_ios_total"]
+    assert (ios.count, ios.unit) == (path.io_count, "commands")
+    assert ios.labels == {"host": "h1", "path": "h1-a.p0", "lun": "a1.v1"}
+    [state] = found["path_state"]
+    assert state.state == "active"
+    [latency] = found["path_latency_seconds"]
+    exchanges = [p.histogram for p in found["exchange_completion_seconds"]]
+    assert sum(h.value_sum for h in exchanges) == latency.histogram.value_sum > 0
+    for histogram in (latency.histogram, *exchanges):
+        assert sum(each.value_count for each in histogram.ranges) == histogram.value_count
+    assert {p.labels["link"] for p in found["port_bb_credit_configured"]} == {"h1-a", "a1.p0"}
+    [device] = found["device_read_commands_total"]
+    assert device.count == 50, "by all of its paths"
+    request = pb.GetPathStatisticsRequest(name=PATH_B, parameters=[ios.name])
+    [other] = stack.multipath.GetPathStatistics(request).parameters
+    assert other.count == 50 - ios.count
+
+
 def test_a_refused_update_changes_nothing(stack: Stack) -> None:
     before = get_device(stack)
     device = pb.Device(name=DEVICE, ios_per_path=7, lun_queue_depth=5000)
@@ -304,6 +341,14 @@ REFUSED: list[tuple[str, Message, type[Refused], str]] = [
         "device.preferred_path",
     ),
     ("GetDeviceStatistics", pb.GetDeviceStatisticsRequest(name=f"{DEVICE}9"), NotFound, ""),
+    ("GetPathStatistics", pb.GetPathStatisticsRequest(name=f"{PATH_A}9"), NotFound, ""),
+    ("GetPathStatistics", pb.GetPathStatisticsRequest(name=DEVICE), InvalidArgument, "name"),
+    (
+        "GetPathStatistics",
+        pb.GetPathStatisticsRequest(name=PATH_A, parameters=["smokestack_vm_state"]),
+        InvalidArgument,
+        "parameters[0]",
+    ),
     ("GetAdapter", pb.GetAdapterRequest(name=f"{MULTIPATH_HOST}/adapters/x"), NotFound, ""),
     ("GetAdapterStatistics", pb.GetAdapterStatisticsRequest(name=DEVICE), InvalidArgument, "name"),
     ("ListAdapters", pb.ListAdaptersRequest(parent=DEVICE), InvalidArgument, "parent"),

@@ -36,6 +36,7 @@ from .run import run
 from .scenario import scenario
 from .serve import array, csi, estate, hypervisor, multipath
 from .snapshot import snapshot
+from .statistics import statistics
 from .status import status
 from .stop import stop
 from .topology import topology
@@ -122,6 +123,7 @@ for _command in (
     update,
     delete,
     rescan,
+    statistics,
     reboot,
     stop,
     watch,

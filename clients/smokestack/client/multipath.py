@@ -75,6 +75,12 @@ class Path(Resource[Way]):
         """Puts the path back into use."""
         return self._update({"enabled": True})
 
+    @operation
+    def statistics(self, parameters: Sequence[str] = ()) -> Call[pb.PathStatistics]:
+        """Gets what is measured of the path and what it belongs to: all, or these parameters."""
+        request = pb.GetPathStatisticsRequest(name=self.name, parameters=parameters)
+        return Call(f"{_SERVICE}.GetPathStatistics", request, as_it_is)
+
 
 class Paths(Collection[Way, Path[Way]]):
     """A device's paths."""

@@ -41,6 +41,13 @@ def lower_bounds() -> NDArray[np.int64]:
     return bounds
 
 
+def buckets(rows: NDArray[Any]) -> NDArray[np.int64]:
+    """Returns a row (count, sum, counts by bucket) for each histogram; such rows add up."""
+    found = np.empty((len(rows), 2 + BUCKETS), np.int64)
+    found[:, 0], found[:, 1], found[:, 2:] = rows["count"], rows["sum"], rows["bucket"]
+    return found
+
+
 def merge(rows: NDArray[Any]) -> NDArray[Any]:
     """Returns one histogram (a table of one row) that counts what all the rows count."""
     merged = np.zeros(1, HISTOGRAM)

@@ -23,6 +23,7 @@ from smokestack.v1 import multipath_pb2_grpc
 
 from .fabric_service import FabricHandlers
 from .model import MultipathModel
+from .path_service import PathHandlers
 from .specs import (
     ClaimRule,
     DepthRule,
@@ -58,7 +59,7 @@ _DEVICE_FIELDS = (
 _PATH_FIELDS = ("enabled", "relative_throughput", "cpus")
 
 
-class MultipathService(FabricHandlers, multipath_pb2_grpc.MultipathServiceServicer):
+class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.MultipathServiceServicer):
     """Serves one multipath layer."""
 
     def __init__(

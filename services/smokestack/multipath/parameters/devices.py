@@ -21,18 +21,6 @@ def _congestion(reading: Reading) -> NDArray[np.float64]:
     return ratio
 
 
-def _imbalance(reading: Reading) -> NDArray[np.float64]:
-    """Returns for each device how unevenly its paths are used."""
-    devices = len(reading.found)
-    count = np.bincount(reading.owner, minlength=devices)
-    total = np.bincount(reading.owner, weights=reading.path["ios"], minlength=devices)
-    busiest = np.zeros(devices)
-    np.maximum.at(busiest, reading.owner, reading.path["ios"].astype(np.float64))
-    imbalance = np.full(devices, np.nan)
-    np.divide(busiest * count, total, out=imbalance, where=total > 0)
-    return imbalance
-
-
 def _gauge(name: str, unit: str, text: str, cause: str, column: str) -> Parameter:
     return Parameter(name, "gauge", unit, text, cause, lambda r: r.device[column])
 
@@ -240,7 +228,7 @@ _ADAPTIVE: Final = (
         "I/Os of the device's busiest path over an equal share of all since the start; 1 is even, "
         "NaN none yet.",
         "a policy that does not balance",
-        _imbalance,
+        lambda r: r.imbalance,
         "number",
     ),
 )

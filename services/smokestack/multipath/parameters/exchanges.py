@@ -14,7 +14,6 @@ from ..probe import Seen
 from .parameter import Parameter
 from .reading import Reading
 
-OPERATIONS: Final = ("read", "write", "other")
 _SECOND_NS: Final = 10**9
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from smokestack.engine.exposition import Family, Rows, Samples
 
@@ -28,6 +28,9 @@ class At(Enum):
     def __init__(self, level: str, labels: tuple[str, ...]) -> None:
         self.level = level
         self.labels = labels
+
+
+PROBED: Final = (At.NEXUS, At.EXCHANGE)  # there is nothing to tell of these without a probe
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ once, in order of name.  Parameters read columns of these; nothing here is share
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smokestack.engine.exposition import octaves
-from smokestack.engine.sparse_histogram import chunk_octaves
+from smokestack.engine.histogram import buckets
+from smokestack.engine.sparse_histogram import chunk_octaves, dense
 
 from ..fabrics import Fabric, Link, LinkKind
 from ..state import PROBE_HISTOGRAMS
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ..model import MultipathModel
 
 Found = tuple["Device", tuple["Path", ...]]
+RowsOf = Callable[[NDArray[Any]], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,10 @@ class Reading:
     owner: NDArray[np.intp]  # for each path, its device among `found`
     path: NDArray[Any]
     measure: NDArray[Any]
-    path_latency: NDArray[np.int64]  # octaves
+    path_latency: NDArray[np.int64]  # a row: count, sum, and counts by octave or bucket
     tap: NDArray[Any]
-    probe: NDArray[np.int64]  # octaves, by path and probe.Seen; empty unless there is a probe
+    probe: NDArray[np.int64]  # such rows by path and probe.Seen; none unless there is a probe
+    imbalance: NDArray[np.float64]  # by device, over all of its paths
     device: NDArray[Any]
     control: NDArray[Any]
     device_latency: NDArray[np.int64]
@@ -53,27 +57,44 @@ class Reading:
     is_down: NDArray[np.bool_]
     is_end: NDArray[np.bool_]  # a port is at its end: no trunk
     fabrics: list[str]
-    fabric_of: NDArray[np.intp]  # by link
-    port_down: NDArray[np.bool_]  # by link: an array's port that hosts take for down
+    fabric_changes: NDArray[np.int64]  # by fabric: ports' links that went down or came up
+    fabric_ports: NDArray[np.int64]  # and ports whose links are up, and that hosts take for up
 
 
-def read(model: MultipathModel, found: list[Found], links: list[tuple[Fabric, Link]]) -> Reading:
-    """Reads what stands of these devices' paths, and of these links; at a border."""
+def read_all(model: MultipathModel) -> Reading:
+    """Reads what stands of all, histograms by octave; at a border."""
+    found = [(device, tuple(device.paths.values())) for device in model.all_devices()]
+    return _read(model, found, sorted(model.adapters.items()), list(model.fabrics.all_links()))
+
+
+def read_path(model: MultipathModel, device: Device, path: Path) -> Reading:
+    """Reads what stands of a path and what it belongs to, histograms in full; at a border."""
+    key = (device.host_id, path.initiator)
+    row = model.state["path"][path.row]
+    crossed = {int(row[end]) for end in ("host_link", "trunk_link", "target_link")}
+    links = [pair for pair in model.fabrics.all_links() if pair[1].row in crossed]
+    adapters = [(key, model.adapters[key])]
+    return _read(model, [(device, (path,))], adapters, links, full=True)
+
+
+def _read(
+    model: MultipathModel,
+    found: list[Found],
+    adapters: list[tuple[tuple[str, str], int]],
+    links: list[tuple[Fabric, Link]],
+    full: bool = False,
+) -> Reading:
     state = model.state
     paths = np.array([path.row for _, some in found for path in some], dtype=np.intp)
     devices = np.array([device.row for device, _ in found], dtype=np.intp)
     counts = np.array([len(some) for _, some in found], dtype=np.intp)
     all_paths = state.used("path")
-    ends = {(device.host_id, path.initiator) for device, some in found for path in some}
-    adapters = sorted((key, row) for key, row in model.adapters.items() if key in ends)
-    if len(found) == len(model._devices):
-        adapters = sorted(model.adapters.items())
     at = np.array([row for _, row in adapters], dtype=np.intp)
     fabrics = sorted({fabric.fabric_id for fabric, _ in links})
+    changes, ports = _fabrics(model, fabrics)
     keys = [(fabric.fabric_id, link.link_id) for fabric, link in links]
     rows = np.array([link.row for _, link in links], dtype=np.intp)
-    alive = np.unique(all_paths["target_link"][all_paths["target_down"] == 0])
-    target = np.array([link.kind is LinkKind.TARGET for _, link in links], dtype=bool)
+    rows_of = buckets if full else octaves
     sums = {name: np.zeros(len(state["adapter"]), np.int64) for name in ("ios", "bytes")}
     for name, column in sums.items():
         np.add.at(column, all_paths["adapter"], all_paths[name].astype(np.int64))
@@ -87,14 +108,15 @@ def read(model: MultipathModel, found: list[Found], links: list[tuple[Fabric, Li
         owner=np.repeat(np.arange(len(found)), counts),
         path=all_paths[paths],
         measure=state["measure"][paths],
-        path_latency=octaves(state["path_histogram"][paths]),
+        path_latency=rows_of(state["path_histogram"][paths]),
         tap=state["tap"][paths] if probing else state["tap"][:0],
-        probe=_probe(model, paths if probing else paths[:0]),
+        probe=_probe(model, paths if probing else paths[:0], full),
+        imbalance=_imbalance(model, found),
         device=state["device"][devices],
         control=state["control"][devices],
-        device_latency=_device_latency(model, devices),
-        kernel_latency=octaves(state["kernel_histogram"][devices]),
-        detours=_detours(model, devices),
+        device_latency=_device_latency(model, devices, rows_of),
+        kernel_latency=rows_of(state["kernel_histogram"][devices]),
+        detours=_detours(model, devices, rows_of),
         adapters=adapters,
         adapter=state["adapter"][at],
         adapter_ios=sums["ios"][at],
@@ -105,36 +127,72 @@ def read(model: MultipathModel, found: list[Found], links: list[tuple[Fabric, Li
         is_down=np.array([key in model.wires.down for key in keys], dtype=bool),
         is_end=np.array([link.kind is not LinkKind.TRUNK for _, link in links], dtype=bool),
         fabrics=fabrics,
-        fabric_of=np.array([fabrics.index(name) for name, _ in keys], dtype=np.intp),
-        port_down=target & ~np.isin(rows, alive),
+        fabric_changes=changes,
+        fabric_ports=ports,
     )
 
 
-def _probe(model: MultipathModel, paths: NDArray[np.intp]) -> NDArray[np.int64]:
+def _fabrics(
+    model: MultipathModel, fabrics: list[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns changes of ports' links, and ports that are logged in, by fabric."""
+    table = model.state.used("path")
+    alive = frozenset(np.unique(table["target_link"][table["target_down"] == 0]).tolist())
+    changes, ports = np.zeros((2, len(fabrics)), np.int64)
+    for at, fabric_id in enumerate(fabrics):
+        for link in model.fabrics.fabric(fabric_id).links.values():
+            key = (fabric_id, link.link_id)
+            down = key in model.wires.down
+            if link.kind is not LinkKind.TRUNK:
+                changes[at] += 2 * model.wires.downs.get(key, 0) - down
+                ports[at] += not down and (link.kind is LinkKind.HOST or link.row in alive)
+    return changes, ports
+
+
+def _imbalance(model: MultipathModel, found: list[Found]) -> NDArray[np.float64]:
+    """Returns for each device its busiest path's I/Os over an equal share of all."""
+    rows = [path.row for device, _ in found for path in device.paths.values()]
+    count = np.array([len(device.paths) for device, _ in found], dtype=np.intp)
+    owner = np.repeat(np.arange(len(found)), count)
+    ios = model.state["path"]["ios"][np.array(rows, dtype=np.intp)].astype(np.float64)
+    total = np.bincount(owner, weights=ios, minlength=len(found))
+    busiest = np.zeros(len(found))
+    np.maximum.at(busiest, owner, ios)
+    imbalance = np.full(len(found), np.nan)
+    np.divide(busiest * count, total, out=imbalance, where=total > 0)
+    return imbalance
+
+
+def _probe(model: MultipathModel, paths: NDArray[np.intp], full: bool) -> NDArray[np.int64]:
     state = model.state
     rows = (paths[:, None] * PROBE_HISTOGRAMS + np.arange(PROBE_HISTOGRAMS)).ravel()
     used = state["chunk"][: int(state.row["chunk_used"])]
-    found = chunk_octaves(state["probe"][rows], used)
+    table = state["probe"][rows]
+    found = buckets(dense(table, used)) if full else chunk_octaves(table, used)
     return found.reshape(len(paths), PROBE_HISTOGRAMS, found.shape[1])
 
 
-def _device_latency(model: MultipathModel, devices: NDArray[np.intp]) -> NDArray[np.int64]:
+def _device_latency(
+    model: MultipathModel, devices: NDArray[np.intp], rows_of: RowsOf
+) -> NDArray[np.int64]:
     """Adds up paths; those that a rescan has removed still count, as their device's work."""
     all_paths = model.state.used("path")
     place = np.full(len(model.state["device"]), -1, dtype=np.intp)
     place[devices] = np.arange(len(devices))
     of = place[all_paths["device"]]
     some = np.flatnonzero(of >= 0)
-    rows = octaves(model.state["path_histogram"][some])
+    rows = rows_of(model.state["path_histogram"][some])
     latency = np.zeros((len(devices), rows.shape[1]), np.int64)
     np.add.at(latency, of[some], rows)
     return latency
 
 
-def _detours(model: MultipathModel, devices: NDArray[np.intp]) -> NDArray[np.int64]:
+def _detours(
+    model: MultipathModel, devices: NDArray[np.intp], rows_of: RowsOf
+) -> NDArray[np.int64]:
     """Returns what devices' queue latencies have other than kernel latencies."""
     state = model.state
-    rows = np.zeros((len(devices), octaves(state["detour_histogram"][:0]).shape[1]), np.int64)
+    rows = np.zeros((len(devices), rows_of(state["detour_histogram"][:0]).shape[1]), np.int64)
     some = np.flatnonzero(state["device"]["retries"][devices])  # of most it is nothing
-    rows[some] = octaves(state["detour_histogram"][devices[some]])
+    rows[some] = rows_of(state["detour_histogram"][devices[some]])
     return rows
