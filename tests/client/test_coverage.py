@@ -49,6 +49,7 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "RebootController": array.Controller.reboot,
     "RescanMultipathHost": multipath.MultipathHost.rescan,
     "GetDeviceStatistics": multipath.Device.statistics,
+    "WatchPaths": multipath.Multipath.watch_paths,
     "GetPathStatistics": multipath.Path.statistics,
     "GetAdapterStatistics": multipath.Adapter.statistics,
     "StopJob": hypervisor.Job.stop,

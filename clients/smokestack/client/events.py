@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from smokestack.v1 import simulation_pb2 as pb
 
@@ -14,6 +14,7 @@ from .resources import Collection, Resource
 from .sessions import AsyncSession, BlockingSession
 
 _SERVICE = "SimulationService"
+_Item = TypeVar("_Item")
 
 
 class Event(Resource[Way]):
@@ -106,8 +107,22 @@ class Events(Collection[Way, Event[Way]]):
         return [self._made(event) for event in answer.events]
 
 
-class Watch(Bound[Way]):
-    """A stream of events: iterate over it, with ``async for`` in an asynchronous client."""
+class Stream(Bound[Way], Generic[_Item, Way]):
+    """A stream of what happens: iterate over it, with ``async for`` in an asynchronous client."""
+
+    _rpc: str
+
+    def _parts(self, answer: Any) -> Iterable[Any]:
+        """Returns the messages of an answer."""
+        raise NotImplementedError
+
+    def _number(self, message: Any) -> int:
+        """Returns the number of the event that a message tells."""
+        raise NotImplementedError
+
+    def _item(self, message: Any) -> _Item:
+        """Returns what is yielded of a message."""
+        raise NotImplementedError
 
     def __init__(self, session: Session, request: Any, timeout_seconds: float | None) -> None:
         super().__init__(session)
@@ -116,7 +131,7 @@ class Watch(Bound[Way]):
         # A service's token counts whole answers; what of the next one was seen is added to it.
         request.resume_token, _, seen = request.resume_token.partition("+")
         self._seen = int(seen or 0)
-        self._waiting: Iterator[pb.Event] = iter(())
+        self._waiting: Iterator[Any] = iter(())
         self._begun: Any = None
 
     @property
@@ -125,8 +140,8 @@ class Watch(Bound[Way]):
         token = str(self._request.resume_token)
         return f"{token}+{self._seen}" if self._seen else token
 
-    def __iter__(self: Watch[Sync]) -> Iterator[Event[Sync]]:
-        """Yields each event as it comes."""
+    def __iter__(self: Stream[_Item, Sync]) -> Iterator[_Item]:
+        """Yields each as it comes."""
         if not isinstance(self._session, BlockingSession):
             raise TypeError("a watch of this client: use async for")
         yield from self._unseen()
@@ -135,13 +150,13 @@ class Watch(Bound[Way]):
             yield from self._unseen()
             self._pass(answer)
 
-    def cancel(self: Watch[Sync]) -> None:
+    def cancel(self: Stream[_Item, Sync]) -> None:
         """Ends it from another thread: who iterates gets Cancelled."""
         if self._begun is not None:
             self._begun.cancel()
 
-    async def __aiter__(self: Watch[Async]) -> AsyncIterator[Event[Async]]:
-        """Yields each event as it comes."""
+    async def __aiter__(self: Stream[_Item, Async]) -> AsyncIterator[_Item]:
+        """Yields each as it comes."""
         if not isinstance(self._session, AsyncSession):
             raise TypeError("a watch of this client: use for")
         for event in self._unseen():
@@ -154,7 +169,7 @@ class Watch(Bound[Way]):
 
     def _call(self) -> Call[Any]:
         return Call(
-            f"{_SERVICE}.WatchEvents",
+            self._rpc,
             self._request,
             lambda answer: answer,
             timeout_seconds=self._timeout_seconds,
@@ -164,17 +179,34 @@ class Watch(Bound[Way]):
     def _began(self, begun: Any) -> None:
         self._begun = begun
 
-    def _take(self, answer: pb.WatchEventsResponse) -> None:
+    def _take(self, answer: Any) -> None:
         seen = self._seen
-        self._waiting = itertools.dropwhile(lambda event: _number(event) <= seen, answer.events)
+        self._waiting = itertools.dropwhile(
+            lambda message: self._number(message) <= seen, iter(self._parts(answer))
+        )
 
-    def _unseen(self) -> Iterator[Any]:
+    def _unseen(self) -> Iterator[_Item]:
         for message in self._waiting:
-            self._seen = _number(message)
-            yield Event(self._session, message.name, message)
+            self._seen = self._number(message)
+            yield self._item(message)
 
-    def _pass(self, answer: pb.WatchEventsResponse) -> None:
+    def _pass(self, answer: Any) -> None:
         self._request.resume_token, self._seen = answer.resume_token, 0
+
+
+class Watch(Stream[Event[Way], Way]):
+    """A stream of events."""
+
+    _rpc = f"{_SERVICE}.WatchEvents"
+
+    def _parts(self, answer: pb.WatchEventsResponse) -> Iterable[Any]:
+        return answer.events
+
+    def _number(self, message: Any) -> int:
+        return number_of(message.name)
+
+    def _item(self, message: Any) -> Event[Way]:
+        return Event(self._session, message.name, message)
 
 
 def _token() -> Call[str]:
@@ -182,8 +214,9 @@ def _token() -> Call[str]:
     return Call(f"{_SERVICE}.ListEvents", request, lambda answer: str(answer.resume_token))
 
 
-def _number(event: pb.Event) -> int:
-    return int(event.name.rpartition("/")[2])
+def number_of(event: str) -> int:
+    """Returns the number of an event by its full name."""
+    return int(event.rpartition("/")[2])
 
 
 def _filtered(message: Any, kinds: Iterable[str], subject: str | Resource[Any]) -> Any:

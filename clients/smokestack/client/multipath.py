@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Required, TypedDict, Unpack
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Required, TypedDict, Unpack
 
 from smokestack.v1 import multipath_pb2 as pb
 
+from .events import Stream, number_of
 from .kinds import Kind
 from .operations import Call, Way, as_it_is, operation
 from .resources import Collection, Deletable, Resource
@@ -354,6 +355,21 @@ class Fabrics(Collection[Way, Fabric[Way]]):
     resource = Fabric
 
 
+class PathWatch(Stream[pb.PathChange, Way]):
+    """A stream of what happens to paths."""
+
+    _rpc = f"{_SERVICE}.WatchPaths"
+
+    def _parts(self, answer: pb.WatchPathsResponse) -> Iterable[Any]:
+        return answer.changes
+
+    def _number(self, message: pb.PathChange) -> int:
+        return number_of(message.event)
+
+    def _item(self, message: pb.PathChange) -> pb.PathChange:
+        return message
+
+
 class Multipath(Resource[Way], Service[Way]):
     """A multipath layer."""
 
@@ -366,6 +382,25 @@ class Multipath(Resource[Way], Service[Way]):
     apd_handling: ApdHandling
     probing: bool
     arrays: tuple[str, ...]  # full names
+
+    def watch_paths(
+        self,
+        of: str | Resource[Any] = "",
+        *,
+        resume_token: str = "",
+        follow: bool = True,
+        only_new: bool = False,
+        timeout_seconds: float | None = None,
+    ) -> PathWatch[Way]:
+        """Watches what happens to paths: to all, or to those of a host, a device, or one alone.
+
+        Otherwise as `Events.watch`, tokens included.
+        """
+        name = (of if isinstance(of, str) else of.name) or self.name
+        request = pb.WatchPathsRequest(
+            name=name, resume_token=resume_token, follow=follow, only_new=only_new
+        )
+        return PathWatch(self._session, request, timeout_seconds)
 
     @property
     def hosts(self) -> MultipathHosts[Way]:

@@ -1,17 +1,19 @@
-"""The wire of what is measured of a path: any parameter, of it or of what it belongs to."""
+"""The wire of what is measured of paths, and of what happens to them."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from smokestack.engine.errors import InvalidArgument, NotFound
+from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.histogram import BUCKETS, lower_bounds
 from smokestack.engine.names import NameForm
 from smokestack.engine.requests import Requests
 from smokestack.v1 import multipath_pb2 as pb
+from smokestack.v1 import simulation_pb2
 
 from .model import MultipathModel
 from .parameters import PARAMETERS
@@ -20,14 +22,35 @@ from .parameters.parameter import PROBED, Parameter
 from .parameters.reading import Reading, read_path
 
 PATH: Final = NameForm("multipaths/m1/hosts/h1/devices/a1.v1/paths/h1-a.p0")
+_FORMS: Final = {
+    form.count("/"): NameForm(form)
+    for form in ("multipaths/m1", "multipaths/m1/hosts/h1", "multipaths/m1/hosts/h1/devices/a1.v1")
+}
+_CHANGES: Final = (
+    EventKind.PATH_DOWN,
+    EventKind.PATH_UP,
+    EventKind.PATH_DISABLED,
+    EventKind.PATH_ENABLED,
+    EventKind.DEVICE_ACCESS_CHANGED,
+)
 _NAMES: Final = frozenset(p.name for some in PARAMETERS.values() for p in some)
 
 
+class Feed(Protocol):
+    """Serves the layer's events."""
+
+    def watch(
+        self, request: simulation_pb2.WatchEventsRequest, context: Any = None
+    ) -> Iterator[simulation_pb2.WatchEventsResponse]:
+        """Yields events that a request wants."""
+
+
 class PathHandlers:
-    """The part of MultipathService that tells what is measured of paths."""
+    """The part of MultipathService that tells what is measured of paths, and what they do."""
 
     _model: MultipathModel
     _requests: Requests
+    feed: Feed  # whoever serves the layer gives it
 
     def _parse(self, form: NameForm, name: str, field: str = "name") -> tuple[str, ...]:
         raise NotImplementedError  # the service has it
@@ -52,6 +75,44 @@ class PathHandlers:
         return pb.PathStatistics(
             name=request.name, time_ns=reading.now_ns, parameters=list(_told(reading, wanted))
         )
+
+    def WatchPaths(
+        self, request: pb.WatchPathsRequest, context: Any = None
+    ) -> Iterator[pb.WatchPathsResponse]:
+        with self._requests.read():
+            self._check_whose(request.name)
+        events = simulation_pb2.WatchEventsRequest(
+            resume_token=request.resume_token,
+            kinds=_CHANGES,
+            subject=request.name,
+            follow=request.follow,
+            only_new=request.only_new,
+        )
+        for answer in self.feed.watch(events, context):
+            yield pb.WatchPathsResponse(
+                changes=map(_change, answer.events), resume_token=answer.resume_token
+            )
+
+    def _check_whose(self, name: str) -> None:
+        """Refuses the name of what has no paths, or does not exist."""
+        form = _FORMS.get(name.count("/"), PATH)
+        identifiers = self._parse(form, name)
+        if len(identifiers) == 1:
+            self._model.host(*identifiers)
+        elif identifiers:
+            device = self._model.device(*identifiers[:2])
+            if len(identifiers) == 3 and identifiers[2] not in device.paths:
+                raise NotFound.of(name)
+
+
+def _change(event: simulation_pb2.Event) -> pb.PathChange:
+    return pb.PathChange(
+        event=event.name,
+        path=event.subject,
+        time_ns=event.time_ns,
+        kind=event.kind,
+        cause=event.cause,
+    )
 
 
 def _told(reading: Reading, wanted: Container[str]) -> Iterator[pb.PathParameter]:

@@ -93,6 +93,7 @@ def multipath_room(
     recording = Recording(model, model.spec.settings())
     api = MultipathService(model, border, recording)
     simulation = SimulationService(model, border, recording=recording)
+    api.feed = simulation.feed
     device = BlockDeviceService(model, border, lambda: int(model.state.row["device_count"]))
 
     def add(server: grpc.Server) -> None:

@@ -97,7 +97,7 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         self.goals = Goals([model.events])  # what the driver of a whole stack can watch
         self.reset: Callable[[int | None], pb.Simulation] | None = None  # of a whole stack, too
         self.services: dict[str, str] = {}  # where those of its stack are served, by full name
-        self._feed = EventFeed(model.events)
+        self.feed = EventFeed(model.events)
         self.recording = recording or Recording(model)
         model.keeper.add("recording", self.recording, *RECORDED)
         self.faults = FaultDesk(model.faults, border, self.recording)
@@ -112,7 +112,7 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
     def close(self, why: str) -> None:
         """Stops time and ends streams; who waits is told why."""
         self.clock.close(why)
-        self._feed.close(f"{self._model.name} {why}")
+        self.feed.close(f"{self._model.name} {why}")
 
     def GetSimulation(self, request: pb.GetSimulationRequest, context: Any = None) -> pb.Simulation:
         with self._border.change():
@@ -152,17 +152,17 @@ class SimulationService(simulation_pb2_grpc.SimulationServiceServicer):
         )
 
     def GetEvent(self, request: pb.GetEventRequest, context: Any = None) -> pb.Event:
-        return self._feed.get(request)
+        return self.feed.get(request)
 
     def ListEvents(
         self, request: pb.ListEventsRequest, context: Any = None
     ) -> pb.ListEventsResponse:
-        return self._feed.page(request)
+        return self.feed.page(request)
 
     def WatchEvents(
         self, request: pb.WatchEventsRequest, context: Any = None
     ) -> Iterator[pb.WatchEventsResponse]:
-        return self._feed.watch(request, context)
+        return self.feed.watch(request, context)
 
     def InjectFault(
         self, request: faults_pb2.InjectFaultRequest, context: Any = None
