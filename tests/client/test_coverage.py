@@ -58,6 +58,8 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "GetStatistics": hypervisor.Hypervisor.statistics,
     "WatchEvents": events.Events.watch,
     "AuditAdvertised": Stack.audit,
+    "MarkLatency": Stack.mark_latency,
+    "AttributeLatency": Stack.attribute_latency,
     "GetDarkStorageReport": Stack.dark_storage,
     "Reclaim": Stack.reclaim,
     "MeasureVolumes": array.Volumes.measure,

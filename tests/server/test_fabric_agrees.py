@@ -80,6 +80,8 @@ def test_the_kernel_counts_frames_and_waits_for_credits() -> None:
     assert host["frames"] == trunk["frames"] > 0
     assert trunk["credit_zero"] > 0, "a trunk waits while the host's link has no free buffer"
     assert trunk["credit_zero_ns"] > 0
+    for row in (host, trunk):
+        assert row["busy_ns"] == row["frames"] * row["frame_ns"]
 
 
 def test_a_link_that_goes_down_takes_its_paths_along_and_brings_them_back() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from .advance import advance
+from .attribute import attribute
 from .audit import audit
 from .bench import bench
 from .clock import clock
@@ -115,6 +116,7 @@ for _command in (
     advance,
     topology,
     audit,
+    attribute,
     dark_storage,
     reclaim,
     list_resources,

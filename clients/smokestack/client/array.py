@@ -66,6 +66,7 @@ class Controller(Deletable[Way]):
     dirty_bytes: int
     write_through: bool
     forced_write_count: int
+    busy_ns: int
 
     @operation
     def update(self, **fields: Unpack[ControllerUpdate]) -> Call[Controller[Way]]:
@@ -245,6 +246,7 @@ class Pool(Deletable[Way]):
     growth_count: int
     step_count: int
     warning_count: int
+    media_busy_ns: int
 
     @operation
     def update(self, **fields: Unpack[PoolUpdate]) -> Call[Pool[Way]]:

@@ -312,6 +312,8 @@ class FabricLink(Resource[Way]):
     frame_count: int
     credit_zero_count: int
     credit_zero_ns: int
+    busy_ns: int
+    crc_error_count: int
 
     @operation
     def update(self, **fields: Unpack[FabricLinkUpdate]) -> Call[FabricLink[Way]]:

@@ -132,6 +132,24 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
                 return whole
 
     @operation
+    def mark_latency(self, target: Any) -> Call[estate_pb2.LatencyReading]:
+        """Begins an interval for ``attribute_latency``: of a VM's disk or a multipath device."""
+        name = target if isinstance(target, str) else target.name
+        request = estate_pb2.MarkLatencyRequest(target=name)
+        return Call("EstateService.MarkLatency", request, as_it_is)
+
+    @operation
+    def attribute_latency(
+        self, since: estate_pb2.LatencyReading
+    ) -> Call[estate_pb2.LatencyAttribution]:
+        """Names the layer and the device that I/O has waited for since a reading, if any is guilty.
+
+        ``evidence`` has the figures; host, fabric and array shares add up to what guests waited.
+        """
+        request = estate_pb2.AttributeLatencyRequest(since=since)
+        return Call("EstateService.AttributeLatency", request, as_it_is)
+
+    @operation
     def reclaim(
         self,
         plan: estate_pb2.ReclaimResponse | None = None,

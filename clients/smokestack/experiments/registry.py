@@ -11,6 +11,7 @@ from .experiment import Experiment
 EXPERIMENTS: Final = {
     "consolidation": "consolidation",
     "dark-storage": "dark_storage",
+    "guilty-layer": "guilty_layer",
     "misadvertised": "misadvertised",
     "path-selection": "path_selection",
     "queue-depth": "queue_depth",

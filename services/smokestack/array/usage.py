@@ -48,6 +48,7 @@ class PoolUsage:
     growth_count: int
     step_count: int
     warning_count: int
+    media_busy_ns: int
 
     @classmethod
     def of(cls, row: Any, spec: PoolSpec, subscribed_bytes: int, said_bytes: int) -> PoolUsage:
@@ -67,6 +68,7 @@ class PoolUsage:
             growth_count=int(row["growths"]),
             step_count=int(row["steps"]),
             warning_count=int(row["warnings"]),
+            media_busy_ns=int(row["media_busy_ns"]),
         )
 
 
@@ -93,6 +95,7 @@ class ControllerUsage:
     dirty_bytes: int
     write_through: bool
     forced_write_count: int
+    busy_ns: int
 
     @classmethod
     def of(cls, row: Any) -> ControllerUsage:
@@ -102,6 +105,7 @@ class ControllerUsage:
             dirty_bytes=int(row["dirty_bytes"]),
             write_through=not row["write_back"],
             forced_write_count=int(row["forced"]),
+            busy_ns=int(row["busy_ns"]),
         )
 
 

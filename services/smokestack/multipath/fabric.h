@@ -57,6 +57,7 @@ static int64_t fabric_cross(mp_t *m, const path_t *path, uint32_t frames, int64_
         }
         hop[h]->free_ns = through[h];
         hop[h]->frames += frames;
+        hop[h]->busy_ns += (uint64_t)((int64_t)frames * hop[h]->frame_ns);
     }
     return hops ? through[hops - 1] : now;
 }

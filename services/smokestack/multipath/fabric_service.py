@@ -104,4 +104,6 @@ class FabricHandlers:
             frame_count=int(row["frames"]),
             credit_zero_count=int(row["credit_zero"]),
             credit_zero_ns=int(row["credit_zero_ns"]),
+            busy_ns=int(row["busy_ns"]),
+            crc_error_count=int(row["crc_errors"]),
         )

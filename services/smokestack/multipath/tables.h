@@ -231,7 +231,8 @@
     F(uint64_t, crc_errors)                                                                    \
     F(uint64_t, frames)                                                                        \
     F(uint64_t, credit_zero)    /* times that it had to wait for a buffer */                   \
-    F(uint64_t, credit_zero_ns) /* and how long, all in all */
+    F(uint64_t, credit_zero_ns) /* and how long, all in all */                                 \
+    F(uint64_t, busy_ns)        /* that its far end took for its frames */
 
 /* A device's paths in two orders, a row each: as discovered, and least recently used first. */
 #define ORDER_FIELDS(F)                                                                        \

@@ -24,6 +24,7 @@ from smokestack.v1 import (
 from smokestack.v1 import estate_pb2 as pb
 from smokestack.v1 import simulation_pb2 as simulation
 
+from .attribution import attribute, mark
 from .audit import audit
 from .dark_storage import report
 from .reclaim import reclaim
@@ -72,6 +73,14 @@ class EstateService(estate_pb2_grpc.EstateServiceServicer):
         self, request: pb.GetDarkStorageReportRequest, context: Any = None
     ) -> pb.DarkStorageReport:
         return report(request, self._parts())
+
+    def MarkLatency(self, request: pb.MarkLatencyRequest, context: Any = None) -> pb.LatencyReading:
+        return mark(request, self._parts())
+
+    def AttributeLatency(
+        self, request: pb.AttributeLatencyRequest, context: Any = None
+    ) -> pb.LatencyAttribution:
+        return attribute(request, self._parts())
 
     def Reclaim(self, request: pb.ReclaimRequest, context: Any = None) -> pb.ReclaimResponse:
         return reclaim(request, self._parts())

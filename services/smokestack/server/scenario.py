@@ -29,7 +29,9 @@ _SHOWN_MAX: Final = 5  # violations in the message; the exception has them all
 
 # What services report and nobody sets; a test compares this with the comments in the protos.
 OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
-    "Controller": frozenset({"state", "dirty_bytes", "write_through", "forced_write_count"}),
+    "Controller": frozenset(
+        {"state", "dirty_bytes", "write_through", "forced_write_count", "busy_ns"}
+    ),
     "Multipath": frozenset({"arrays"}),
     "Port": frozenset(
         {
@@ -48,7 +50,7 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
         {
             *("allocated_bytes", "subscribed_bytes", "allocation_failure_count", "snapshot_bytes"),
             *("state", "reserved_bytes", "grown_bytes", "free_bytes", "growth_count"),
-            *("step_count", "warning_count"),
+            *("step_count", "warning_count", "media_busy_ns"),
         }
     ),
     "Volume": frozenset(

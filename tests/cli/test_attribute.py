@@ -1,0 +1,26 @@
+"""`smokestack attribute`: whom a disk's I/O waits for, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+
+from click.testing import CliRunner
+
+from smokestack.cli.main import main
+from smokestack.server.stack import Stack
+from tests.server.scenarios import small_scenario
+
+DEVICE = "multipaths/m1/hosts/h1/devices/a1.v1"
+
+
+def test_the_split_and_the_verdict() -> None:
+    with Stack(small_scenario(io_limit=0)) as stack:
+        address = stack.serve(metrics_ports=None)[0].address
+        words = ["attribute", DEVICE, "--over", "20ms", "--address", address]
+        shown = CliRunner().invoke(main, words)
+        told = CliRunner().invoke(main, [*words, "--output", "json"])
+    assert shown.exit_code == 0, shown.output
+    assert all(layer in shown.output for layer in ("host", "fabric", "array", "guilty"))
+    found = json.loads(told.output)
+    layers = ("host_total_ns", "fabric_total_ns", "array_total_ns")
+    assert sum(int(found[layer]) for layer in layers) == int(found["guest_total_ns"])
