@@ -264,7 +264,9 @@ class Array(Moves, Space):
 
     def _rules_move(self, time: int, phase: int) -> None:
         """Fits all links to the rules at a time, once for each rule that begins or ends then."""
-        self._agenda.add((time, ARRAY, CHANGED, phase, 0), self._fit_links, phase, of=self)
+        reached = len(self.itls) if phase == AFTER else None
+        key = (time, ARRAY, CHANGED, phase, 0)
+        self._agenda.add(key, self._by_hand, reached, self._fit_links, phase, of=self)
         for delay in {c.spec.reboot_ns for c in self.controllers.values()} - {0}:
             key = (time + delay, ARRAY, CHANGED, BEFORE, 0)  # a controller may be back then
             self._agenda.add(key, self._fit_links, BEFORE, of=self)
@@ -272,11 +274,10 @@ class Array(Moves, Space):
     def _fit_links(self, phase: int) -> None:
         """Brings controllers, and then ports, in line with rules, hands and reboots."""
         now = self._agenda.now
-        self._fit_power(phase)
-        new = now + (phase == AFTER)
         was = self._reached
         if was is None:
-            self._reached = sum(itl.since < new for itl in self.itls)
+            self._reached = sum(itl.since < now + (phase == AFTER) for itl in self.itls)
+        self._fit_power(phase)
         lost = []
         for _, controller in sorted(self.controllers.items()):
             runs = self._runs(controller, controller.allowed, now, phase)
@@ -291,7 +292,6 @@ class Array(Moves, Space):
             told = [itl for itl in self.itls[: self._reached] if itl.port is port]
             self._set_link(port, told, phase)
         self.ownership.fit(self.volumes.values(), lost, now)
-        self._reached = was
         for port in served:
             port.lost_epoch = port.epoch
         for port in self.ports.values():
@@ -301,16 +301,17 @@ class Array(Moves, Space):
             controller.free = [now] * controller.spec.core_count
         for itl in self.itls:
             self._lead(itl, now, phase)
-            if itl.valid and itl.since < new:
+            if itl.valid and itl.index < self._reached:
                 self._tell_identity(itl, now, phase)
+        self._reached = was
 
     def _fit_power(self, phase: int) -> None:
         """Lets every nexus tell that the array has power again."""
         now = self._agenda.now
         powered = not self.rules.holds("ARRAY_POWER_LOSS", f"arrays/{self.array_id}", now, phase)
         if powered and not self.powered:
-            for itl in self.itls:
-                if itl.valid and itl.since < now + (phase == AFTER):
+            for itl in self.itls[: self._reached]:
+                if itl.valid:
                     itl.establish(Attention.POWER_ON)
         self.powered = powered
 

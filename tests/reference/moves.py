@@ -99,7 +99,9 @@ class Moves:
             if hears(itl, volume) and itl.since <= self._agenda.now:
                 itl.establish(attention)
 
-    def _by_hand(self, reached: int, action: Callable[..., None], *arguments: object) -> None:
+    def _by_hand(
+        self, reached: int | None, action: Callable[..., None], *arguments: object
+    ) -> None:
         """Does what was asked when there were so many nexuses: those made since do not hear."""
         self._reached = reached
         action(*arguments)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from smokestack.array.specs import Access, AccessSpec, ExportSpec, VolumeSpec
+from smokestack.engine.fault_rules import FaultRule
 from smokestack.hypervisor.specs import DiskSpec
 from tests.reference.build import build_models, build_reference
 from tests.reference.config import (
@@ -15,6 +16,8 @@ from tests.reference.config import (
     ControllerEnabled,
     DiskCreated,
     ExportCreated,
+    FaultCleared,
+    FaultInjected,
     JobStarted,
     Rescanned,
     StackConfig,
@@ -25,6 +28,9 @@ from tests.reference.samples import PAGE, array, job, port, stack
 
 NOON, END = 500_000, 2_000_000
 NEW = VolumeCreated(NOON, "a1", VolumeSpec("w1", "pool", 256 * PAGE))
+LOST = FaultRule("CONTROLLER_DOWN", "arrays/a1/controllers/c0", fault_id="f", duration_ns=END)
+POWER = replace(LOST, kind="ARRAY_POWER_LOSS", target="arrays/a1")
+OTHER = replace(LOST, kind="IDENTITY_CHANGED", target="arrays/a1/volumes/w1")
 
 
 def pair(access: Access) -> ArrayConfig:
@@ -65,10 +71,13 @@ def agree(config: StackConfig) -> None:
         (ControllerEnabled(1_000, "a1", "c0", False), NEW),
         (NEW, ControllerEnabled(NOON, "a1", "c0", False)),
         (NEW, VolumeAssigned(NOON, "a1", "w1", "c1")),
+        (NEW, FaultInjected(NOON, "arrays/a1", LOST)),
+        (NEW, FaultInjected(NOON, "arrays/a1", OTHER)),
+        (FaultInjected(1_000, "arrays/a1", POWER), NEW, FaultCleared(NOON, "arrays/a1", "f")),
     ],
-    ids=["created-without-its-owner", "owner-lost", "assigned"],
+    ids=["created-without-its-owner", "owner-lost", "assigned", "rule", "identity", "power"],
 )
-def test_a_nexus_does_not_hear_of_a_move_made_before_it(
+def test_a_nexus_does_not_hear_of_what_was_done_before_it(
     before: tuple[Change, ...], access: Access
 ) -> None:
     agree(stack(arrays=(pair(access),), changes=(*before, *shown())))
