@@ -95,6 +95,7 @@ def _read(
     keys = [(fabric.fabric_id, link.link_id) for fabric, link in links]
     rows = np.array([link.row for _, link in links], dtype=np.intp)
     rows_of = buckets if full else octaves
+    path_latency, device_latency = _latencies(model, paths, devices, rows_of)
     sums = {name: np.zeros(len(state["adapter"]), np.int64) for name in ("ios", "bytes")}
     for name, column in sums.items():
         np.add.at(column, all_paths["adapter"], all_paths[name].astype(np.int64))
@@ -108,13 +109,13 @@ def _read(
         owner=np.repeat(np.arange(len(found)), counts),
         path=all_paths[paths],
         measure=state["measure"][paths],
-        path_latency=rows_of(state["path_histogram"][paths]),
+        path_latency=path_latency,
         tap=state["tap"][paths] if probing else state["tap"][:0],
         probe=_probe(model, paths if probing else paths[:0], full),
         imbalance=_imbalance(model, found),
         device=state["device"][devices],
         control=state["control"][devices],
-        device_latency=_device_latency(model, devices, rows_of),
+        device_latency=device_latency,
         kernel_latency=rows_of(state["kernel_histogram"][devices]),
         detours=_detours(model, devices, rows_of),
         adapters=adapters,
@@ -172,19 +173,22 @@ def _probe(model: MultipathModel, paths: NDArray[np.intp], full: bool) -> NDArra
     return found.reshape(len(paths), PROBE_HISTOGRAMS, found.shape[1])
 
 
-def _device_latency(
-    model: MultipathModel, devices: NDArray[np.intp], rows_of: RowsOf
-) -> NDArray[np.int64]:
-    """Adds up paths; those that a rescan has removed still count, as their device's work."""
-    all_paths = model.state.used("path")
+def _latencies(
+    model: MultipathModel,
+    paths: NDArray[np.intp],
+    devices: NDArray[np.intp],
+    rows_of: RowsOf,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Returns paths' rows, and devices': those that a rescan has removed still count there."""
     place = np.full(len(model.state["device"]), -1, dtype=np.intp)
     place[devices] = np.arange(len(devices))
-    of = place[all_paths["device"]]
+    of = place[model.state.used("path")["device"]]
     some = np.flatnonzero(of >= 0)
-    rows = rows_of(model.state["path_histogram"][some])
+    table = model.state.used("path_histogram")
+    rows = rows_of(table if len(some) == len(table) else table[some])  # all: without a copy
     latency = np.zeros((len(devices), rows.shape[1]), np.int64)
     np.add.at(latency, of[some], rows)
-    return latency
+    return rows[np.searchsorted(some, paths)], latency
 
 
 def _detours(
