@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from smokestack.array.specs import ExportSpec, MediaDistribution, OutOfSpace
+from smokestack.array.specs import ExportSpec, MediaDistribution, OutOfSpace, Provisioning
 from smokestack.engine.hints import hint_of
 from smokestack.engine.records import (
     BLOCK_BYTES,
@@ -97,6 +97,9 @@ class Array(Moves, Space):
             self.ownership.own(volume, volume_spec.controller_id)
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self.itls: list[Itl] = []
+        for volume_spec in config.volumes:
+            if volume_spec.provisioning is Provisioning.THICK:
+                self._make_thick(self.volumes[volume_spec.volume_id])
         self.vendor, self.hints_enabled = config.vendor, config.hints_enabled
         self.hints: dict[tuple[int, int], int] = {}  # by command and attempt, on their way
         self.rules = Rules(agenda, f"arrays/{self.array_id}", seed)
@@ -197,12 +200,16 @@ class Array(Moves, Space):
         elif isinstance(change, VolumeCapacity):
             volume = self.volumes[change.volume_id]
             capacity = change.capacity_bytes
+            if volume.thick:
+                told = [i for i in self.itls if i.shown and i.export.volume_id == volume.volume_id]
+                self._agenda.add(key, self._grow_thick, volume, capacity, told, of=self)
+                return
             self._agenda.add(key, setattr, volume, "capacity_bytes", capacity, of=self)
             if capacity > volume.promised:
-                told = AttentionEstablished(
+                attention = AttentionEstablished(
                     change.at_ns, self.array_id, Attention.CAPACITY_CHANGED, change.volume_id
                 )
-                self._establish(told, key)
+                self._establish(attention, key)
             volume.promised = capacity
         else:
             self._copy(change, then)
@@ -460,13 +467,14 @@ class Array(Moves, Space):
             self._refuse(command, volume, done)
             return
         new = [page for page in pages if not volume.is_own(page)]
-        if new and pool.conserving:
+        needed = volume.needed(new)
+        if needed and pool.conserving:
             done += pool.spec.conservation_ns
-        granted = self._grant(volume, len(new))
+        granted = self._grant(volume, needed)
         if not granted and pool.spec.out_of_space is OutOfSpace.STALE_SNAPSHOTS:
             self._make_stale(volume, pages)
             new = [page for page in pages if not volume.is_own(page)]
-            granted = self._grant(volume, len(new))
+            granted = self._grant(volume, volume.needed(new))
         if not granted:
             self._refuse(command, volume, done)
             return

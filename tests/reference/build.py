@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from smokestack.array.model import ArrayModel
 from smokestack.array.specs import Access
 from smokestack.engine.blockdevice import Attachment, BlockDevice, IoBatch, Nexus, PeerLost, Reply
-from smokestack.engine.errors import FailedPrecondition
+from smokestack.engine.errors import FailedPrecondition, NotFound, ResourceExhausted
 from smokestack.engine.faults import FaultBook
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
@@ -233,11 +233,14 @@ class Models:
             case PoolCapacity():
                 array.update_pool_capacity(change.pool_id, change.capacity_bytes)
             case VolumeCapacity():
-                array.update_volume_capacity(change.volume_id, change.capacity_bytes)
+                with suppress(ResourceExhausted):  # thick, and its pool lacks the pages
+                    array.update_volume_capacity(change.volume_id, change.capacity_bytes)
             case VolumeCreated():
-                array.create_volume(change.volume)
+                with suppress(ResourceExhausted):
+                    array.create_volume(change.volume)
             case VolumeDeleted():
-                array.delete_volume(change.volume_id)
+                with suppress(NotFound):  # refused, then
+                    array.delete_volume(change.volume_id)
             case SnapshotCreated():
                 array.create_snapshot(change.snapshot_id, change.volume_id)
             case SnapshotDeleted():

@@ -23,6 +23,7 @@ from smokestack.array.specs import (
     OutOfSpace,
     PoolSpec,
     PortSpec,
+    Provisioning,
     VolumeSpec,
 )
 from smokestack.engine.jobplan import JobPlan, Pattern
@@ -39,6 +40,7 @@ from smokestack.multipath.specs import (
 from smokestack.workload import Arrival, JobSpec, ThinkTime, TraceMode, compile_job
 from tests.reference.config import ArrayConfig, StackConfig
 from tests.reference.generate_changes import Plans, changes, queue_control, selector_settings
+from tests.reference.stations import Pool
 
 PAGE = 4096
 BLOCK = 512
@@ -131,6 +133,7 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
     volumes = tuple(
         replace(volume, controller_id=draw(st.sampled_from(["", *names]))) for volume in volumes
     )
+    volumes = _thickened(pools, volumes, draw(st.sampled_from([0, 0, 1, 2, 5, 7])))
     pairs = [(volume.volume_id, host.host_id) for host in hosts for volume in volumes]
     # The first array shows its first volume to every host; the rest as it comes.
     must = [pair for pair in pairs if array_id == "a0" and pair[0] == "v0"]
@@ -234,6 +237,23 @@ def _pools(draw: st.DrawFn, pool_id: str) -> PoolSpec:
         emergency_bytes=page * draw(st.sampled_from([0, 0, 1])),
         conservation_ns=draw(st.sampled_from([0, 5_000, 100_000])),
     )
+
+
+def _thickened(
+    pools: tuple[PoolSpec, ...], volumes: tuple[VolumeSpec, ...], wanted: int
+) -> tuple[VolumeSpec, ...]:
+    """Makes those volumes thick whose bits are set, as far as their pools have room."""
+    models = {spec.pool_id: Pool(spec) for spec in pools}
+    made = []
+    for index, volume in enumerate(volumes):
+        pool = models[volume.pool_id]
+        pages = -(-volume.capacity_bytes // pool.spec.page_bytes)
+        if wanted >> index & 1 and pages <= pool.free:
+            pool.room += pages
+            made.append(replace(volume, provisioning=Provisioning.THICK))
+        else:
+            made.append(volume)
+    return tuple(made)
 
 
 def _multipath_host(host: ArrayHostSpec) -> st.SearchStrategy[MultipathHostSpec]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from smokestack.array.specs import ArrayHostSpec, ExportSpec, VolumeSpec
+from smokestack.array.specs import ArrayHostSpec, ExportSpec, Provisioning, VolumeSpec
 from smokestack.engine.jobplan import Pattern
 from smokestack.hypervisor.specs import DiskSpec
 from smokestack.workload import JobSpec, compile_job
@@ -51,7 +51,9 @@ def copy_changes(
 ) -> list[Change]:
     """Draws a snapshot or a clone that is made or removed, or a host that begins to use one."""
     array_id = copies.array.array_id
-    what = draw(st.sampled_from(["snapshot", "snapshot", "clone", "use", "use", "free", "delete"]))
+    what = draw(
+        st.sampled_from(["snapshot", "snapshot", "clone", "use", "use", "free", "delete", "thick"])
+    )
     made: list[Change] = []  # what is to be removed may have to be made first
     if what == "snapshot" or (what == "free" and not copies.snapshots):
         volume = draw(st.sampled_from(sorted(copies.volumes)))
@@ -65,6 +67,8 @@ def copy_changes(
         name = draw(st.sampled_from(sorted(copies.snapshots)))
         del copies.snapshots[name]
         return [*made, SnapshotDeleted(time, array_id, name)]
+    if what == "thick":
+        return [VolumeCreated(time, array_id, draw(_thick(copies)))]
     kept = {volume for volume, _ in copies.snapshots.values()}
     free = [name for name in copies.unused if name not in kept]
     if what != "delete" or not free:
@@ -79,8 +83,18 @@ def copy_changes(
         return made
     name = draw(st.sampled_from(free))
     copies.unused.remove(name)
-    del copies.volumes[name]
+    copies.volumes.pop(name, None)
     return [*made, VolumeDeleted(time, array_id, name)]
+
+
+@st.composite
+def _thick(draw: st.DrawFn, copies: Copies) -> VolumeSpec:
+    """A volume that is refused when its pool lacks the pages: nobody uses it, but it may go."""
+    pool = draw(st.sampled_from(copies.array.pools))
+    size = pool.page_bytes * draw(st.integers(1, 12)) - 512 * draw(st.sampled_from([0, 3]))
+    name = copies.name("t")
+    copies.unused.append(name)
+    return VolumeSpec(name, pool.pool_id, size, provisioning=Provisioning.THICK)
 
 
 @st.composite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from smokestack.array.specs import OutOfSpace
+from smokestack.array.specs import OutOfSpace, Provisioning
 from smokestack.engine.records import BLOCK_BYTES, Attention, Sense, Status
 from tests.reference.agenda import ARRAY, Agenda
 from tests.reference.config import SnapshotCreated, SnapshotDeleted, VolumeCreated, VolumeDeleted
@@ -43,6 +43,8 @@ class Space:
             self.volumes[spec.volume_id] = volume
             self._agenda.add(key, self._known.append, volume, of=self)
             self._adopt(volume, spec.controller_id, then)
+            if spec.provisioning is Provisioning.THICK:
+                self._agenda.add(key, self._make_thick, volume, of=self)
             if spec.source_snapshot:
                 source = self.snapshots[spec.source_snapshot]
                 self._agenda.add(key, volume.copy, source, of=self)
@@ -59,8 +61,7 @@ class Space:
             origin = self.volumes[snapshot.volume_id]
             self._agenda.add(key, origin.snapshots.remove, snapshot, of=self)
             self._agenda.add(key, self._drop, snapshot, of=self)
-        else:
-            volume = self.volumes.pop(change.volume_id)
+        elif volume := self.volumes.pop(change.volume_id, None):
             self._agenda.add(key, self._known.remove, volume, of=self)
             self._agenda.add(key, setattr, volume, "gone", True, of=self)
             self._agenda.add(key, self._drop, volume, of=self)
@@ -86,9 +87,25 @@ class Space:
             if itl.valid and itl.volume.pool is pool and itl.since <= self._agenda.now:
                 itl.establish(Attention.SOFT_THRESHOLD)
 
+    def _make_thick(self, volume: Volume) -> None:
+        """Gives a new volume room for all its pages; without it there is no such volume."""
+        volume.thick = True
+        if not self._grant(volume, volume.size(volume.capacity_bytes)):
+            self.volumes.pop(volume.volume_id, None)
+
+    def _grow_thick(self, volume: Volume, capacity_bytes: int, told: list[Itl]) -> None:
+        """A thick volume grows and its nexuses hear of it, if the pool has the pages."""
+        pages = volume.size(capacity_bytes) - volume.size(volume.capacity_bytes)
+        if pages > volume.pool.free:
+            return
+        volume.capacity_bytes = capacity_bytes
+        for itl in told:
+            itl.establish(Attention.CAPACITY_CHANGED)
+        self._grant(volume, pages)
+
     def _grant(self, volume: Volume, pages: int) -> bool:
         """Gets a volume room for new pages, and looks whether that is something to warn of."""
-        had = volume.room
+        had = 0 if volume.thick else volume.room
         granted = volume.grant(pages, self._agenda.now)
         if granted and had < pages:
             self._watch(volume.pool)
@@ -109,6 +126,9 @@ class Space:
 
     def _unmap(self, command: Command, volume: Volume, done: int) -> None:
         """Takes the pages that lie whole in the range; the volume's last one may be cut short."""
+        if volume.thick:
+            self._at(done, DEPART, command)
+            return
         page_bytes = volume.pool.spec.page_bytes
         first_byte = command.lba * BLOCK_BYTES
         end = first_byte + command.length

@@ -174,9 +174,14 @@ class Volume:
     moving_until: int = 0
     planned: tuple[Controller, int] | None = None  # owner and end of a move that is to begin
     planned_wanted: Controller | None = None
+    thick: bool = False  # has room for all that it has not written
 
     def __post_init__(self) -> None:
         self.promised = self.capacity_bytes
+
+    def size(self, capacity_bytes: int) -> int:
+        """How many pages it would have with such a capacity, all written."""
+        return -(-capacity_bytes // self.pool.spec.page_bytes)
 
     def copy(self, source: Volume) -> None:
         """Takes a share in all that another one has."""
@@ -199,15 +204,20 @@ class Volume:
         """Whether a page is mapped, and nobody else has it."""
         return page in self.pages and self.pool.holders[self.pages[page]] == 1
 
+    def needed(self, new: list[int]) -> int:
+        """How many pages of the pool it needs for new ones; a thick one has room for the first."""
+        return len([page for page in new if page in self.pages]) if self.thick else len(new)
+
     def grant(self, pages: int, now: int) -> bool:
         """Gets room for new pages, by steps where the pool has them; False: it has no space."""
         pool, spec = self.pool, self.pool.spec
-        if self.room >= pages:
+        spare = 0 if self.thick else self.room
+        if spare >= pages:
             return True
-        extra = pages - self.room
+        extra = pages - spare
         if extra > pool.free:
             return False
-        if spec.step_bytes:
+        if spec.step_bytes and not self.thick:
             first, most = (
                 size // spec.page_bytes for size in (spec.step_bytes, spec.step_bytes_max)
             )

@@ -147,6 +147,25 @@ def test_steps_and_what_is_not_drawn_are_told_apart() -> None:
     assert found["POOL_FREE"] == drawn - MIB + 32 * MIB
 
 
+def test_what_a_thick_volume_has_not_written_is_told_apart() -> None:
+    thick = "{name: idle, pool: p1, capacity_bytes: 16 MiB, provisioning: THICK}"
+    text = SCENARIO.replace("{name: idle, pool: p1, capacity_bytes: 16 MiB}", thick)
+    with Stack(parse_scenario(text)) as served:
+        served.serve(metrics_ports=None)
+        with connect(served.endpoints[0].address) as client:
+            client.set_clock(mode="MANUAL", autojump=True)
+            array = client.array("a1")
+            array.pools["p1"].fill(1 / 64, volume="idle")
+            found = {name: physical for name, (physical, _) in sizes(client).items()}
+            assert found["ALLOCATED_NEVER_WRITTEN"] == 15 * MIB
+            assert found["CLAIMED_NO_FS"] == MIB
+            assert found["POOL_FREE"] == (64 - 16 + 32) * MIB
+            idle = array.volumes.get("idle")
+            assert (idle.provisioning, idle.reserved_bytes) == ("THICK", 15 * MIB)
+            with pytest.raises(errors.ResourceExhausted, match="to be reserved"):
+                idle.update(capacity_bytes=65 * MIB)
+
+
 def test_without_hosts_what_is_exported_is_not_judged(served: Stack, stack: Client) -> None:
     fill(stack, "p1", "used", 3)
     place = stack.addresses["arrays/a1"]

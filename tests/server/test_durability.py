@@ -26,6 +26,7 @@ from tests.array.test_array import attach, batch
 from tests.server.durable_array import (
     ARRAY,
     GIB,
+    PAGE,
     after_a_crash,
     build,
     check_sums,
@@ -217,6 +218,35 @@ def test_pools_of_every_family_come_back_as_they_ran_out(state: Path, profile: P
             if turn == 2:
                 with suppress(FailedPrecondition):  # it has run out as it is
                     room.api.FillPool(pb.FillPoolRequest(name=made.name, ratio=0.9999))
+
+
+def test_thick_volumes_keep_their_pages(state: Path) -> None:
+    with kept_array(state) as room:
+        build(room)
+        thick = pb.Volume(
+            pool=f"{ARRAY}/pools/p1",
+            capacity_bytes=100 * PAGE,
+            provisioning=pb.PROVISIONING_THICK,
+        )
+        for number in range(3):
+            request = pb.CreateVolumeRequest(parent=ARRAY, volume_id=f"f{number}", volume=thick)
+            room.api.CreateVolume(request)
+            export(room, f"f{number}")
+        with room.border.change():
+            attach(room.model)
+        for turn in range(2):
+            fill_up(room, PAGE, turn)
+            settled(room)
+            with after_a_crash(state) as recovered:
+                check_sums(recovered.model)
+                assert observed(recovered) == observed(room)
+                assert families(recovered) == families(room)
+            snapshot(room, "f0", f"s{turn}")
+            grown = pb.Volume(name=f"{ARRAY}/volumes/f1", capacity_bytes=(200 + turn) * PAGE)
+            room.api.UpdateVolume(pb.UpdateVolumeRequest(volume=grown))
+        expected = observed(room), families(room)
+    with kept_array(state) as room:  # from the checkpoint that a stop makes
+        assert (observed(room), families(room)) == expected
 
 
 def pool_of(room: Room[Any], profile: Profile) -> pb.Pool:

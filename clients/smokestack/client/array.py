@@ -20,6 +20,7 @@ from .words import (
     OutOfSpace,
     PoolProfile,
     PoolState,
+    Provisioning,
     VolumeSnapshotState,
     VolumeState,
 )
@@ -282,6 +283,7 @@ class VolumeFields(TypedDict, total=False):
     service_level_ns: int
     labels: Mapping[str, str]
     controller: str
+    provisioning: Provisioning
 
 
 class VolumeUpdate(TypedDict, total=False):
@@ -294,7 +296,7 @@ class VolumeUpdate(TypedDict, total=False):
 
 
 class Volume(Deletable[Way]):
-    """A thin volume: a size that it promises, pages that it takes on first write."""
+    """A volume: a size that it promises, pages that it takes on first write, or reserves."""
 
     of_kind = Kind(
         pb,
@@ -322,6 +324,8 @@ class Volume(Deletable[Way]):
     controller: str
     owner: str
     in_transition: bool
+    provisioning: Provisioning
+    reserved_bytes: int
 
     @operation
     def update(self, **fields: Unpack[VolumeUpdate]) -> Call[Volume[Way]]:
@@ -336,7 +340,7 @@ class Volumes(Collection[Way, Volume[Way]]):
 
     @operation
     def create(self, volume_id: str, **fields: Unpack[VolumeFields]) -> Call[Volume[Way]]:
-        """Creates a volume; it takes no space until it is written to."""
+        """Creates a volume; unless thick it takes no space until it is written to."""
         return self._create(volume_id, fields)
 
     @operation

@@ -247,12 +247,26 @@ static PyObject *py_fill(PyObject *self, PyObject *const *args, Py_ssize_t nargs
     int64_t volume = arg_i64(args[0]), count = arg_i64(args[1]);
     array_t a = array_of(k);
     if (!has_volume(k, volume) || !has_room(&a, (uint64_t)count)) return NULL;
-    if (!space_take(&a, (uint32_t)volume, (uint64_t)count, a.state->until_ns))
+    uint64_t needed = a.volume[volume].thick ? 0 : (uint64_t)count;
+    if (!space_take(&a, (uint32_t)volume, needed, a.state->until_ns))
         return PyErr_Format(PyExc_ValueError, "no space for its pages");
     Py_BEGIN_ALLOW_THREADS
     pages_fill(&a, (uint32_t)volume, (uint64_t)count);
     Py_END_ALLOW_THREADS
     return PyLong_FromLongLong(count);
+}
+
+/* Gives a thick volume, new or grown, room for so many more pages, which its pool has. */
+static PyObject *py_reserve(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 3) return PyErr_Format(PyExc_TypeError, "reserve(volume, pages, time_ns)");
+    kernel_t *k = (kernel_t *)self;
+    int64_t volume = arg_i64(args[0]), pages = arg_i64(args[1]), time = arg_i64(args[2]);
+    if (!has_volume(k, volume)) return NULL;
+    array_t a = array_of(k);
+    if (!a.volume[volume].thick) return PyErr_Format(PyExc_ValueError, "a thin volume");
+    if (!space_take(&a, (uint32_t)volume, (uint64_t)pages, time))
+        return PyErr_Format(PyExc_ValueError, "no space for its pages");
+    Py_RETURN_NONE;
 }
 
 /* Tells a pool that it has gained space, or that its settings have changed. */
@@ -346,6 +360,8 @@ static PyMethodDef METHODS[] = {
     {"grow", py_grow, METH_O, "grow(first_new_row)"},
     {"copy_pages", py_copy_pages, METH_O, "copy_pages(table)"},
     {"copy_shares", py_copy_shares, METH_O, "copy_shares(table)"},
+    {"reserve", (PyCFunction)(void (*)(void))py_reserve, METH_FASTCALL,
+     "reserve(volume, pages, time_ns)"},
     {"fill", (PyCFunction)(void (*)(void))py_fill, METH_FASTCALL, "fill(volume, pages) -> pages"},
     {"ease", (PyCFunction)(void (*)(void))py_ease, METH_FASTCALL, "ease(pool, time_ns, cause)"},
     {"repeat_pages", py_repeat_pages, METH_O, "repeat_pages(notes)"},

@@ -18,6 +18,7 @@ from .specs import (
     PoolSpec,
     PortSpec,
     ProductSpec,
+    Provisioning,
     VolumeSpec,
 )
 
@@ -131,6 +132,10 @@ def check_volume(spec: VolumeSpec) -> None:
     in_range("volume.capacity_bytes", spec.capacity_bytes, BLOCK_BYTES, VOLUME_BYTES_MAX)
     multiple_of("volume.capacity_bytes", spec.capacity_bytes, BLOCK_BYTES)
     check_service_level(spec.service_level_ns)
+    if spec.provisioning is Provisioning.THICK and (spec.source_volume or spec.source_snapshot):
+        raise InvalidArgument.at(
+            "volume.provisioning", "a copy shares its source's pages: it is THIN, leave this out"
+        )
 
 
 def check_service_level(service_level_ns: int) -> None:

@@ -17,6 +17,9 @@ from smokestack.engine.errors import (
     ResourceExhausted,
 )
 
+from .specs import Provisioning
+from .usage import free_pages
+
 if TYPE_CHECKING:
     from .model import ArrayModel
 
@@ -57,8 +60,8 @@ def fill_pool(model: ArrayModel, pool_id: str, ratio: float, volume_id: str = ""
             reason="VOLUMES_TOO_SMALL",
             resource=f"{model.name}/pools/{pool_id}",
         )
-    room = int(pool["limit_pages"]) - int(pool["allocated_pages"]) - int(pool["room_pages"])
-    if missing > room:
+    room = free_pages(pool)
+    if _taken(model, free, missing) > room:
         raise FailedPrecondition(
             f"{model.name}/pools/{pool_id} can hand out {room} more pages, {missing} are missing "
             "to fill it: raise its limit",
@@ -71,6 +74,16 @@ def fill_pool(model: ArrayModel, pool_id: str, ratio: float, volume_id: str = ""
         if count := min(missing, unmapped):
             missing -= model.state.kernel.fill(row, count)
     model.tell_notes()
+
+
+def _taken(model: ArrayModel, free: dict[str, int], missing: int) -> int:
+    """Returns how many of the pages are the pool's to hand out: a thick volume has its own."""
+    taken = 0
+    for volume, unmapped in free.items():
+        count = min(missing, unmapped)
+        missing -= count
+        taken += 0 if model.volumes[volume].provisioning is Provisioning.THICK else count
+    return taken
 
 
 def _unmapped(model: ArrayModel, pool_id: str, volume_id: str) -> dict[str, int]:

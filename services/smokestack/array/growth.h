@@ -1,8 +1,10 @@
 /* How pools hand out space, grow, warn and run short.
  *
  * A volume takes its pages one by one, or in steps of which it keeps the rest as room (FACTS 4.6:
- * 3PAR's grow when they are used up in less than a minute).  A pool has all its space from the
- * start, or draws it in increments from the array's disks, which other pools draw from, too.
+ * 3PAR's grow when they are used up in less than a minute).  A thick volume has room for each of
+ * its pages from the start; only to part from a shared one it needs another.  A pool has all its
+ * space from the start, or draws it in increments from the array's disks, which other pools draw
+ * from, too.
  */
 #ifndef SMOKESTACK_ARRAY_GROWTH_H
 #define SMOKESTACK_ARRAY_GROWTH_H
@@ -73,14 +75,16 @@ static uint64_t volume_step(volume_t *volume, pool_t *pool, int64_t now) {
     return volume->step_pages;
 }
 
-/* Lets a volume take so many new pages; returns 0 when the pool does not have them. */
+/* Lets a volume take so many new pages, a thick one besides its room; returns 0 when the pool does
+ * not have them. */
 static int space_take(array_t *a, uint32_t v, uint64_t pages, int64_t now) {
     volume_t *volume = &a->volume[v];
     pool_t *pool = &a->pool[volume->pool];
-    if (volume->room_pages >= pages) return 1;
-    uint64_t extra = pages - volume->room_pages, free = pool_free(a, pool);
+    uint64_t spare = volume->thick ? 0 : volume->room_pages;
+    if (spare >= pages) return 1;
+    uint64_t extra = pages - spare, free = pool_free(a, pool);
     if (extra > free) return 0;
-    if (pool->step_pages) {
+    if (pool->step_pages && !volume->thick) {
         uint64_t step = volume_step(volume, pool, now);
         if (extra < step) extra = step < free ? step : free;
     }

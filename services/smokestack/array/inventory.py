@@ -199,7 +199,8 @@ class ArrayInventory:
         self._present("volumes", self.volumes, volume_id)
         row = self.state["volume"][self._rows["volumes", volume_id]]
         page_bytes = self.pools[self.volumes[volume_id].pool_id].page_bytes
-        return VolumeUsage(int(row["allocated_pages"]) * page_bytes)
+        pages = int(row["allocated_pages"]), int(row["room_pages"])
+        return VolumeUsage(*(count * page_bytes for count in pages))
 
     def snapshot_usage(self, snapshot_id: str) -> VolumeUsage:
         """Returns what a snapshot has of its pool, shared pages included."""

@@ -20,6 +20,8 @@ from .specs import (
     PoolSpec,
     PortSpec,
     Profile,
+    Provisioning,
+    VolumeSpec,
 )
 
 
@@ -55,6 +57,12 @@ def pool_spec(pool_id: str, message: Any) -> PoolSpec:
     default = defaults.get("out_of_space", PoolSpec.out_of_space)
     enums["out_of_space"] = member(OutOfSpace, message.out_of_space, "pool.out_of_space", default)
     return PoolSpec(pool_id, **{"capacity_bytes": 0} | defaults | given(message, PoolSpec) | enums)
+
+
+def provisioning_of(message: Any) -> Provisioning:
+    """Returns how a Volume message wants to have its pages."""
+    asked, default = message.provisioning, VolumeSpec.provisioning
+    return member(Provisioning, asked, "volume.provisioning", default)
 
 
 def host_spec(host_id: str, message: Any) -> ArrayHostSpec:

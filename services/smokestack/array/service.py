@@ -30,7 +30,7 @@ from .luns import Luns
 from .measure import distinct_bytes
 from .model import ArrayModel
 from .names import ARRAY, CONTROLLER, EXPORT, HOST, HOST_SET, POOL, PORT, SNAPSHOT, VOLUME
-from .requests import access_spec, host_spec, pool_spec, port_spec
+from .requests import access_spec, host_spec, pool_spec, port_spec, provisioning_of
 from .set_service import SetHandlers
 from .specs import ExportSpec, ProductSpec, VolumeSpec
 
@@ -186,6 +186,7 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
     ) -> pb.BatchCreateVolumesResponse:
         def create() -> pb.BatchCreateVolumesResponse:
             specs = planned(request, self._requests, self._plan_volume)
+            self._model.check_room(specs)
             return pb.BatchCreateVolumesResponse(volumes=map(self._add_volume, specs))
 
         return self._requests.change(request, create)
@@ -195,6 +196,7 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
         pool_id = self._check_array(POOL, request.volume.pool, "volume.pool")
         fields = {"capacity_bytes": 0, **given(request.volume, VolumeSpec)}
         fields["labels"] = checked_labels("volume.labels", request.volume.labels)
+        fields["provisioning"] = provisioning_of(request.volume)
         for field, form in (("source_volume", VOLUME), ("source_snapshot", SNAPSHOT)):
             if fields.get(field):
                 fields[field] = self._check_array(form, fields[field], f"volume.{field}")
@@ -488,7 +490,7 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
         return pb.Volume(
             name=name,
             pool=POOL.format(self._model.array_id, spec.pool_id),
-            allocated_bytes=self._model.volume_usage(volume_id).allocated_bytes,
+            **asdict(self._model.volume_usage(volume_id)),
             source_volume=spec.source_volume
             and VOLUME.format(self._model.array_id, spec.source_volume),
             source_snapshot=spec.source_snapshot

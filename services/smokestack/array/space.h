@@ -55,12 +55,13 @@ static __attribute__((cold)) void refuse_space(
                                      .subject = v, .cause = pool->exhausted);
 }
 
-/* How many pages of the pool a write needs: those unmapped, and those that it shares. */
+/* How many pages of the pool a write needs: those unmapped, but for a thick volume, which has room
+ * for them, and those that it shares. */
 static uint64_t pages_needed(array_t *a, uint32_t v, uint64_t first, uint64_t last) {
-    uint64_t needed = 0;
+    uint64_t needed = 0, unmapped = !a->volume[v].thick;
     for (uint64_t p = first; p <= last; p++) {
         page_t *row = volume_page(a, v, p);
-        needed += row->key == 0 || page_is_shared(a, v, row);
+        needed += row->key == 0 ? unmapped : (uint64_t)page_is_shared(a, v, row);
     }
     return needed;
 }
@@ -136,8 +137,9 @@ static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool, int6
 }
 
 /* Takes the pages that lie whole in a range from a volume, and gives what that frees back to the
- * pool; a page that reaches out of it stays, with zeros. */
+ * pool; a page that reaches out of it stays, with zeros.  A thick volume keeps all. */
 static __attribute__((noinline)) void unmap_pages(array_t *a, io_t *io, uint32_t v) {
+    if (a->volume[v].thick) return;
     uint32_t p = a->volume[v].pool;
     const pool_t *pool = &a->pool[p];
     uint64_t begin = io->lba * BLOCK_BYTES, end = begin + io->length, freed = 0;

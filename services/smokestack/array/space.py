@@ -6,11 +6,13 @@ when nobody has it any more, and a write to a page that others have, too, takes 
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from smokestack.engine.checks import multiple_of
-from smokestack.engine.errors import FailedPrecondition, InvalidArgument
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.labels import Labels
 from smokestack.engine.records import BLOCK_BYTES, Attention
@@ -18,7 +20,8 @@ from smokestack.engine.records import BLOCK_BYTES, Attention
 from . import checks
 from .inventory import ArrayInventory
 from .rows import append_pool, set_space
-from .specs import PoolSpec, VolumeSnapshotSpec, VolumeSpec
+from .specs import PoolSpec, Provisioning, VolumeSnapshotSpec, VolumeSpec
+from .usage import free_pages
 
 
 class ArraySpace(ArrayInventory):
@@ -89,9 +92,39 @@ class ArraySpace(ArrayInventory):
             )
         if spec.source_volume or spec.source_snapshot:
             self._check_source(spec)
+        self.check_room([spec])
+
+    def check_room(self, specs: Sequence[VolumeSpec]) -> None:
+        """Refuses new volumes whose pools lack what the thick ones of them reserve."""
+        wanted: Counter[str] = Counter()
+        for spec in specs:
+            if spec.provisioning is Provisioning.THICK:
+                wanted[spec.pool_id] += self._pages(spec)
+        for pool_id, pages in wanted.items():
+            self._check_free(pool_id, pages)
+
+    def _pages(self, spec: VolumeSpec) -> int:
+        """Returns how many pages a volume has when all are written."""
+        return -(-spec.capacity_bytes // self.pools[spec.pool_id].page_bytes)
+
+    def _check_free(self, pool_id: str, pages: int) -> None:
+        free = free_pages(self.state["pool"][self._rows["pools", pool_id]])
+        if pages > free:
+            page_bytes = self.pools[pool_id].page_bytes
+            raise ResourceExhausted(
+                f"{self.name}/pools/{pool_id} has {free * page_bytes} bytes left to hand out, "
+                f"{pages * page_bytes} are to be reserved: add capacity, or make it THIN",
+                reason="POOL_FULL",
+                resource=f"{self.name}/pools/{pool_id}",
+            )
+
+    def _reserve(self, volume_id: str, pages: int) -> None:
+        """Gives a thick volume room for more pages, which its pool has."""
+        self.state.kernel.reserve(self._rows["volumes", volume_id], pages, self.acts_ns)
+        self.tell_notes()
 
     def create_volume(self, spec: VolumeSpec) -> None:
-        """Adds a thin volume: empty, or with the pages of its source, which it then shares."""
+        """Adds a volume: empty, or with the pages of its source, which it then shares."""
         self.check_volume(spec)
         index = self.state.append("volume")
         self._rows["volumes", spec.volume_id] = index
@@ -111,6 +144,9 @@ class ArraySpace(ArrayInventory):
             capacity_bytes=spec.capacity_bytes,
             **{"source": f"{self.name}/{'/'.join(source)}"} if source else {},
         )
+        if spec.provisioning is Provisioning.THICK:
+            row["thick"] = 1
+            self._reserve(spec.volume_id, self._pages(spec))
 
     def _source_of(self, spec: VolumeSpec) -> tuple[str, str] | None:
         """Returns what a volume is made from, as collection and identifier."""
@@ -150,7 +186,8 @@ class ArraySpace(ArrayInventory):
             )
 
     def update_volume_capacity(self, volume_id: str, capacity_bytes: int) -> None:
-        """Grows a volume; shrinking would cut off data and is refused."""
+        """Grows a volume, a thick one as far as its pool has space; shrinking would cut off data
+        and is refused."""
         self._present("volumes", self.volumes, volume_id)
         spec = self.volumes[volume_id]
         multiple_of("volume.capacity_bytes", capacity_bytes, BLOCK_BYTES)
@@ -160,9 +197,11 @@ class ArraySpace(ArrayInventory):
                 f"{capacity_bytes} is less than the {spec.capacity_bytes} it has; "
                 "a volume only grows",
             )
-        had = spec.capacity_bytes
+        had, pages = spec.capacity_bytes, self._pages(spec)
         spec = replace(spec, capacity_bytes=capacity_bytes)
         checks.check_volume(spec)
+        more = self._pages(spec) - pages if spec.provisioning is Provisioning.THICK else 0
+        self._check_free(spec.pool_id, more)
         row = self.state["volume"][self._rows["volumes", volume_id]]
         row["capacity_bytes"] = capacity_bytes
         self.volumes[volume_id] = spec
@@ -171,6 +210,8 @@ class ArraySpace(ArrayInventory):
         )
         if capacity_bytes > had:
             self.establish_attention(Attention.CAPACITY_CHANGED, told.number, volume_id=volume_id)
+        if more:
+            self._reserve(volume_id, more)
 
     def set_volume_labels(self, volume_id: str, labels: Labels) -> None:
         """Gives a volume other labels."""

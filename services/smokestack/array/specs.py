@@ -61,6 +61,13 @@ class Profile(IntEnum):
     NETAPP = 7
 
 
+class Provisioning(IntEnum):
+    """When a volume takes its pages from the pool."""
+
+    THIN = 1  # on first write
+    THICK = 2  # all are reserved when it is created; which of them are written is known
+
+
 class OutOfSpace(IntEnum):
     """What a pool does with a write that it has no page for (FACTS 4.5)."""
 
@@ -147,7 +154,7 @@ class PoolSpec:
 
 @dataclass(frozen=True)
 class VolumeSpec:
-    """A thin volume: a size that it promises, pages that it takes on first write."""
+    """A volume: a size that it promises, pages that it takes on first write, or reserves."""
 
     volume_id: str
     pool_id: str
@@ -156,6 +163,7 @@ class VolumeSpec:
     source_snapshot: str = ""
     labels: Labels = ()
     service_level_ns: int = 0  # mean response time that is promised; 0: none is
+    provisioning: Provisioning = Provisioning.THIN
     controller_id: str = ""  # that should own it; where access is asymmetric: the first one
 
 

@@ -140,13 +140,13 @@
     F(uint32_t, faults)                                                                        \
     F(uint32_t, is_snapshot)                                                                   \
     F(uint64_t, offline)         /* number of the event; 0: it is not */                       \
-    F(uint64_t, room_pages)      /* of its step, not yet written */                            \
+    F(uint64_t, room_pages)      /* of its step, not yet written; or of all of it: thick */    \
     F(uint64_t, step_pages)      /* size of its last step */                                   \
     F(int64_t, step_ns)          /* when that began */                                         \
     F(uint32_t, first_snapshot)  /* row + 1 of the newest; 0: none */                          \
     F(uint32_t, next_snapshot)                                                                 \
     F(uint64_t, stale)           /* a snapshot's: number of the event */                       \
-    F(uint64_t, padding)                                                                       \
+    F(uint64_t, thick) /* whether its room is that of all its pages without one */             \
     F(uint64_t, padding_b)                                                                     \
     F(int64_t, moving_until_ns)  /* when its last change of owner is over */                   \
     F(uint32_t, owner) /* 1 more than the row of the controller that owns it; 0: all do */     \

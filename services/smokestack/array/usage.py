@@ -27,7 +27,8 @@ def state_of(row: Any) -> PoolState:
     return PoolState.WARNING if row["warned"] else PoolState.NORMAL
 
 
-def _free_pages(row: Any) -> int:
+def free_pages(row: Any) -> int:
+    """Reads from a pool's row what it can still hand out."""
     used = int(row["allocated_pages"]) + int(row["room_pages"])
     return max(int(row["limit_pages"]) - used, 0)
 
@@ -64,7 +65,7 @@ class PoolUsage:
             grown_bytes=(
                 int(row["grown_pages"]) * spec.page_bytes if row["growth_pages"] else said_bytes
             ),
-            free_bytes=_free_pages(row) * spec.page_bytes + said_bytes - spec.capacity_bytes,
+            free_bytes=free_pages(row) * spec.page_bytes + said_bytes - spec.capacity_bytes,
             growth_count=int(row["growths"]),
             step_count=int(row["steps"]),
             warning_count=int(row["warnings"]),
@@ -74,9 +75,10 @@ class PoolUsage:
 
 @dataclass(frozen=True)
 class VolumeUsage:
-    """What a thin volume or a snapshot has of its pool."""
+    """What a volume or a snapshot has of its pool, and what is reserved for it besides."""
 
     allocated_bytes: int
+    reserved_bytes: int = 0
 
 
 @dataclass(frozen=True)

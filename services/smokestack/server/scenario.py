@@ -56,7 +56,7 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
     "Volume": frozenset(
         {
             *("allocated_bytes", "identifier", "mean_response_ns", "response_count", "state"),
-            *("owner", "in_transition"),
+            *("owner", "in_transition", "reserved_bytes"),
         }
     ),
     "Export": frozenset({"host_set"}),
