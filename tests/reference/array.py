@@ -518,7 +518,7 @@ class Array(Moves, Space):
             self._go_to_media(command, volume.pages[mapped[0]], done)
 
     def _go_to_media(self, command: Command, pool_page: int, done: int) -> None:
-        command.disk = pool_page % command.itl.volume.pool.spec.disk_count
+        command.page = pool_page
         self._at(done, MEDIA, command)
 
     def _words(self, command: Command) -> tuple[int, int, int, int]:
@@ -526,13 +526,14 @@ class Array(Moves, Space):
 
     def _media(self, command: Command) -> None:
         pool = command.itl.volume.pool
-        service = pool.spec.media_ns
+        disk = command.page % pool.spec.disk_count
+        service = pool.access_ns(command.page, reads=command.op == Op.READ)
         if pool.spec.media_distribution is MediaDistribution.EXPONENTIAL:
             service = draws.exponential_ns(service, self._words(command)[1])
         where = f"pools/{pool.spec.pool_id}"
         service = self._slowed("MEDIA_SLOW", where, command, service)
-        free = max(self._agenda.now, pool.disk_free[command.disk]) + service
-        pool.disk_free[command.disk] = free
+        free = max(self._agenda.now, pool.disk_free[disk]) + service
+        pool.disk_free[disk] = free
         if command.op == Op.READ and self._hit("MEDIA_ERROR", where, command):
             self._fail(command, Sense.UNRECOVERED_READ, free)
             return
@@ -562,7 +563,8 @@ class Array(Moves, Space):
         if command.port_epoch != port.epoch:  # what had it is lost, and others speak for it
             command.status, command.sense = Status.BUSY, Sense.NONE
         if self.hints_enabled and command.status == Status.GOOD:
-            self.hints[command.ident, command.attempt] = hint_of(port.outstanding)
+            owner = command.itl.volume.owner in (None, port.controller)
+            self.hints[command.ident, command.attempt] = hint_of(port.outstanding, owner=owner)
         if self.ownership.asymmetric and command.sense in TELLING:
             told = self.ownership.report(command.itl.volume, self.ports.values(), self._agenda.now)
             command.first_data_ns = told

@@ -225,6 +225,8 @@ def _pools(draw: st.DrawFn, pool_id: str) -> PoolSpec:
         disk_count=draw(st.integers(1, 4)),
         media_ns=draw(services | st.just(200_000)),
         media_distribution=draw(st.sampled_from(MediaDistribution)),
+        media_write_ns=draw(st.sampled_from([None, None, 0, 70_000, 250_000])),
+        media_sequential_ns=draw(st.sampled_from([None, None, 0, 1_000, 20_000])),
         growth_bytes=page * draw(st.sampled_from([0, 0, 1, 7])),
         step_bytes=page * step,
         step_bytes_max=page * step * draw(st.sampled_from([1, 2, 4])),

@@ -74,6 +74,7 @@ class Pool:
         self.next_page = 0
         self.failures = 0
         self.disk_free = [0] * spec.disk_count
+        self.last_page: dict[int, int] = {}  # by disk
         self.room = 0  # pages of steps that volumes have not written to
         self.grown = 0
         self.growths = 0
@@ -81,6 +82,18 @@ class Pool:
         self.warnings = 0
         self.offline: list[Volume] = []
         self.resize(spec.capacity_bytes)
+
+    def access_ns(self, page: int, *, reads: bool) -> int:
+        """How long an access to a page takes its disk on the mean, which is then at that page."""
+        spec, disk = self.spec, page % self.spec.disk_count
+        last = self.last_page.get(disk)
+        self.last_page[disk] = page
+        follows = last is not None and page in (last, last + spec.disk_count)
+        if follows and spec.media_sequential_ns is not None:
+            return spec.media_sequential_ns
+        if reads or spec.media_write_ns is None:
+            return spec.media_ns
+        return spec.media_write_ns
 
     def resize(self, capacity_bytes: int) -> None:
         """Gives the pool another capacity, and what follows from it."""
@@ -289,5 +302,5 @@ class Command:
     first_data_ns: int = 0
     status: int = Status.GOOD
     sense: int = Sense.NONE
-    disk: int = 0  # of the pool, when it goes to the media
+    page: int = 0  # of the pool, when it goes to the media
     cached_by: Controller | None = None  # of what is destaged

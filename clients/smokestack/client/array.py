@@ -17,6 +17,7 @@ from .words import (
     Access,
     ControllerState,
     MediaDistribution,
+    MediaKind,
     OutOfSpace,
     PoolProfile,
     PoolState,
@@ -191,6 +192,9 @@ class PoolFields(TypedDict, total=False):
     disk_count: int
     media_ns: int
     media_distribution: MediaDistribution
+    media_kind: MediaKind
+    media_write_ns: int
+    media_sequential_ns: int
     profile: PoolProfile
     node_count: int
     growth_bytes: int
@@ -223,6 +227,9 @@ class Pool(Deletable[Way]):
     disk_count: int
     media_ns: int
     media_distribution: MediaDistribution
+    media_kind: MediaKind
+    media_write_ns: int | None
+    media_sequential_ns: int | None
     allocated_bytes: int
     subscribed_bytes: int
     allocation_failure_count: int

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 ControllerState = Literal["ONLINE", "FAILED", "REBOOTING"]
 MediaDistribution = Literal["CONSTANT", "EXPONENTIAL"]
+MediaKind = Literal["CUSTOM", "FLASH", "DISK_10K", "DISK_7K2"]
 PoolProfile = Literal["PLAIN", "INSERV_3PAR", "COMPELLENT", "VMAX", "HDP", "SVC", "NETAPP"]
 OutOfSpace = Literal["FAIL_WRITES", "TAKE_OFFLINE", "ANSWER_BUSY", "STALE_SNAPSHOTS", "CONSERVE"]
 Provisioning = Literal["THIN", "THICK"]

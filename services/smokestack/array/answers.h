@@ -80,6 +80,11 @@ static uint32_t cause_of(const itl_t *itl, const io_t *io) {
     return io->sense == SENSE_LBA_OUT_OF_RANGE ? 0 : note_cause(io->lba);
 }
 
+/* Whether the controller behind a port owns a volume; all do where access is symmetric. */
+static inline int owns(const volume_t *volume, const port_t *port) {
+    return !volume->owner || volume->owner == port->controller + 1;
+}
+
 static void depart(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     itl_t *itl = &a->itl[io->itl];
@@ -105,7 +110,8 @@ static void depart(array_t *a, uint32_t i) {
         if (failed) record->cause = cause_of(itl, io);
         if (failed && a->state->access && tells_of_access(io->sense))
             record->first_data_ns = access_report(a, itl, io->time);
-        if (!failed && a->state->hints) record->cause = hint_of(port->outstanding, 1);
+        if (!failed && a->state->hints)
+            record->cause = hint_of(port->outstanding, owns(&a->volume[itl->volume], port));
     }
     release(a, i);
 }

@@ -13,19 +13,20 @@
 
 /* Sends a write's data to its disk when the controller is done with it. */
 static void cache_destage(
-    array_t *a, const io_t *io, uint32_t controller, uint64_t disk, int64_t done) {
+    array_t *a, const io_t *io, uint32_t controller, uint64_t physical, int64_t done) {
     uint32_t i = a->state->io_free;
     io_t *row = &a->io[i];
     a->state->io_free = row->next;
     a->state->io_free_count--;
     a->state->destages++;
-    *row = (io_t){.id = io->id, .lba = disk, .length = io->length, .itl = io->itl,
+    *row = (io_t){.id = io->id, .lba = physical, .length = io->length, .itl = io->itl,
                   .epoch = controller, .attempt = io->attempt, .op = OP_DESTAGE};
     schedule(a, i, done, MEDIA);
 }
 
 /* Whether a write ends in the cache; else the media must have it first. */
-static int cache_takes(array_t *a, controller_t *c, const io_t *io, uint64_t disk, int64_t done) {
+static int cache_takes(
+    array_t *a, controller_t *c, const io_t *io, uint64_t physical, int64_t done) {
     if (!c->write_back) return 0;
     if (!c->cache_bytes) return 1;
     if (c->dirty_bytes + io->length > c->cache_bytes) {
@@ -33,7 +34,7 @@ static int cache_takes(array_t *a, controller_t *c, const io_t *io, uint64_t dis
         return 0;
     }
     c->dirty_bytes += io->length;
-    cache_destage(a, io, (uint32_t)(c - a->controller), disk, done);
+    cache_destage(a, io, (uint32_t)(c - a->controller), physical, done);
     return 1;
 }
 

@@ -109,6 +109,8 @@ def check_pool(spec: PoolSpec) -> None:
     multiple_of("pool.capacity_bytes", spec.capacity_bytes, spec.page_bytes)
     in_range("pool.disk_count", spec.disk_count, 1, 65536)
     in_range("pool.media_ns", spec.media_ns, 0, SERVICE_NS_MAX)
+    for name in ("media_write_ns", "media_sequential_ns"):
+        in_range(f"pool.{name}", getattr(spec, name) or 0, 0, SERVICE_NS_MAX)
     for name in ("growth_bytes", "step_bytes", "step_bytes_max"):
         in_range(f"pool.{name}", getattr(spec, name), 0, POOL_BYTES_MAX)
         if getattr(spec, name):

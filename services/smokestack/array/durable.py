@@ -54,6 +54,7 @@ _BY_CALLS: Final = ("itl", "attention")  # windows change only counters, and wha
 _ENDED: Final = (  # with the power
     "core",
     "disk",
+    "head",
     "io",
     "inbox",
     "out",
@@ -210,7 +211,7 @@ class ArrayDurable:
         state["histogram"].view("u1")[:] = 0
         model.advertised.diversions.forget_answers()
         state["core"][:] = 0
-        state["disk"][:] = 0
+        state["disk"][:] = state["head"][:] = 0
         state.restart(model.now_ns)
         model.faults.link_all()  # chains hang on volumes' rows, too, which are not taken
         model._fit_latencies()

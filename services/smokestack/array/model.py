@@ -95,6 +95,7 @@ class ArrayModel(ArraySpace, Kept):
         for column in ("rx_free_ns", "tx_free_ns"):
             self.state["port"][column] = self.acts_ns
         self.state["core"][:] = self.state["disk"][:] = self.acts_ns
+        self.state["head"][:] = 0
         told = self._tell(EventKind.ARRAY_POWERED_ON)
         self.establish_attention(Attention.POWER_ON, told.number)
 

@@ -9,6 +9,7 @@ from typing import Any
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.messages import given, member
 
+from .media import MEDIA
 from .profiles import GROWTH_GIB, NODES_DEFAULT, PROFILES
 from .specs import (
     Access,
@@ -16,6 +17,7 @@ from .specs import (
     ArrayHostSpec,
     InitiatorSpec,
     MediaDistribution,
+    MediaKind,
     OutOfSpace,
     PoolSpec,
     PortSpec,
@@ -40,7 +42,7 @@ def port_spec(port_id: str, controller_id: str, message: Any, partner: str = "")
 
 
 def pool_spec(pool_id: str, message: Any) -> PoolSpec:
-    """Returns what a Pool message describes: what it does not set is as its profile has it."""
+    """Returns what a Pool message describes; the rest is as its profile and its media have it."""
     enums = {
         "media_distribution": member(
             MediaDistribution,
@@ -48,12 +50,15 @@ def pool_spec(pool_id: str, message: Any) -> PoolSpec:
             "pool.media_distribution",
             PoolSpec.media_distribution,
         ),
+        "media_kind": (
+            kind := member(MediaKind, message.media_kind, "pool.media_kind", PoolSpec.media_kind)
+        ),
         "profile": (profile := member(Profile, message.profile, "pool.profile", PoolSpec.profile)),
     }
     nodes = message.node_count if message.HasField("node_count") else NODES_DEFAULT
     if nodes not in GROWTH_GIB:
         raise InvalidArgument.at("pool.node_count", f"{nodes} is none of 2, 4, 6, 8")
-    defaults = PROFILES[profile].defaults(nodes)
+    defaults = PROFILES[profile].defaults(nodes) | dict(MEDIA[kind])
     default = defaults.get("out_of_space", PoolSpec.out_of_space)
     enums["out_of_space"] = member(OutOfSpace, message.out_of_space, "pool.out_of_space", default)
     return PoolSpec(pool_id, **{"capacity_bytes": 0} | defaults | given(message, PoolSpec) | enums)

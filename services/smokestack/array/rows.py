@@ -56,9 +56,15 @@ def append_pool(state: ArrayState, spec: PoolSpec) -> int:
     state.reserve_notes()
     row = state["pool"][index]
     row["page_bytes"] = spec.page_bytes
+    write_ns, sequential_ns = spec.media_write_ns, spec.media_sequential_ns
     row["media_ns"] = spec.media_ns
+    row["media_write_ns"] = spec.media_ns if write_ns is None else write_ns
+    row["media_follows"] = sequential_ns is not None
+    row["media_sequential_ns"] = sequential_ns or 0
+    row["media_varies"] = row["media_follows"] or row["media_write_ns"] != spec.media_ns
     row["exponential"] = spec.media_distribution is MediaDistribution.EXPONENTIAL
     row["disk_base"] = state.append("disk", spec.disk_count)
+    state.append("head", spec.disk_count)
     row["disk_count"] = spec.disk_count
     set_space(row, spec)
     return index

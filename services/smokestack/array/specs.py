@@ -22,6 +22,15 @@ class MediaDistribution(IntEnum):
     EXPONENTIAL = 2
 
 
+class MediaKind(IntEnum):
+    """What a pool's disks are: `media.py`."""
+
+    CUSTOM = 1  # as its times say
+    FLASH = 2
+    DISK_10K = 3
+    DISK_7K2 = 4
+
+
 class Access(IntEnum):
     """How an array serves a volume through a controller that does not own it (FACTS 2.1, 3.2)."""
 
@@ -137,6 +146,9 @@ class PoolSpec:
     page_bytes: int = 16 << 10  # a multiple of 512, 4 KiB..1 GiB; 3PAR's page, FACTS 4.6
     disk_count: int = 64  # 1..65536; pages are striped over them
     media_ns: int = 300_000  # mean service time of one disk access
+    media_kind: MediaKind = MediaKind.CUSTOM
+    media_write_ns: int | None = None  # of a write; None: as of a read
+    media_sequential_ns: int | None = None  # of one that follows; None: like any other
     media_distribution: MediaDistribution = MediaDistribution.EXPONENTIAL
     profile: Profile = Profile.PLAIN
     growth_bytes: int = 0  # it draws space in such increments; 0: it has all from the start

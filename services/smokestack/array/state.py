@@ -40,10 +40,12 @@ _ORDER: Final = (
     "chain",
     "delta",
     "attention",
+    "head",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
     "disk": np.dtype("<i8"),
+    "head": np.dtype("<u8"),
     "inbox": np.dtype("<u4"),
     "out": COMPLETION,
     "histogram": HISTOGRAM,

@@ -102,7 +102,7 @@ static void controller_read(array_t *a, uint32_t i, controller_t *c, int64_t don
         schedule(a, i, done, TX);
     } else {
         c->misses++;
-        io->lba = pool->disk_base + physical % pool->disk_count;
+        io->lba = physical;
         io->first_data_ns = w[1]; /* the same draw says how long its medium takes */
         schedule(a, i, done, MEDIA);
     }
@@ -122,11 +122,10 @@ static void controller_write(array_t *a, uint32_t i, controller_t *c, int64_t do
         schedule(a, i, done, DEPART);
         return;
     }
-    uint64_t disk = pool->disk_base + physical % pool->disk_count;
-    if (cache_takes(a, c, io, disk, done)) {
+    if (cache_takes(a, c, io, physical, done)) {
         schedule(a, i, done + c->mirror_ns, DEPART);
     } else {
-        io->lba = disk;
+        io->lba = physical;
         schedule(a, i, done, MEDIA);
     }
 }
@@ -162,14 +161,25 @@ static void controller_take(array_t *a, uint32_t i) {
     else controller_read(a, i, c, done);
 }
 
+/* What an access takes on the mean: less in the disk's last page, or the next one that it has. */
+static int64_t media_mean(array_t *a, const pool_t *pool, const io_t *io, uint64_t disk) {
+    uint64_t page = io->lba, last = a->head[disk];
+    a->head[disk] = page + 1;
+    int follows = last && (page == last - 1 || page == last - 1 + pool->disk_count);
+    if (follows && pool->media_follows) return pool->media_sequential_ns;
+    return io->op == OP_READ ? pool->media_ns : pool->media_write_ns;
+}
+
 static void media_take(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     pool_t *pool = &a->pool[a->volume[a->itl[io->itl].volume].pool];
-    int64_t *disk = &a->disk[io->lba], service = pool->media_ns;
+    uint64_t at = pool->disk_base + io->lba % pool->disk_count;
+    int64_t *disk = &a->disk[at], service = pool->media_ns;
+    if (pool->media_varies) service = media_mean(a, pool, io, at);
     if (pool->exponential) {
         uint64_t w[4] = {0, io->first_data_ns};
         if (io->op != OP_READ) media_draw(a, io, w);
-        service = exponential_ns(pool->media_ns, w[1]);
+        service = exponential_ns(service, w[1]);
     }
     if (io->op == OP_READ) io->first_data_ns = 0;
     if (pool->faults) {

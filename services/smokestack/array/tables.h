@@ -123,6 +123,10 @@
     F(uint32_t, offline_count) /* volumes that are for want of space */                        \
     F(uint32_t, watched) /* whether there is anything to warn of */                            \
     F(int64_t, media_ns)                                                                       \
+    F(int64_t, media_write_ns)                                                                 \
+    F(int64_t, media_sequential_ns)                                                            \
+    F(uint32_t, media_varies)  /* not every access takes `media_ns` */                         \
+    F(uint32_t, media_follows) /* ... for one may follow its disk's last one */                \
     F(uint32_t, exponential)                                                                   \
     F(uint32_t, disk_base)                                                                     \
     F(uint32_t, disk_count)                                                                    \
@@ -177,7 +181,7 @@
 #define IO_FIELDS(F)                                                                           \
     F(int64_t, time) /* of its next event */                                                   \
     F(uint64_t, id)                                                                            \
-    F(uint64_t, lba) /* after the controller: the disk it goes to, or what made it fail */     \
+    F(uint64_t, lba) /* after the controller: the pool's page, or what made it fail */          \
     F(int64_t, arrival_ns)                                                                     \
     F(uint64_t, first_data_ns)                                                                 \
     F(uint32_t, length)                                                                        \
