@@ -42,7 +42,7 @@ class Moves:
         if not self.ownership.asymmetric:
             return AccessState.UNKNOWN, False
         then = self._agenda.now + self.forward_ns
-        self._agenda.ahead(self, (then, ARRAY, CHANGED, 0))
+        self._agenda.ahead(self, (then, ARRAY, CHANGED, 2))
         volume, port = itl.own, itl.port
         owner, until = volume.planned or (volume.owner, volume.moving_until)
         preferred = (volume.planned_wanted or volume.wanted) is port.home

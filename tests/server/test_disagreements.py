@@ -9,6 +9,7 @@ import pytest
 from smokestack.array.specs import Access, AccessSpec, ExportSpec, VolumeSpec
 from smokestack.engine.fault_rules import FaultRule
 from smokestack.hypervisor.specs import DiskSpec
+from smokestack.multipath.specs import ApdHandling, DepthRule, MultipathSpec, QueueControl
 from tests.reference.build import build_models, build_reference
 from tests.reference.config import (
     ArrayConfig,
@@ -19,6 +20,7 @@ from tests.reference.config import (
     FaultCleared,
     FaultInjected,
     JobStarted,
+    PortEnabled,
     Rescanned,
     StackConfig,
     VolumeAssigned,
@@ -81,3 +83,16 @@ def test_a_nexus_does_not_hear_of_what_was_done_before_it(
     before: tuple[Change, ...], access: Access
 ) -> None:
     agree(stack(arrays=(pair(access),), changes=(*before, *shown())))
+
+
+def test_a_command_that_hangs_on_its_port_still_times_out() -> None:
+    # Its refusal was in hand when an older command's time came, and took no part in what is next.
+    config = stack(
+        job(slots=2, io_limit=9),
+        arrays=(array(ports=(port(queue_limit=1, refusal_ns=20_000, return_latency_ns=50_000),)),),
+        multipath=MultipathSpec(command_timeout_ns=200_000, apd_handling=ApdHandling.HOLD),
+        changes=(PortEnabled(5_000, "a1", "p0", False), PortEnabled(60_000, "a1", "p0", True)),
+    )
+    legacy = QueueControl(DepthRule.LEGACY_NO_THROTTLE)
+    hosts = tuple(replace(host, queue_control=legacy) for host in config.multipath_hosts)
+    agree(replace(config, multipath_hosts=hosts))

@@ -53,9 +53,10 @@ static __attribute__((noinline, cold)) void run_timers(mp_t *m, int64_t now) {
     if (!m->state->command_timeout_ns) return;
     for (uint32_t i = 0; i < m->slot_rows; i++) {
         const slot_t *s = &m->slot[i];
-        if (s->phase != PHASE_IN_FLIGHT) continue;
-        if (deadline_of(m, s) <= now) command_times_out(m, i, now);
-        else next_timer(m, deadline_of(m, s));
+        if (s->phase != PHASE_IN_FLIGHT && s->phase != PHASE_ANSWERED) continue;
+        int64_t deadline = deadline_of(m, s);
+        if (deadline > now) next_timer(m, deadline); /* an answer may yet turn out to be none */
+        else if (s->phase == PHASE_IN_FLIGHT) command_times_out(m, i, now);
     }
 }
 
