@@ -36,6 +36,7 @@ from tests.reference.config import (
     PortQueueLimit,
     VolumeAssigned,
     VolumeCapacity,
+    VolumeQueueLimit,
 )
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
@@ -94,6 +95,7 @@ class Array(Moves, Space):
         self._led: dict[str, Volume] = {}  # by export: where a rule leads it by mistake
         for volume_spec in config.volumes:
             volume = self.volumes[volume_spec.volume_id]
+            volume.queue_limit = volume_spec.queue_limit
             self.ownership.own(volume, volume_spec.controller_id)
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self.itls: list[Itl] = []
@@ -189,9 +191,13 @@ class Array(Moves, Space):
             self._assign(change, key)
         elif isinstance(change, ControllerEnabled | ControllerRebooted):
             self._change_controller(change, then)
-        elif isinstance(change, PortQueueLimit):
-            port = self.ports[change.port_id]
-            self._agenda.add(key, setattr, port, "queue_limit", change.queue_limit, of=self)
+        elif isinstance(change, PortQueueLimit | VolumeQueueLimit):
+            limited = (
+                self.ports[change.port_id]
+                if isinstance(change, PortQueueLimit)
+                else self.volumes[change.volume_id]
+            )
+            self._agenda.add(key, setattr, limited, "queue_limit", change.queue_limit, of=self)
         elif isinstance(change, PoolCapacity):
             pool = self.pools[change.pool_id]
             self._agenda.add(key, self._resize, pool, change.capacity_bytes, of=self)
@@ -392,7 +398,7 @@ class Array(Moves, Space):
             return  # lost with the link
         wire = port.wire
         start = max(now, wire.rx_free)
-        if port.outstanding >= port.queue_limit:
+        if port.outstanding >= port.queue_limit or self._is_full(itl.volume):
             # SAM: TASK SET FULL only to an initiator that has something in the task set.
             command.status = Status.TASK_SET_FULL if itl.outstanding else Status.BUSY
             wire.rx_free = start + wire.spec.refusal_ns
@@ -411,6 +417,11 @@ class Array(Moves, Space):
             command.first_data_ns = wire.rx_free - now  # XFER_RDY: the data may come
             wire.rx_free += wire.transfer_ns(command.length)
         self._at(wire.rx_free, CTRL, command)
+
+    def _is_full(self, volume: Volume) -> bool:
+        """Whether a volume has as many commands as it takes, from whomever."""
+        queued = sum(itl.outstanding for itl in self.itls if itl.volume is volume)
+        return 0 < volume.queue_limit <= queued
 
     def _ctrl(self, command: Command) -> None:
         if command.port_epoch < command.itl.port.lost_epoch:

@@ -50,6 +50,7 @@ from tests.reference.config import (
     VolumeCapacity,
     VolumeCreated,
     VolumeDeleted,
+    VolumeQueueLimit,
 )
 from tests.reference.digest import Completion
 from tests.reference.world import World
@@ -232,6 +233,8 @@ class Models:
         match change:
             case PoolCapacity():
                 array.update_pool_capacity(change.pool_id, change.capacity_bytes)
+            case VolumeQueueLimit():
+                array.set_volume_queue_limit(change.volume_id, change.queue_limit)
             case VolumeCapacity():
                 with suppress(ResourceExhausted):  # thick, and its pool lacks the pages
                     array.update_volume_capacity(change.volume_id, change.capacity_bytes)

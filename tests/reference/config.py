@@ -106,6 +106,16 @@ class PoolCapacity:
 
 
 @dataclass(frozen=True)
+class VolumeQueueLimit:
+    """A volume takes another number of commands; 0: any."""
+
+    at_ns: int
+    array_id: str
+    volume_id: str
+    queue_limit: int
+
+
+@dataclass(frozen=True)
 class VolumeCapacity:
     """A volume grows."""
 
@@ -322,6 +332,7 @@ ArrayChange = (
     | PortQueueLimit
     | PoolCapacity
     | VolumeCapacity
+    | VolumeQueueLimit
     | VolumeCreated
     | VolumeDeleted
     | SnapshotCreated

@@ -131,7 +131,12 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         for n in range(draw(st.integers(1, 3)))
     )
     volumes = tuple(
-        replace(volume, controller_id=draw(st.sampled_from(["", *names]))) for volume in volumes
+        replace(
+            volume,
+            controller_id=draw(st.sampled_from(["", *names])),
+            queue_limit=draw(st.sampled_from([0, 0, 0, 1, 2, 3])),
+        )
+        for volume in volumes
     )
     volumes = _thickened(pools, volumes, draw(st.sampled_from([0, 0, 1, 2, 5, 7])))
     pairs = [(volume.volume_id, host.host_id) for host in hosts for volume in volumes]

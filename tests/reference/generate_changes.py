@@ -43,6 +43,7 @@ from tests.reference.config import (
     TrunkSet,
     VolumeAssigned,
     VolumeCapacity,
+    VolumeQueueLimit,
 )
 from tests.reference.generate_copies import Copies, copy_changes
 
@@ -149,6 +150,9 @@ def _port_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig) -
     if what == "lost":
         plans.lost.add(array.array_id)
         return [ArrayLost(time, array.array_id)]
+    if what == "limit" and draw(st.booleans()):
+        volume = draw(st.sampled_from(array.volumes)).volume_id
+        return [VolumeQueueLimit(time, array.array_id, volume, draw(st.integers(0, 4)))]
     if what == "limit":
         return [PortQueueLimit(time, array.array_id, port.port_id, draw(st.integers(1, 6)))]
     return [PortEnabled(time, array.array_id, port.port_id, what == "up")]

@@ -181,6 +181,7 @@ class Volume:
     stale: bool = False
     gone: bool = False
     snapshots: list[Volume] = field(default_factory=list)  # the newest comes last
+    queue_limit: int = 0  # commands that it takes; 0: no limit
     promised: int = field(init=False)  # as managed
     wanted: Controller | None = None  # that should own it, where access is asymmetric
     owner: Controller | None = None

@@ -290,6 +290,7 @@ class VolumeFields(TypedDict, total=False):
     service_level_ns: int
     labels: Mapping[str, str]
     controller: str
+    queue_limit: int
     provisioning: Provisioning
 
 
@@ -300,6 +301,7 @@ class VolumeUpdate(TypedDict, total=False):
     labels: Mapping[str, str] | None
     service_level_ns: int | None
     controller: str | None
+    queue_limit: int | None
 
 
 class Volume(Deletable[Way]):
@@ -331,6 +333,7 @@ class Volume(Deletable[Way]):
     controller: str
     owner: str
     in_transition: bool
+    queue_limit: int
     provisioning: Provisioning
     reserved_bytes: int
 

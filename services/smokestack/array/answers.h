@@ -91,6 +91,7 @@ static void depart(array_t *a, uint32_t i) {
     port_t *port = &a->port[itl->port];
     port->outstanding--;
     itl->outstanding--;
+    if (a->state->lun_limits) a->volume[itl->volume].outstanding--;
     if (io->epoch < port->drop_epoch) {
         port->dropped++;
     } else if (io->epoch != port->epoch) { /* what served it is lost: its heir says, once more */

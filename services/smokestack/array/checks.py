@@ -134,6 +134,7 @@ def check_volume(spec: VolumeSpec) -> None:
     in_range("volume.capacity_bytes", spec.capacity_bytes, BLOCK_BYTES, VOLUME_BYTES_MAX)
     multiple_of("volume.capacity_bytes", spec.capacity_bytes, BLOCK_BYTES)
     check_service_level(spec.service_level_ns)
+    check_queue_limit(spec.queue_limit)
     if spec.provisioning is Provisioning.THICK and (spec.source_volume or spec.source_snapshot):
         raise InvalidArgument.at(
             "volume.provisioning", "a copy shares its source's pages: it is THIN, leave this out"
@@ -143,6 +144,11 @@ def check_volume(spec: VolumeSpec) -> None:
 def check_service_level(service_level_ns: int) -> None:
     """Refuses a promise that no array could be held to."""
     in_range("volume.service_level_ns", service_level_ns, 0, SERVICE_NS_MAX)
+
+
+def check_queue_limit(queue_limit: int) -> None:
+    """Refuses a limit of a volume's commands that none could be."""
+    in_range("volume.queue_limit", queue_limit, 0, 1 << 20)
 
 
 def check_snapshot(snapshot_id: str) -> None:

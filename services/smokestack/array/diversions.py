@@ -59,6 +59,7 @@ class Diversions:
             for itl in array.itls_by_volume.get(volume_id, ()):
                 if itl not in self.going and array.itls[itl][1] == host_id:
                     self._begin(itl, self.targets[export])
+        array.state.count_commands()
 
     def _begin(self, itl: int, volume_id: str) -> None:
         row = self._array.state["itl"][itl]

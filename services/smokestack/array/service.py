@@ -23,7 +23,7 @@ from smokestack.engine.requests import UNRECORDED, Border, Mutation, Recorder, R
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1 import array_pb2_grpc
 
-from .checks import check_service_level
+from .checks import check_queue_limit, check_service_level
 from .controller_service import ControllerHandlers
 from .fill import fill_pool
 from .luns import Luns
@@ -224,10 +224,11 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
 
         def update() -> pb.Volume:
             volume = request.volume
-            names = ("capacity_bytes", "labels", "service_level_ns", "controller")
+            names = ("capacity_bytes", "labels", "service_level_ns", "controller", "queue_limit")
             fields = masked(request.update_mask.paths, present(volume), names)
             labels = checked_labels("volume.labels", volume.labels)
             check_service_level(volume.service_level_ns)
+            check_queue_limit(volume.queue_limit)
             self._volume(volume_id)  # which refuses a volume that does not exist
             owner = self._partner(CONTROLLER, volume.controller, "volume.controller")
             if "controller" in fields:
@@ -238,6 +239,8 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
                 self._model.set_volume_labels(volume_id, labels)
             if "service_level_ns" in fields:
                 self._model.set_volume_service_level(volume_id, volume.service_level_ns)
+            if "queue_limit" in fields:
+                self._model.set_volume_queue_limit(volume_id, volume.queue_limit)
             if "controller" in fields:
                 self._model.ownership.assign(volume_id, owner)
             return self._volume(volume_id)

@@ -132,6 +132,8 @@ class ArraySpace(ArrayInventory):
         row["capacity_bytes"] = spec.capacity_bytes
         row["pool"], row["valid"] = self._rows["pools", spec.pool_id], 1
         self.volumes[spec.volume_id] = spec
+        if spec.queue_limit:
+            self.set_volume_queue_limit(spec.volume_id, spec.queue_limit)
         self.ownership.own(spec.volume_id)
         self.faults.link("volumes", spec.volume_id)
         source = self._source_of(spec)
@@ -217,6 +219,17 @@ class ArraySpace(ArrayInventory):
         """Gives a volume other labels."""
         self._present("volumes", self.volumes, volume_id)
         self.volumes[volume_id] = replace(self.volumes[volume_id], labels=labels)
+
+    def set_volume_queue_limit(self, volume_id: str, queue_limit: int) -> None:
+        """Changes how many commands a volume takes, 0: any number; those outstanding stay."""
+        self._present("volumes", self.volumes, volume_id)
+        checks.check_queue_limit(queue_limit)
+        self.volumes[volume_id] = replace(self.volumes[volume_id], queue_limit=queue_limit)
+        row = self.state["volume"][self._rows["volumes", volume_id]]
+        row["queue_limit"] = queue_limit
+        if queue_limit and not self.state.row["lun_limits"]:
+            self.state.row["lun_limits"] = 1
+            self.state.count_commands()
 
     def set_volume_service_level(self, volume_id: str, service_level_ns: int) -> None:
         """Promises a mean response time, or with 0 none; nothing is served differently."""

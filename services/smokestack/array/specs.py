@@ -176,6 +176,7 @@ class VolumeSpec:
     labels: Labels = ()
     service_level_ns: int = 0  # mean response time that is promised; 0: none is
     provisioning: Provisioning = Provisioning.THIN
+    queue_limit: int = 0  # commands that it takes, of all nexuses together; 0: no limit
     controller_id: str = ""  # that should own it; where access is asymmetric: the first one
 
 

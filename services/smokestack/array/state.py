@@ -174,6 +174,14 @@ class ArrayState(Tables):
         self["port"]["outstanding"] = 0
         self["itl"]["outstanding"] = 0
         self["controller"]["dirty_bytes"] = 0
+        self.count_commands()
+
+    def count_commands(self) -> None:
+        """Counts volumes' commands anew where volumes have limits: nexuses lead elsewhere now."""
+        if self.row["lun_limits"]:
+            itls, outstanding = self["itl"], self["volume"]["outstanding"]
+            outstanding[:] = 0
+            np.add.at(outstanding, itls["volume"], itls["outstanding"])
 
     def histograms(self) -> NDArray[Any]:
         """Returns the array-latency histogram of each ITL, by ITL index."""

@@ -30,6 +30,12 @@ static void turn_away(array_t *a, uint32_t i, int64_t start, uint8_t status) {
     schedule(a, i, wire->rx_free_ns, REFUSE);
 }
 
+/* Whether the port, or the volume by a limit of its own, takes no more. */
+static inline int is_full(const port_t *port, const volume_t *lun) {
+    return port->outstanding >= port->queue_limit ||
+           (lun && lun->queue_limit && lun->outstanding >= lun->queue_limit);
+}
+
 static void port_arrive(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     itl_t *itl = &a->itl[io->itl];
@@ -43,7 +49,8 @@ static void port_arrive(array_t *a, uint32_t i) {
     port_t *wire = &a->port[port->wire];
     int64_t start = later(io->time, wire->rx_free_ns);
     io->epoch = port->epoch;
-    if (port->outstanding >= port->queue_limit) { /* the SAM rule: FACTS 4.1 */
+    volume_t *lun = a->state->lun_limits ? &a->volume[itl->volume] : NULL;
+    if (is_full(port, lun)) { /* the SAM rule: FACTS 4.1 */
         turn_away(a, i, start, itl->outstanding ? STATUS_TASK_SET_FULL : STATUS_BUSY);
         return;
     }
@@ -54,6 +61,7 @@ static void port_arrive(array_t *a, uint32_t i) {
     int64_t service = wire->command_ns;
     port->outstanding++;
     itl->outstanding++;
+    if (lun) lun->outstanding++;
     port->commands++;
     if (io->op == OP_WRITE) {
         io->first_data_ns = (uint64_t)(start - io->arrival_ns + wire->command_ns);

@@ -35,7 +35,9 @@
     F(int64_t, non_optimized_ns) /* asymmetric access: what the longer way costs */            \
     F(int64_t, transition_ns)    /* ... how long a volume takes to change its owner */         \
     F(uint32_t, access)          /* as specs.Access; 0: symmetric */                           \
-    F(uint32_t, port_count)
+    F(uint32_t, port_count)                                                                    \
+    F(uint32_t, lun_limits) /* some volume has had a limit: their commands are counted */      \
+    F(uint32_t, padding)
 
 #define PORT_FIELDS(F)                                                                         \
     F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \
@@ -151,7 +153,8 @@
     F(uint32_t, next_snapshot)                                                                 \
     F(uint64_t, stale)           /* a snapshot's: number of the event */                       \
     F(uint64_t, thick) /* whether its room is that of all its pages without one */             \
-    F(uint64_t, padding_b)                                                                     \
+    F(uint32_t, queue_limit)     /* commands that it takes, of all nexuses; 0: no limit */     \
+    F(uint32_t, outstanding)     /* ... and has; counted only where `lun_limits` is set */     \
     F(int64_t, moving_until_ns)  /* when its last change of owner is over */                   \
     F(uint32_t, owner) /* 1 more than the row of the controller that owns it; 0: all do */     \
     F(uint32_t, moved) /* number of the event that moved it last */
