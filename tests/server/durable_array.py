@@ -35,7 +35,12 @@ _LISTS = {
     "set_exports": pb.ListSetExportsRequest,
 }
 _SHARED = 1 << 63  # of a page's physical number
-_COUNTED = ("_count", "x_bytes", "mean_response_ns")  # from the last power-on: how such fields end
+_COUNTED = (
+    "_count",
+    "x_bytes",
+    "mean_response_ns",
+    "busy_ns",
+)  # from the last power-on: how such fields end
 
 
 @contextmanager
