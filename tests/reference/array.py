@@ -42,7 +42,7 @@ from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.moves import Moves
 from tests.reference.space import ARRIVE, CHANGED, CTRL, DEPART, DESTAGED, MEDIA, TX, Space
-from tests.reference.stations import Command, Controller, Itl, Pool, Port, Volume
+from tests.reference.stations import Command, Controller, Drives, Itl, Pool, Port, Volume
 
 DESTAGE = 0  # the op of dirty data on their way to the media
 # What a host that asks what it reaches need not be told any more.
@@ -85,7 +85,8 @@ class Array(Moves, Space):
             if port.partner:
                 this, that = self.ports[port.port_id], self.ports[port.partner]
                 this.partner, that.partner = that, this
-        self.pools = {spec.pool_id: Pool(spec) for spec in config.pools}
+        self.drives = Drives(config.drives)
+        self.pools = {spec.pool_id: Pool(spec, self.drives) for spec in config.pools}
         self.volumes = {
             spec.volume_id: Volume(spec.volume_id, self.pools[spec.pool_id], spec.capacity_bytes)
             for spec in config.volumes

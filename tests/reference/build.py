@@ -232,7 +232,8 @@ class Models:
     def _apply_to_array(array: ArrayModel, change: Change) -> None:
         match change:
             case PoolCapacity():
-                array.update_pool_capacity(change.pool_id, change.capacity_bytes)
+                with suppress(ResourceExhausted):  # the drives lack it
+                    array.update_pool_capacity(change.pool_id, change.capacity_bytes)
             case VolumeQueueLimit():
                 array.set_volume_queue_limit(change.volume_id, change.queue_limit)
             case VolumeCapacity():
@@ -272,6 +273,8 @@ def build_array(config: ArrayConfig) -> ArrayModel:
         array.ownership.configure(config.access)
     for port in config.ports:
         array.create_port(port)
+    if config.drives.raw_bytes:
+        array.drives.configure(config.drives)
     for pool in config.pools:
         array.create_pool(pool)
     for volume in config.volumes:

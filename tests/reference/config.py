@@ -11,6 +11,7 @@ from smokestack.array.specs import (
     AccessSpec,
     ArrayHostSpec,
     ControllerSpec,
+    DrivesSpec,
     ExportSpec,
     PoolSpec,
     PortSpec,
@@ -44,6 +45,7 @@ class ArrayConfig:
     vendor: str = "SMOKE"
     hints_enabled: bool = False
     access: AccessSpec = field(default_factory=AccessSpec)
+    drives: DrivesSpec = field(default_factory=DrivesSpec)
 
 
 @dataclass(frozen=True)

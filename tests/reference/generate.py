@@ -13,10 +13,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from smokestack.array.specs import (
+    RAID_SETS,
     Access,
     AccessSpec,
     ArrayHostSpec,
     ControllerSpec,
+    DrivesSpec,
     ExportSpec,
     InitiatorSpec,
     MediaDistribution,
@@ -24,6 +26,7 @@ from smokestack.array.specs import (
     PoolSpec,
     PortSpec,
     Provisioning,
+    RaidLevel,
     VolumeSpec,
 )
 from smokestack.engine.jobplan import JobPlan, Pattern
@@ -161,6 +164,7 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         volumes=volumes,
         hosts=hosts,
         access=access,
+        drives=draw(_drives(pools, volumes)),
         exports=tuple(ExportSpec(v, h, lun=pairs.index((v, h))) for v, h in exports),
         vendor=draw(st.sampled_from(VENDORS)),
         hints_enabled=draw(st.booleans()),
@@ -243,7 +247,23 @@ def _pools(draw: st.DrawFn, pool_id: str) -> PoolSpec:
         conservation_bytes=page * draw(st.sampled_from([0, 1, 4])),
         emergency_bytes=page * draw(st.sampled_from([0, 0, 1])),
         conservation_ns=draw(st.sampled_from([0, 5_000, 100_000])),
+        raid_level=(level := draw(st.sampled_from(RaidLevel))),
+        raid_set_size=RAID_SETS[level][0],
     )
+
+
+@st.composite
+def _drives(
+    draw: st.DrawFn, pools: tuple[PoolSpec, ...], volumes: tuple[VolumeSpec, ...]
+) -> DrivesSpec:
+    """None; or what pools that do not grow draw at once, and some pages for the others."""
+    spare = draw(st.sampled_from([None, 0, 1, 5, 30]))
+    if spare is None or any(volume.provisioning is Provisioning.THICK for volume in volumes):
+        return DrivesSpec()
+    at_once = [
+        p.capacity_bytes // p.page_bytes * p.raw_page_bytes for p in pools if not p.growth_bytes
+    ]
+    return DrivesSpec(1, sum(at_once) + spare * max(p.raw_page_bytes for p in pools) + 1)
 
 
 def _thickened(

@@ -71,8 +71,8 @@ class Space:
             self._gain(volume.pool)
 
     def _resize(self, pool: Pool, capacity_bytes: int) -> None:
-        pool.resize(capacity_bytes)
-        self._gain(pool)
+        if pool.resize(capacity_bytes):
+            self._gain(pool)
 
     def _gain(self, pool: Pool) -> None:
         """A pool has more space than it had."""

@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from smokestack.array.specs import ControllerSpec, ExportSpec, OutOfSpace, PoolSpec, PortSpec
+from smokestack.array.specs import (
+    ControllerSpec,
+    DrivesSpec,
+    ExportSpec,
+    OutOfSpace,
+    PoolSpec,
+    PortSpec,
+)
 from smokestack.engine.records import Attention, Sense, Status
 
 
@@ -65,11 +72,29 @@ class Controller:
         return self.free[core]
 
 
+class Drives:
+    """Raw space that an array's pools draw from."""
+
+    def __init__(self, spec: DrivesSpec) -> None:
+        self.free = spec.raw_bytes if spec.raw_bytes else None  # None: not counted
+
+    def pages(self, spec: PoolSpec) -> int:
+        """How many more pages a pool can draw."""
+        return 1 << 62 if self.free is None else self.free // spec.raw_page_bytes
+
+    def draw(self, spec: PoolSpec, pages: int) -> None:
+        """Has a pool draw so many."""
+        if self.free is not None:
+            self.free -= pages * spec.raw_page_bytes
+
+
 class Pool:
     """A thin pool's pages and disks, and how it grows, warns and runs out."""
 
-    def __init__(self, spec: PoolSpec) -> None:
+    def __init__(self, spec: PoolSpec, drives: Drives | None = None) -> None:
         self.spec = spec
+        self.drives = drives or Drives(DrivesSpec())
+        self.drawn = 0  # where it does not grow
         self.holders: dict[int, int] = {}  # page of the pool → how many volumes and snapshots
         self.next_page = 0
         self.failures = 0
@@ -95,9 +120,15 @@ class Pool:
             return spec.media_ns
         return spec.media_write_ns
 
-    def resize(self, capacity_bytes: int) -> None:
-        """Gives the pool another capacity, and what follows from it."""
+    def resize(self, capacity_bytes: int) -> bool:
+        """Gives the pool another capacity, and what follows from it; False: drives lack it."""
         spec, page = self.spec, self.spec.page_bytes
+        if not spec.growth_bytes:
+            more = capacity_bytes // page - self.drawn
+            if more > self.drives.pages(spec):
+                return False
+            self.drives.draw(spec, more)
+            self.drawn += more
         limit = capacity_bytes
         if spec.limit_bytes:
             limit = min(limit, spec.limit_bytes + spec.limit_overdraft_bytes)
@@ -105,6 +136,7 @@ class Pool:
         warned_of = spec.limit_bytes or capacity_bytes
         ratio = Fraction(repr(spec.warning_ratio))
         self.warning_pages = max(int(ratio * warned_of) // page, 1) if ratio else None
+        return True
 
     @property
     def allocated(self) -> int:
@@ -114,7 +146,11 @@ class Pool:
     @property
     def free(self) -> int:
         """Pages that it can still hand out."""
-        return max(self.limit_pages - self.allocated - self.room, 0)
+        used = self.allocated + self.room
+        free = max(self.limit_pages - used, 0)
+        if not self.spec.growth_bytes:
+            return free
+        return min(free, max(self.grown - used, 0) + self.drives.pages(self.spec))
 
     def take(self) -> int:
         """Hands out a page that was never handed out before."""
@@ -137,7 +173,9 @@ class Pool:
         missing = self.allocated + self.room - self.grown
         if step and missing > 0:
             more = -(-missing // step) * step
-            self.grown += min(more, self.limit_pages - self.grown)
+            more = min(more, self.limit_pages - self.grown, self.drives.pages(self.spec))
+            self.drives.draw(self.spec, more)
+            self.grown += more
             self.growths += 1
 
     def watch(self) -> bool:

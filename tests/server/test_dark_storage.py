@@ -56,10 +56,10 @@ def word(category: int) -> str:
     return pb.DarkStorageCategory.Name(category).removeprefix("DARK_STORAGE_CATEGORY_")
 
 
-def sizes(stack: Client) -> dict[str, tuple[int, int]]:
+def sizes(stack: Client, raw_bytes: int = 96 * MIB) -> dict[str, tuple[int, int]]:
     """What each category has, if anything; and that all of them add up."""
     [array] = stack.dark_storage(array="a1").arrays
-    assert array.raw_bytes == 96 * MIB
+    assert array.raw_bytes == raw_bytes
     assert sum(row.physical_bytes for row in array.categories) == array.raw_bytes
     assert sum(row.subscribed_bytes for row in array.categories) == array.subscribed_bytes
     dark = [r for r in array.categories if word(r.category) in DARK]
@@ -164,6 +164,26 @@ def test_what_a_thick_volume_has_not_written_is_told_apart() -> None:
             assert (idle.provisioning, idle.reserved_bytes) == ("THICK", 15 * MIB)
             with pytest.raises(errors.ResourceExhausted, match="to be reserved"):
                 idle.update(capacity_bytes=65 * MIB)
+
+
+def test_where_drives_are_counted_all_sums_to_them() -> None:
+    drives = "drive_count: 10\n    drive_bytes: 30 MiB"
+    text = SCENARIO.replace("  - name: a1\n", f"  - name: a1\n    {drives}\n")
+    text = text.replace(
+        "{name: p1, capacity_bytes: 64 MiB}",
+        "{name: p1, capacity_bytes: 640 MiB, growth_bytes: 16 MiB, raid_level: RAID10}",
+    )
+    with Stack(parse_scenario(text)) as served:
+        served.serve(metrics_ports=None)
+        with connect(served.endpoints[0].address) as client:
+            client.set_clock(mode="MANUAL", autojump=True)
+            assert client.hypervisor.hosts["h1"].vms["v"].disks["d0"].write(PAGE).succeeded
+            found = {name: physical for name, (physical, _) in sizes(client, 300 * MIB).items()}
+            assert client.array("a1").raw_bytes == 300 * MIB
+    assert found["REDUNDANCY"] == 16 * MIB
+    assert found["RAW_UNCONFIGURED"] == (300 - 32 - 32) * MIB
+    assert found["POOL_FREE"] == (16 + 32) * MIB - PAGE
+    assert sum(found.values()) == 300 * MIB
 
 
 def test_without_hosts_what_is_exported_is_not_judged(served: Stack, stack: Client) -> None:

@@ -196,6 +196,8 @@ def test_pages_that_io_maps_are_safe_within_a_second(
 def test_pools_of_every_family_come_back_as_they_ran_out(state: Path, profile: Profile) -> None:
     with kept_array(state) as room:
         build(room)
+        drives = pb.Array(name=ARRAY, drive_count=16, drive_bytes=1 << 40)
+        room.api.UpdateArray(pb.UpdateArrayRequest(array=drives))
         made = pool_of(room, profile)
         for number in range(3):
             volume = pb.Volume(pool=made.name, capacity_bytes=1 << 40)

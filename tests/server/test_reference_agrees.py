@@ -114,6 +114,7 @@ def space_agrees(reference: World, models: Models, until_ns: int) -> None:
             continue
         reference.run(until_ns + there.forward_ns)
         here = models.arrays[there.array_id]
+        assert here.drives.free_bytes == (there.drives.free or 0)
         for pool_id, pool in there.pools.items():
             page, usage = pool.spec.page_bytes, here.pool_usage(pool_id)
             kept = [v.pages.values() for v in there.snapshots.values() if v.pool is pool]

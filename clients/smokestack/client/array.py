@@ -22,6 +22,7 @@ from .words import (
     PoolProfile,
     PoolState,
     Provisioning,
+    RaidLevel,
     VolumeSnapshotState,
     VolumeState,
 )
@@ -208,6 +209,8 @@ class PoolFields(TypedDict, total=False):
     conservation_bytes: int
     emergency_bytes: int
     conservation_ns: int
+    raid_level: RaidLevel
+    raid_set_size: int
 
 
 class PoolUpdate(TypedDict, total=False):
@@ -254,6 +257,9 @@ class Pool(Deletable[Way]):
     growth_count: int
     step_count: int
     warning_count: int
+    raid_level: RaidLevel
+    raid_set_size: int
+    redundancy_bytes: int
     media_busy_ns: int
 
     @operation
@@ -495,6 +501,8 @@ class ArrayUpdate(TypedDict, total=False):
     access: Access | None
     non_optimized_ns: int | None
     transition_ns: int | None
+    drive_count: int | None
+    drive_bytes: int | None
 
 
 class Array(Resource[Way], Service[Way]):
@@ -510,10 +518,14 @@ class Array(Resource[Way], Service[Way]):
     access: Access
     non_optimized_ns: int
     transition_ns: int
+    drive_count: int
+    drive_bytes: int
+    raw_bytes: int
+    raw_free_bytes: int
 
     @operation
     def update(self, **fields: Unpack[ArrayUpdate]) -> Call[Array[Way]]:
-        """Changes what it says that it is, or how it serves; hosts learn it from rescans."""
+        """Changes what it says that it is, how it serves, or its drives; hosts rescan to learn."""
         return self._update(fields)
 
     @property

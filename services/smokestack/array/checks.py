@@ -11,6 +11,7 @@ from smokestack.engine.records import BLOCK_BYTES
 
 from .specs import (
     GIB,
+    RAID_SETS,
     ArrayHostSpec,
     ControllerSpec,
     ExportSpec,
@@ -107,6 +108,7 @@ def check_pool(spec: PoolSpec) -> None:
     multiple_of("pool.page_bytes", spec.page_bytes, BLOCK_BYTES)
     in_range("pool.capacity_bytes", spec.capacity_bytes, spec.page_bytes, POOL_BYTES_MAX)
     multiple_of("pool.capacity_bytes", spec.capacity_bytes, spec.page_bytes)
+    in_range("pool.raid_set_size", spec.raid_set_size, RAID_SETS[spec.raid_level][1], 32)
     in_range("pool.disk_count", spec.disk_count, 1, 65536)
     in_range("pool.media_ns", spec.media_ns, 0, SERVICE_NS_MAX)
     for name in ("media_write_ns", "media_sequential_ns"):

@@ -203,6 +203,8 @@ class _Copy:
     table: dict[str, NDArray[Any]]
     latency: NDArray[np.int64]
     assigned_bytes: int
+    raw_bytes: int  # of drives; 0: not counted
+    raw_free_bytes: int
 
 
 class ArrayCollector:
@@ -253,6 +255,8 @@ class ArrayCollector:
             itls=list(model.itls),
             table=table,
             latency=octaves(model.state.histograms()),
+            raw_bytes=model.drives.spec.raw_bytes,
+            raw_free_bytes=model.drives.free_bytes,
             assigned_bytes=distinct_bytes(model, sorted({v for v, _ in model.exports})),
         )
 
@@ -359,6 +363,11 @@ class ArrayCollector:
             "unassigned": dark,
             "assigned": copy.assigned_bytes,
         }
+        if copy.raw_bytes:
+            raw = copy.raw_bytes
+            raw_page = table["raw_page_bytes"].astype(np.int64)
+            sizes["raw_unconfigured"] = copy.raw_free_bytes
+            sizes["redundancy"] = int((drawn // page * (raw_page - page)).sum())
         by_category = self._category_level.rows([(self._array, name) for name in sizes])
         array = self._array_level.rows([(self._array,)])
         ratio = np.array([dark / raw if raw else np.nan])

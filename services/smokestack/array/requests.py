@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from smokestack.engine.errors import InvalidArgument
@@ -12,9 +12,11 @@ from smokestack.engine.messages import given, member
 from .media import MEDIA
 from .profiles import GROWTH_GIB, NODES_DEFAULT, PROFILES
 from .specs import (
+    RAID_SETS,
     Access,
     AccessSpec,
     ArrayHostSpec,
+    DrivesSpec,
     InitiatorSpec,
     MediaDistribution,
     MediaKind,
@@ -23,6 +25,7 @@ from .specs import (
     PortSpec,
     Profile,
     Provisioning,
+    RaidLevel,
     VolumeSpec,
 )
 
@@ -32,6 +35,12 @@ def access_spec(message: Any, now: AccessSpec, named: Container[str]) -> AccessS
     fields = {name: value for name, value in given(message, AccessSpec).items() if name in named}
     if "access" in named:
         fields["access"] = member(Access, message.access, "array.access", AccessSpec.access)
+    return replace(now, **fields)
+
+
+def drives_spec(message: Any, now: DrivesSpec, named: Container[str]) -> DrivesSpec:
+    """Returns what an Array message makes of an array's drives; what is not named stays."""
+    fields = {name: getattr(message, name) for name in asdict(now) if name in named}
     return replace(now, **fields)
 
 
@@ -60,6 +69,9 @@ def pool_spec(pool_id: str, message: Any) -> PoolSpec:
         raise InvalidArgument.at("pool.node_count", f"{nodes} is none of 2, 4, 6, 8")
     defaults = PROFILES[profile].defaults(nodes) | dict(MEDIA[kind])
     default = defaults.get("out_of_space", PoolSpec.out_of_space)
+    level = member(RaidLevel, message.raid_level, "pool.raid_level", PoolSpec.raid_level)
+    enums["raid_level"] = level
+    defaults["raid_set_size"] = RAID_SETS[level][0]
     enums["out_of_space"] = member(OutOfSpace, message.out_of_space, "pool.out_of_space", default)
     return PoolSpec(pool_id, **{"capacity_bytes": 0} | defaults | given(message, PoolSpec) | enums)
 

@@ -78,6 +78,7 @@ def set_space(row: Any, spec: PoolSpec) -> None:
     if spec.limit_bytes:
         limit = min(capacity, (spec.limit_bytes + spec.limit_overdraft_bytes) // page)
     row["limit_pages"] = limit
+    row["raw_page_bytes"] = spec.raw_page_bytes
     row["growth_pages"] = spec.growth_bytes // page
     row["step_pages"] = spec.step_bytes // page
     row["step_most_pages"] = spec.step_bytes_max // page

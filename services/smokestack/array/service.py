@@ -30,13 +30,14 @@ from .luns import Luns
 from .measure import distinct_bytes
 from .model import ArrayModel
 from .names import ARRAY, CONTROLLER, EXPORT, HOST, HOST_SET, POOL, PORT, SNAPSHOT, VOLUME
-from .requests import access_spec, host_spec, pool_spec, port_spec, provisioning_of
+from .requests import access_spec, drives_spec, host_spec, pool_spec, port_spec, provisioning_of
 from .set_service import SetHandlers
 from .specs import ExportSpec, ProductSpec, VolumeSpec
 
 # The model says "host" where the API, which has two more kinds of hosts, says "array_host".
 _FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
 _PRODUCT_FIELDS = ("vendor", "model", "hints_enabled")
+_DRIVE_FIELDS = ("drive_count", "drive_bytes")
 _ACCESS_FIELDS = ("access", "non_optimized_ns", "transition_ns")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
@@ -77,16 +78,20 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
         self._check_array(ARRAY, request.array.name, "array.name")
 
         def update() -> pb.Array:
-            names = (*_PRODUCT_FIELDS, *_ACCESS_FIELDS)
+            names = (*_PRODUCT_FIELDS, *_ACCESS_FIELDS, *_DRIVE_FIELDS)
             fields = masked(request.update_mask.paths, present(request.array), names)
             wanted = asdict(ProductSpec()) | present(request.array)
             access = access_spec(request.array, self._model.ownership.spec, fields)
             self._model.ownership.check_spec(access)
+            drives = drives_spec(request.array, self._model.drives.spec, fields)
+            self._model.drives.check(drives)
             product = sorted(set(fields) & set(_PRODUCT_FIELDS))
             if product:
                 self._model.update_product(**{name: wanted[name] for name in product})
             if set(fields) & set(_ACCESS_FIELDS):
                 self._model.ownership.configure(access)
+            if set(fields) & set(_DRIVE_FIELDS):
+                self._model.drives.configure(drives)
             return self._array()
 
         return self._requests.change(request, update)
@@ -469,6 +474,9 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
             **{size: sum(u[size] for u in usages) for size in sizes},
             **settings(self._model.product),
             **access | {"access": int(access["access"])},
+            **settings(self._model.drives.spec),
+            raw_bytes=self._model.drives.spec.raw_bytes,
+            raw_free_bytes=self._model.drives.free_bytes,
         )
 
     def _port(self, port_id: str) -> pb.Port:
@@ -486,7 +494,8 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
     def _pool(self, pool_id: str) -> pb.Pool:
         name, spec = self._found(POOL, pool_id, self._model.pools, pool_id)
         usage = asdict(self._model.pool_usage(pool_id))
-        return pb.Pool(name=name, **settings(spec, "pool_id") | usage)
+        redundancy = self._model.drives.redundancy_bytes(pool_id)
+        return pb.Pool(name=name, redundancy_bytes=redundancy, **settings(spec, "pool_id") | usage)
 
     def _volume(self, volume_id: str) -> pb.Volume:
         name, spec = self._found(VOLUME, volume_id, self._model.volumes, volume_id)

@@ -18,6 +18,7 @@ from smokestack.engine.labels import Labels
 from smokestack.engine.records import BLOCK_BYTES, Attention
 
 from . import checks
+from .drives import Drives
 from .inventory import ArrayInventory
 from .rows import append_pool, set_space
 from .specs import PoolSpec, Provisioning, VolumeSnapshotSpec, VolumeSpec
@@ -27,18 +28,24 @@ from .usage import free_pages
 class ArraySpace(ArrayInventory):
     """Pools, volumes and snapshots; they change between windows only."""
 
+    def __init__(self, array_id: str) -> None:
+        super().__init__(array_id)
+        self.drives = Drives(self)
+
     # --- pools ------------------------------------------------------------------------------
 
     def create_pool(self, spec: PoolSpec) -> None:
         """Adds a thin pool."""
         checks.check_pool(spec)
         self._absent("pools", self.pools, spec.pool_id)
+        self.drives.check_pool(spec)
         self._rows["pools", spec.pool_id] = append_pool(self.state, spec)
         self.pools[spec.pool_id] = spec
         self.faults.link("pools", spec.pool_id)
-        self._tell(
+        told = self._tell(
             EventKind.POOL_CREATED, f"pools/{spec.pool_id}", capacity_bytes=spec.capacity_bytes
         )
+        self.drives.fit(told)
 
     def delete_pool(self, pool_id: str) -> None:
         """Removes a pool that holds no volume."""
@@ -46,7 +53,7 @@ class ArraySpace(ArrayInventory):
         users = [v.volume_id for v in self.volumes.values() if v.pool_id == pool_id]
         self._unused("pools", pool_id, "volumes", users)
         del self.pools[pool_id], self._rows["pools", pool_id]
-        self._tell(EventKind.POOL_DELETED, f"pools/{pool_id}")
+        self.drives.fit(self._tell(EventKind.POOL_DELETED, f"pools/{pool_id}"))
 
     def update_pool(self, pool_id: str, **fields: Any) -> None:
         """Gives a pool more capacity or less, another limit, another warning; never less than is
@@ -63,6 +70,7 @@ class ArraySpace(ArrayInventory):
                 f"{spec.capacity_bytes} would not hold them; delete volumes first",
                 reason="CAPACITY_IN_USE",
             )
+        self.drives.check_pool(spec, had)
         row = self.state["pool"][self._rows["pools", pool_id]]
         set_space(row, spec)
         row["grown_pages"] = min(
@@ -72,6 +80,7 @@ class ArraySpace(ArrayInventory):
         told = self._tell(
             EventKind.POOL_RESIZED, f"pools/{pool_id}", capacity_bytes=spec.capacity_bytes
         )
+        self.drives.fit(told)
         if spec.capacity_bytes > had.capacity_bytes or spec.limit_bytes != had.limit_bytes:
             self._space_gained(pool_id, told)
 
@@ -108,7 +117,8 @@ class ArraySpace(ArrayInventory):
         return -(-spec.capacity_bytes // self.pools[spec.pool_id].page_bytes)
 
     def _check_free(self, pool_id: str, pages: int) -> None:
-        free = free_pages(self.state["pool"][self._rows["pools", pool_id]])
+        row = self.state["pool"][self._rows["pools", pool_id]]
+        free = free_pages(row, int(self.state.row["raw_free_bytes"]))
         if pages > free:
             page_bytes = self.pools[pool_id].page_bytes
             raise ResourceExhausted(

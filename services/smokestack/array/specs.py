@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from smokestack.engine.labels import Labels
 
@@ -75,6 +76,39 @@ class Provisioning(IntEnum):
 
     THIN = 1  # on first write
     THICK = 2  # all are reserved when it is created; which of them are written is known
+
+
+class RaidLevel(IntEnum):
+    """How a pool keeps its data through the loss of a drive."""
+
+    RAID0 = 1  # it does not
+    RAID1 = 2  # so many copies as a set has drives
+    RAID5 = 3  # one drive's worth of parity in each set
+    RAID6 = 4  # two
+    RAID10 = 5  # copies, striped: the same space as RAID1
+
+
+# The set size that is taken when none is given, and the least; both are ours ([P]).
+RAID_SETS: Final = {
+    RaidLevel.RAID0: (1, 1),
+    RaidLevel.RAID1: (2, 2),
+    RaidLevel.RAID5: (4, 3),
+    RaidLevel.RAID6: (8, 4),
+    RaidLevel.RAID10: (2, 2),
+}
+
+
+@dataclass(frozen=True)
+class DrivesSpec:
+    """An array's drives, all alike; none: raw space is not counted."""
+
+    drive_count: int = 0
+    drive_bytes: int = 0
+
+    @property
+    def raw_bytes(self) -> int:
+        """What they have together."""
+        return self.drive_count * self.drive_bytes
 
 
 class OutOfSpace(IntEnum):
@@ -162,6 +196,17 @@ class PoolSpec:
     conservation_bytes: int = 0  # free, at which CONSERVE slows writes that need pages down
     emergency_bytes: int = 0  # free, at which it refuses all writes
     conservation_ns: int = 0  # how much longer such a write takes
+    raid_level: RaidLevel = RaidLevel.RAID0  # by which it draws from the array's drives
+    raid_set_size: int = 1  # drives of a set: copies, or data and parity
+
+    @property
+    def raw_page_bytes(self) -> int:
+        """Raw bytes that a page takes of the drives, rounded up."""
+        parity = {RaidLevel.RAID5: 1, RaidLevel.RAID6: 2}.get(self.raid_level)
+        if parity is None:
+            copies = 1 if self.raid_level is RaidLevel.RAID0 else self.raid_set_size
+            return self.page_bytes * copies
+        return -(-self.page_bytes * self.raid_set_size // (self.raid_set_size - parity))
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,9 @@
     F(uint32_t, access)          /* as specs.Access; 0: symmetric */                           \
     F(uint32_t, port_count)                                                                    \
     F(uint32_t, lun_limits) /* some volume has had a limit: their commands are counted */      \
-    F(uint32_t, padding)
+    F(uint32_t, padding)                                                                       \
+    F(uint64_t, drive_count) /* 0: raw space is not counted */                                 \
+    F(uint64_t, drive_bytes)
 
 #define PORT_FIELDS(F)                                                                         \
     F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \

@@ -27,10 +27,14 @@ def state_of(row: Any) -> PoolState:
     return PoolState.WARNING if row["warned"] else PoolState.NORMAL
 
 
-def free_pages(row: Any) -> int:
-    """Reads from a pool's row what it can still hand out."""
+def free_pages(row: Any, raw_free_bytes: int | None = None) -> int:
+    """Reads from a pool's row what it can still hand out, perhaps as far as drives let it grow."""
     used = int(row["allocated_pages"]) + int(row["room_pages"])
-    return max(int(row["limit_pages"]) - used, 0)
+    free = max(int(row["limit_pages"]) - used, 0)
+    if raw_free_bytes is None or not row["growth_pages"]:
+        return free
+    ahead = max(int(row["grown_pages"]) - used, 0)
+    return min(free, ahead + raw_free_bytes // int(row["raw_page_bytes"]))
 
 
 @dataclass(frozen=True)

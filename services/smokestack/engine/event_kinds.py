@@ -78,6 +78,7 @@ class EventKind(StrEnum):
     PORT_RETURNED = "PORT_RETURNED", "A port carries its own identity again."
     POOL_CREATED = "POOL_CREATED", "A thin pool was added."
     POOL_DELETED = "POOL_DELETED", "A thin pool was removed."
+    DRIVES_SET = "DRIVES_SET", "An array was given other drives, or more or fewer of them."
     POOL_RESIZED = "POOL_RESIZED", "A pool's capacity was changed."
     POOL_EXHAUSTED = (
         "POOL_EXHAUSTED",

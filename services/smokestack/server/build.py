@@ -141,7 +141,7 @@ class _ArrayBuilder:
 
     def build(self) -> None:
         product = array_pb2.Array(name=self._name)
-        for field in ("vendor", "model", "hints_enabled"):
+        for field in ("vendor", "model", "hints_enabled", "drive_count", "drive_bytes"):
             if getattr(self._array, field):
                 setattr(product, field, getattr(self._array, field))
         if product != array_pb2.Array(name=self._name):

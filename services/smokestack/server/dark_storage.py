@@ -33,6 +33,7 @@ ALL: Final = (
     *(RAW_UNCONFIGURED, POOL_FREE, SNAPSHOT, NEVER_WRITTEN),
     *(UNASSIGNED, UNCLAIMED, CLAIMED_NO_FS, UNKNOWN, IN_USE),
 )
+REDUNDANCY: Final = pb.DARK_STORAGE_CATEGORY_REDUNDANCY  # of arrays whose drives are counted
 DARK: Final = (UNASSIGNED, UNCLAIMED, CLAIMED_NO_FS)
 _OF_VOLUMES: Final = (IN_USE, UNKNOWN, CLAIMED_NO_FS, UNCLAIMED, UNASSIGNED)  # nearest to use first
 
@@ -42,6 +43,8 @@ class ArraySpace:
     """One array as it was read."""
 
     part: Part
+    raw_bytes: int = 0  # of drives; 0: not counted
+    raw_free_bytes: int = 0
     pools: list[Any] = field(default_factory=list)
     volumes: dict[str, Any] = field(default_factory=dict)  # by full name
     hosts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by volume
@@ -50,6 +53,8 @@ class ArraySpace:
     def read(self, part: Part) -> None:
         """Reads the array."""
         name = part.name
+        array = part.api.GetArray(array_pb2.GetArrayRequest(name=name))
+        self.raw_bytes, self.raw_free_bytes = array.raw_bytes, array.raw_free_bytes
         exports = array_pb2.ListExportsRequest(parent=name)
         for export in part.all("ListExports", exports, "exports"):
             self.hosts[export.volume].add(export.host.rpartition("/")[2])
@@ -160,13 +165,14 @@ def report(request: pb.GetDarkStorageReportRequest, parts: list[Part]) -> pb.Dar
 def _of_array(
     array: ArraySpace, of_volume: dict[str, pb.DarkStorageCategory]
 ) -> pb.ArrayDarkStorage:
-    rows = {category: pb.DarkStorageBytes(category=category) for category in ALL}
+    categories = (*ALL, REDUNDANCY) if array.raw_bytes else ALL
+    rows = {category: pb.DarkStorageBytes(category=category) for category in categories}
     for name, category in of_volume.items():
         rows[category].subscribed_bytes += array.volumes[name].capacity_bytes
         rows[category].volume_count += 1
     for category, physical_bytes in _physical(array, of_volume):
         rows[category].physical_bytes += physical_bytes
-    raw = sum(pool.capacity_bytes for pool in array.pools)
+    raw = array.raw_bytes or sum(pool.capacity_bytes for pool in array.pools)
     subscribed = sum(volume.capacity_bytes for volume in array.volumes.values())
     dark = sum(rows[category].physical_bytes for category in DARK)
     promised = sum(rows[category].subscribed_bytes for category in DARK)
@@ -185,9 +191,17 @@ def _of_array(
 def _physical(
     array: ArraySpace, of_volume: dict[str, pb.DarkStorageCategory]
 ) -> Iterator[tuple[pb.DarkStorageCategory, int]]:
-    """Yields what each category has; a pool's space is all that it says it has."""
+    """Yields what each category has.
+
+    Where drives are counted, they are what there is; else it is all that pools say they have.
+    """
+    if array.raw_bytes:
+        yield RAW_UNCONFIGURED, array.raw_free_bytes
     for pool in array.pools:
-        yield RAW_UNCONFIGURED, pool.capacity_bytes - pool.grown_bytes
+        if array.raw_bytes:
+            yield REDUNDANCY, pool.redundancy_bytes
+        else:
+            yield RAW_UNCONFIGURED, pool.capacity_bytes - pool.grown_bytes
         yield SNAPSHOT, pool.snapshot_bytes
         yield NEVER_WRITTEN, pool.reserved_bytes
         yield POOL_FREE, pool.grown_bytes - pool.allocated_bytes - pool.reserved_bytes

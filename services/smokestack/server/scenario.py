@@ -50,7 +50,7 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
         {
             *("allocated_bytes", "subscribed_bytes", "allocation_failure_count", "snapshot_bytes"),
             *("state", "reserved_bytes", "grown_bytes", "free_bytes", "growth_count"),
-            *("step_count", "warning_count", "media_busy_ns"),
+            *("step_count", "warning_count", "media_busy_ns", "redundancy_bytes"),
         }
     ),
     "Volume": frozenset(
