@@ -8,7 +8,7 @@ from smokestack.server.bench import scrape
 
 def test_the_figures_are_of_as_many_series_as_wanted() -> None:
     result = scrape.run(series=2_000, turns=1)
-    assert 2_000 <= result["series"] <= 2_500
+    assert 2_000 <= result["series"] <= 2_900
     assert 0 < result["border_held_ms"] < result["first_scrape_ms"]
     assert result["bytes"] > result["series"]
 

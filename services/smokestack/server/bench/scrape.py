@@ -37,7 +37,7 @@ from ..exporter import Exporter
 _GIB: Final = 1 << 30
 _PATHS: Final = 4
 _HOST_VMS: Final = 32  # each with a volume of its own
-_VM_SERIES: Final = 430  # about: a VM's, its device's, its paths' and its nexuses'
+_VM_SERIES: Final = 560  # about: a VM's, its device's, its paths' and its nexuses'
 
 
 def run(*, series: int = 100_000, turns: int = 5) -> dict[str, Any]:
