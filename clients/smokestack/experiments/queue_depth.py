@@ -72,8 +72,8 @@ class QueueDepth(Experiment[Parameters, _Run]):
     name = "queue-depth"
     summary = "Sixteen hosts on one port: is an adaptive queue depth enough?"
     sizes: ClassVar = {
-        "small": Parameters(settle_ms=1_000, measure_ms=2_000, fairness_ms=40_000),
-        "default": Parameters(settle_ms=3_000, measure_ms=6_000, fairness_ms=60_000),
+        "small": Parameters(settle_ms=1_000, measure_ms=2_000, fairness_ms=160_000),
+        "default": Parameters(settle_ms=3_000, measure_ms=6_000, fairness_ms=200_000),
     }
     is_fast: ClassVar = False
 
