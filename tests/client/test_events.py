@@ -83,6 +83,17 @@ def flap(stack: Stack, port: str = "p0") -> None:
         stack.advance(seconds=0.001)
 
 
+@contextmanager
+def flapping_soon(stack: Stack) -> Iterator[None]:
+    """Has a port flap while something waits for it; all of it is over afterwards."""
+    timer = threading.Timer(0.05, flap, [stack])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+
+
 def test_events_of_all_services_are_listed_by_time(stack: Stack) -> None:
     flap(stack)
     found = stack.events.find(kinds=["PORT_DOWN", "PATH_DOWN"])
@@ -179,8 +190,8 @@ def test_a_watch_whose_service_is_gone_says_so_in_the_end(stack: Stack) -> None:
 def test_an_event_to_come_is_waited_for(stack: Stack) -> None:
     events = stack.array("a1").events
     token = events.token()
-    threading.Timer(0.05, flap, [stack]).start()
-    event = events.wait_for("PORT_UP", "arrays/a1/ports/p0", timeout_seconds=20)
+    with flapping_soon(stack):
+        event = events.wait_for("PORT_UP", "arrays/a1/ports/p0", timeout_seconds=20)
     assert event.kind == "PORT_UP"
     assert events.wait_for("PORT_DOWN", resume_token=token, timeout_seconds=20).kind == "PORT_DOWN"
     with pytest.raises(errors.DeadlineExceeded):
@@ -201,12 +212,12 @@ def test_a_stack_is_watched_as_a_whole_and_resumed(stack: Stack) -> None:
 
 def test_a_watch_of_a_stack_follows_and_can_be_left(stack: Stack) -> None:
     tokens = {name: stack.events.of(name).token() for name in stack.addresses}
-    threading.Timer(0.05, flap, [stack]).start()
     seen = set()
-    for event in stack.events.watch(kinds=["PORT_DOWN", "PATH_UP"], resume_tokens=tokens):
-        seen.add(event.kind)
-        if len(seen) == 2:
-            break
+    with flapping_soon(stack):
+        for event in stack.events.watch(kinds=["PORT_DOWN", "PATH_UP"], resume_tokens=tokens):
+            seen.add(event.kind)
+            if len(seen) == 2:
+                break
     assert seen == {"PORT_DOWN", "PATH_UP"}
 
 
@@ -216,6 +227,7 @@ def test_a_job_is_waited_for(stack: Stack) -> None:
     stack.set_clock(mode="FLAT_OUT")
     assert job.wait(timeout_seconds=20).completed_count == 50
     assert job.wait(timeout_seconds=20).state == "FINISHED"  # at once: it is over already
+    stack.set_clock(mode="MANUAL")
 
 
 def test_the_topology_comes_whole(stack: Stack) -> None:
