@@ -96,3 +96,11 @@ def test_a_command_that_hangs_on_its_port_still_times_out() -> None:
     legacy = QueueControl(DepthRule.LEGACY_NO_THROTTLE)
     hosts = tuple(replace(host, queue_control=legacy) for host in config.multipath_hosts)
     agree(replace(config, multipath_hosts=hosts))
+
+
+def test_a_rescan_leaves_alone_what_a_path_is_yet_to_hear_of_its_links() -> None:
+    rule = FaultRule(
+        "LINK_DOWN", "multipaths/m1/fabrics/*/links/h1-a", fault_id="l", duration_ns=100_000
+    )
+    changes = (FaultInjected(5_000, "multipaths/m1", rule), Rescanned(10_000, "h1"))
+    agree(stack(job(slots=4, io_limit=40), changes=changes))

@@ -383,6 +383,7 @@ class MultipathModel:
                     control.set_control(self.state, device.row, spec.queue_control)
                     counts[0] += 1
                 device = self._devices[host_id, name]
+                old = {path.row for path in device.paths.values()}
                 added, removed = update_paths(
                     self.state, device, array.row, self.adapters, found[name]
                 )
@@ -391,7 +392,8 @@ class MultipathModel:
                 self._map_paths(array, device)
                 self.fabrics.join(device)
                 for path in device.paths.values():
-                    self.wires.join(path)
+                    if path.row not in old:  # the others hear of links by events
+                        self.wires.join(path)
                 changed.append(device)
         seen = {device.name for device in changed}
         for name, device in known.items():
