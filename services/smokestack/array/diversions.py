@@ -109,16 +109,18 @@ class Diversions:
     def responses(self, volume_id: str) -> Responses:
         """Returns what a volume has answered, whichever nexus that came from."""
         array = self._array
-        itls = array.itls_by_volume.get(volume_id, [])
+        count = sum_ns = 0
         histogram = array.state["histogram"]
-        count, sum_ns = int(histogram["count"][itls].sum()), int(histogram["sum"][itls].sum())
+        for itl in array.itls_by_volume.get(volume_id, ()):
+            row = histogram[itl]
+            count, sum_ns = count + int(row["count"]), sum_ns + int(row["sum"])
         if self.going or self.moved:
-            row = array.row_of("volumes", volume_id)
-            moved = self.moved.get(row, (0, 0))
+            own = array.row_of("volumes", volume_id)
+            moved = self.moved.get(own, (0, 0))
             count, sum_ns = count + moved[0], sum_ns + moved[1]
             for itl, diversion in self.going.items():
                 since = self._since(itl, diversion)
-                sign = (diversion.to == row) - (diversion.own == row)
+                sign = (diversion.to == own) - (diversion.own == own)
                 count, sum_ns = count + sign * since[0], sum_ns + sign * since[1]
         return Responses(count, sum_ns // count if count else 0)
 

@@ -502,7 +502,7 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
         return pb.Volume(
             name=name,
             pool=POOL.format(self._model.array_id, spec.pool_id),
-            **asdict(self._model.volume_usage(volume_id)),
+            **vars(self._model.volume_usage(volume_id)),
             source_volume=spec.source_volume
             and VOLUME.format(self._model.array_id, spec.source_volume),
             source_snapshot=spec.source_snapshot
@@ -522,7 +522,7 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
                 "source_snapshot",
                 "controller_id",
             ),
-            **asdict(self._model.advertised.responses(volume_id)),
+            **vars(self._model.advertised.responses(volume_id)),
         )
 
     def _ownership(self, volume_id: str) -> dict[str, Any]:

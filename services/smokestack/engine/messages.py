@@ -6,13 +6,15 @@ What a message is, is the wire's business; here it is something that can list th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 from .errors import InvalidArgument
 
 _E = TypeVar("_E", bound=IntEnum)
+_FLAT = frozenset((int, str, bool, float))
 
 
 class Message(Protocol):
@@ -35,7 +37,23 @@ def given(message: Message, spec: type[Any]) -> dict[str, Any]:
 
 def settings(spec: Any, *without: str) -> dict[str, Any]:
     """Returns a spec's fields but for some, for a message."""
-    return {name: value for name, value in asdict(spec).items() if name not in without}
+    kind: Any = type(spec)
+    names = _names(kind, without)
+    return {name: _plain(getattr(spec, name)) for name in names}
+
+
+@cache
+def _names(kind: Any, without: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind) if field.name not in without)
+
+
+def _plain(value: Any) -> Any:
+    """Returns a value as messages take it; most are so already, and asdict would copy each."""
+    if type(value) in _FLAT:
+        return value
+    if isinstance(value, tuple | list):
+        return type(value)(map(_plain, value))
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def member(enum: type[_E], value: int, field: str, default: _E) -> _E:
