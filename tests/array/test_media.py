@@ -14,6 +14,7 @@ from smokestack.array.specs import (
     ArrayHostSpec,
     ControllerSpec,
     ExportSpec,
+    FamilySpec,
     InitiatorSpec,
     MediaKind,
     PortSpec,
@@ -43,7 +44,7 @@ def make_array(**pool: Any) -> ArrayModel:
         media_distribution=pb.MEDIA_DISTRIBUTION_CONSTANT,
         **pool,
     )
-    array.create_pool(pool_spec("q", message))
+    array.create_pool(pool_spec("q", message, FamilySpec()))
     array.create_volume(VolumeSpec("v1", "q", 64 * PAGE))
     array.create_host(ArrayHostSpec("h1", (InitiatorSpec("i", "fa"), InitiatorSpec("j", "fb"))))
     array.create_export(ExportSpec("v1", "h1", 0))
@@ -85,7 +86,7 @@ def test_media_take_what_their_kind_takes(
 
 def test_what_a_pool_says_goes_before_its_kind() -> None:
     message = pb.Pool(capacity_bytes=PAGE, media_kind=pb.MEDIA_KIND_FLASH, media_write_ns=0)
-    spec = pool_spec("q", message)
+    spec = pool_spec("q", message, FamilySpec())
     assert (spec.media_kind, spec.media_ns) == (MediaKind.FLASH, 150_000)
     assert (spec.media_write_ns, spec.media_sequential_ns) == (0, 50_000)
 

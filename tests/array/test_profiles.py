@@ -14,6 +14,7 @@ from smokestack.array.specs import (
     ArrayHostSpec,
     ControllerSpec,
     ExportSpec,
+    FamilySpec,
     InitiatorSpec,
     OutOfSpace,
     PoolSpec,
@@ -67,13 +68,13 @@ def test_every_value_of_a_profile_says_where_it_is_from_and_can_be_set(profile: 
     for value in (*family.pool.values(), family.port_queue_limit, family.lun_queue_limit):
         assert value.source.startswith(("FACTS 4.", "from memory", "ours"))
     message = pb.Pool(capacity_bytes=42 * 3 * GIB, profile=int(profile))
-    spec = pool_spec("p9", message)
+    spec = pool_spec("p9", message, FamilySpec())
     assert {name: getattr(spec, name) for name in family.pool} == family.defaults(2)
     array = make_array()
     array.create_pool(spec)
     message.warning_ratio = 0.25
     message.out_of_space = pb.OUT_OF_SPACE_ANSWER_BUSY
-    other = pool_spec("p10", message)
+    other = pool_spec("p10", message, FamilySpec())
     assert (other.warning_ratio, other.out_of_space) == (0.25, OutOfSpace.ANSWER_BUSY)
     assert replace(other, warning_ratio=spec.warning_ratio, out_of_space=spec.out_of_space) == (
         replace(spec, pool_id="p10")
@@ -82,12 +83,12 @@ def test_every_value_of_a_profile_says_where_it_is_from_and_can_be_set(profile: 
 
 def test_what_a_3par_has_goes_by_its_nodes() -> None:
     message = pb.Pool(capacity_bytes=GIB, profile=pb.POOL_PROFILE_INSERV_3PAR, node_count=4)
-    spec = pool_spec("p9", message)
+    spec = pool_spec("p9", message, FamilySpec())
     assert (spec.growth_bytes, spec.step_bytes) == (64 * GIB, GIB)
     assert (spec.step_bytes_max, spec.limit_overdraft_bytes) == (4 * GIB, 512 * MIB)
     message.node_count = 3
     with pytest.raises(InvalidArgument, match="3 is none of 2, 4, 6, 8"):
-        pool_spec("p9", message)
+        pool_spec("p9", message, FamilySpec())
 
 
 def test_a_volume_that_uses_up_its_step_within_a_minute_gets_a_larger_one() -> None:

@@ -21,6 +21,7 @@ from .words import (
     OutOfSpace,
     PoolProfile,
     PoolState,
+    PortKind,
     Provisioning,
     RaidLevel,
     VolumeSnapshotState,
@@ -111,6 +112,7 @@ class PortFields(TypedDict, total=False):
 
     controller: Required[str]
     fabric: Required[str]
+    kind: PortKind
     queue_limit: int
     command_ns: int
     refusal_ns: int
@@ -140,6 +142,7 @@ class Port(Deletable[Way]):
     )
     controller: str
     fabric: str
+    kind: PortKind
     queue_limit: int
     command_ns: int
     refusal_ns: int
@@ -493,11 +496,13 @@ class Exports(Collection[Way, Export[Way]]):
 
 
 class ArrayUpdate(TypedDict, total=False):
-    """What an array says that it is, and how it serves; None goes back to the default."""
+    """What an array says that it is, whose habits it has, how it serves; None: the default."""
 
     vendor: str | None
     model: str | None
     hints_enabled: bool | None
+    profile: PoolProfile | None
+    node_count: int | None
     access: Access | None
     non_optimized_ns: int | None
     transition_ns: int | None
@@ -515,6 +520,8 @@ class Array(Resource[Way], Service[Way]):
     vendor: str
     model: str
     hints_enabled: bool
+    profile: PoolProfile
+    node_count: int
     access: Access
     non_optimized_ns: int
     transition_ns: int

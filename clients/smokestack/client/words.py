@@ -8,6 +8,23 @@ ControllerState = Literal["ONLINE", "FAILED", "REBOOTING"]
 MediaDistribution = Literal["CONSTANT", "EXPONENTIAL"]
 MediaKind = Literal["CUSTOM", "FLASH", "DISK_10K", "DISK_7K2"]
 PoolProfile = Literal["PLAIN", "INSERV_3PAR", "COMPELLENT", "VMAX", "HDP", "SVC", "NETAPP"]
+PortKind = Literal[
+    "CUSTOM",
+    "QLOGIC_2G_FC",
+    "LSI_2G_FC",
+    "EMULEX_4G_FC",
+    "INSERV_4G_FC",
+    "INSERV_8G_FC",
+    "QLOGIC_1G_ISCSI",
+    "QLOGIC_10G_ISCSI",
+    "CNA_FCOE",
+    "CLARIION_FC",
+    "HITACHI_9200",
+    "HITACHI_9500V",
+    "HITACHI_USP",
+    "HITACHI_USP_V",
+    "COMPELLENT_FC",
+]
 OutOfSpace = Literal["FAIL_WRITES", "TAKE_OFFLINE", "ANSWER_BUSY", "STALE_SNAPSHOTS", "CONSERVE"]
 Provisioning = Literal["THIN", "THICK"]
 RaidLevel = Literal["RAID0", "RAID1", "RAID5", "RAID6", "RAID10"]

@@ -22,6 +22,7 @@ from smokestack.engine.records import Attention
 from . import attentions
 from .access import Ownership
 from .advertised import Advertised
+from .family import Family
 from .faults import ArrayFaults
 from .links import Links
 from .luns import Luns
@@ -89,6 +90,7 @@ class ArrayInventory:
         self.faults = ArrayFaults(self)
         self.links = Links(self)
         self.ownership = Ownership(self)
+        self.family = Family(self)
 
     @property
     def now_ns(self) -> int:

@@ -1,31 +1,23 @@
 """Families of arrays as data: how their pools allocate, grow, warn, and run out.
 
 Each value says where it is from: "FACTS 4.6 [S75]" is documented, "from memory" and "ours" are not
-and are there to be set.  What a pool gives itself goes before its profile's values.
+and are there to be set.  What a pool, a port or a volume gives itself goes before its profile's
+values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Final
 
-from .specs import GIB, MIB, OutOfSpace, Profile
+from .specs import GIB, MIB, Access, OutOfSpace, Profile
 
 KIB: Final = 1 << 10
 _MEMORY: Final = "from memory"
 _OURS: Final = "ours"
 # 3PAR's CPG growth increment by its number of nodes: FACTS 4.6 [S70], CLI manual of March 2009.
 GROWTH_GIB: Final = {2: 32, 4: 64, 6: 96, 8: 128}
-NODES_DEFAULT: Final = 2
-
-
-class Alua(StrEnum):
-    """How a family's controllers share a logical unit."""
-
-    SYMMETRIC = "SYMMETRIC"  # active on all ports
-    ASYMMETRIC = "ASYMMETRIC"  # optimized through the owner only
 
 
 @dataclass(frozen=True)
@@ -38,13 +30,13 @@ class Value:
 
 @dataclass(frozen=True)
 class FamilyProfile:
-    """What a family does; ``pool`` has fields of PoolSpec, the rest is for who builds an array."""
+    """What a family does; ``pool`` has fields of PoolSpec, the rest is of arrays."""
 
     title: str
     pool: Mapping[str, Value]
     port_queue_limit: Value
     lun_queue_limit: Value  # commands that one LUN takes; 0: no limit of its own
-    alua: Value
+    access: Value  # how its controllers share volumes
     per_node: frozenset[str] = field(default_factory=frozenset)  # pool values of one node
 
     def defaults(self, node_count: int) -> dict[str, Any]:
@@ -64,7 +56,7 @@ PROFILES: Final[Mapping[Profile, FamilyProfile]] = {
         {},
         port_queue_limit=Value(1638, "FACTS 4.2 [S56]"),
         lun_queue_limit=_NO_LIMIT,
-        alua=Value(Alua.SYMMETRIC, _OURS),
+        access=Value(Access.SYMMETRIC, _OURS),
     ),
     Profile.INSERV_3PAR: FamilyProfile(
         "3PAR InServ: a CPG",
@@ -79,7 +71,7 @@ PROFILES: Final[Mapping[Profile, FamilyProfile]] = {
         },
         port_queue_limit=Value(1638, "FACTS 4.2 [S56]: 4G HBA"),
         lun_queue_limit=_NO_LIMIT,
-        alua=Value(Alua.SYMMETRIC, _MEMORY),
+        access=Value(Access.SYMMETRIC, _MEMORY),
         per_node=frozenset({"step_bytes", "step_bytes_max", "limit_overdraft_bytes"}),
     ),
     Profile.COMPELLENT: FamilyProfile(
@@ -94,7 +86,7 @@ PROFILES: Final[Mapping[Profile, FamilyProfile]] = {
         },
         port_queue_limit=Value(1900, _MEMORY),
         lun_queue_limit=_NO_LIMIT,
-        alua=Value(Alua.ASYMMETRIC, _MEMORY),
+        access=Value(Access.ALUA, _MEMORY),
     ),
     Profile.VMAX: FamilyProfile(
         "Symmetrix VMAX: a thin pool",
@@ -105,7 +97,7 @@ PROFILES: Final[Mapping[Profile, FamilyProfile]] = {
         },
         port_queue_limit=Value(2048, _OURS),
         lun_queue_limit=_NO_LIMIT,
-        alua=Value(Alua.SYMMETRIC, _MEMORY),
+        access=Value(Access.SYMMETRIC, _MEMORY),
     ),
     Profile.HDP: FamilyProfile(
         "Hitachi HDP, HP XP and P9000",
@@ -116,7 +108,7 @@ PROFILES: Final[Mapping[Profile, FamilyProfile]] = {
         },
         port_queue_limit=Value(2048, "FACTS 4.2 [S60]: USP-V"),
         lun_queue_limit=Value(32, "FACTS 4.2 [S60]"),
-        alua=Value(Alua.SYMMETRIC, _MEMORY),
+        access=Value(Access.SYMMETRIC, _MEMORY),
     ),
     Profile.SVC: FamilyProfile(
         "SVC and Storwize: space-efficient volumes",
@@ -129,7 +121,7 @@ PROFILES: Final[Mapping[Profile, FamilyProfile]] = {
         },
         port_queue_limit=Value(2048, _OURS),
         lun_queue_limit=_NO_LIMIT,
-        alua=Value(Alua.ASYMMETRIC, _MEMORY),
+        access=Value(Access.ALUA, _MEMORY),
     ),
     Profile.NETAPP: FamilyProfile(
         "NetApp: LUNs in an aggregate",
@@ -140,6 +132,6 @@ PROFILES: Final[Mapping[Profile, FamilyProfile]] = {
         },
         port_queue_limit=Value(2048, _OURS),
         lun_queue_limit=_NO_LIMIT,
-        alua=Value(Alua.ASYMMETRIC, _MEMORY),
+        access=Value(Access.ALUA, _MEMORY),
     ),
 }

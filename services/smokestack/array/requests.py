@@ -6,22 +6,24 @@ from collections.abc import Container
 from dataclasses import asdict, replace
 from typing import Any
 
-from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.messages import given, member
 
+from .family import Family, check_nodes
 from .media import MEDIA
-from .profiles import GROWTH_GIB, NODES_DEFAULT, PROFILES
+from .profiles import PROFILES
 from .specs import (
     RAID_SETS,
     Access,
     AccessSpec,
     ArrayHostSpec,
     DrivesSpec,
+    FamilySpec,
     InitiatorSpec,
     MediaDistribution,
     MediaKind,
     OutOfSpace,
     PoolSpec,
+    PortKind,
     PortSpec,
     Profile,
     Provisioning,
@@ -30,11 +32,22 @@ from .specs import (
 )
 
 
-def access_spec(message: Any, now: AccessSpec, named: Container[str]) -> AccessSpec:
+def access_spec(
+    message: Any, now: AccessSpec, family: FamilySpec, named: Container[str]
+) -> AccessSpec:
     """Returns what an Array message makes of an array's access; what is not named stays."""
     fields = {name: value for name, value in given(message, AccessSpec).items() if name in named}
     if "access" in named:
-        fields["access"] = member(Access, message.access, "array.access", AccessSpec.access)
+        default = PROFILES[family.profile].access.value
+        fields["access"] = member(Access, message.access, "array.access", default)
+    return replace(now, **fields)
+
+
+def family_spec(message: Any, now: FamilySpec, named: Container[str]) -> FamilySpec:
+    """Returns what an Array message makes of an array's family; what is not named stays."""
+    fields = {name: value for name, value in given(message, FamilySpec).items() if name in named}
+    if "profile" in named:
+        fields["profile"] = member(Profile, message.profile, "array.profile", FamilySpec.profile)
     return replace(now, **fields)
 
 
@@ -44,14 +57,21 @@ def drives_spec(message: Any, now: DrivesSpec, named: Container[str]) -> DrivesS
     return replace(now, **fields)
 
 
-def port_spec(port_id: str, controller_id: str, message: Any, partner: str = "") -> PortSpec:
-    """Returns what a Port message describes."""
-    fields = {"fabric": "", **given(message, PortSpec), "partner": partner}
+def port_spec(
+    port_id: str, controller_id: str, message: Any, family: Family, partner: str = ""
+) -> PortSpec:
+    """Returns what a Port message describes; its limit is as its kind or the family has it."""
+    kind = member(PortKind, message.kind, "port.kind", PortSpec.kind)
+    fields = {"fabric": "", "queue_limit": family.port_limit(kind), **given(message, PortSpec)}
+    fields |= {"partner": partner, "kind": kind}
     return PortSpec(port_id, controller_id, **fields)
 
 
-def pool_spec(pool_id: str, message: Any) -> PoolSpec:
-    """Returns what a Pool message describes; the rest is as its profile and its media have it."""
+def pool_spec(pool_id: str, message: Any, family: FamilySpec) -> PoolSpec:
+    """Returns what a Pool message describes; the rest is as its profile and its media have it.
+
+    Its profile is the array's unless it has its own.
+    """
     enums = {
         "media_distribution": member(
             MediaDistribution,
@@ -62,11 +82,10 @@ def pool_spec(pool_id: str, message: Any) -> PoolSpec:
         "media_kind": (
             kind := member(MediaKind, message.media_kind, "pool.media_kind", PoolSpec.media_kind)
         ),
-        "profile": (profile := member(Profile, message.profile, "pool.profile", PoolSpec.profile)),
+        "profile": (profile := member(Profile, message.profile, "pool.profile", family.profile)),
     }
-    nodes = message.node_count if message.HasField("node_count") else NODES_DEFAULT
-    if nodes not in GROWTH_GIB:
-        raise InvalidArgument.at("pool.node_count", f"{nodes} is none of 2, 4, 6, 8")
+    nodes = message.node_count if message.HasField("node_count") else family.node_count
+    check_nodes("pool.node_count", nodes)
     defaults = PROFILES[profile].defaults(nodes) | dict(MEDIA[kind])
     default = defaults.get("out_of_space", PoolSpec.out_of_space)
     level = member(RaidLevel, message.raid_level, "pool.raid_level", PoolSpec.raid_level)

@@ -30,7 +30,15 @@ from .luns import Luns
 from .measure import distinct_bytes
 from .model import ArrayModel
 from .names import ARRAY, CONTROLLER, EXPORT, HOST, HOST_SET, POOL, PORT, SNAPSHOT, VOLUME
-from .requests import access_spec, drives_spec, host_spec, pool_spec, port_spec, provisioning_of
+from .requests import (
+    access_spec,
+    drives_spec,
+    family_spec,
+    host_spec,
+    pool_spec,
+    port_spec,
+    provisioning_of,
+)
 from .set_service import SetHandlers
 from .specs import ExportSpec, ProductSpec, VolumeSpec
 
@@ -38,6 +46,7 @@ from .specs import ExportSpec, ProductSpec, VolumeSpec
 _FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
 _PRODUCT_FIELDS = ("vendor", "model", "hints_enabled")
 _DRIVE_FIELDS = ("drive_count", "drive_bytes")
+_FAMILY_FIELDS = ("profile", "node_count")
 _ACCESS_FIELDS = ("access", "non_optimized_ns", "transition_ns")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
@@ -78,17 +87,22 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
         self._check_array(ARRAY, request.array.name, "array.name")
 
         def update() -> pb.Array:
-            names = (*_PRODUCT_FIELDS, *_ACCESS_FIELDS, *_DRIVE_FIELDS)
+            names = (*_PRODUCT_FIELDS, *_FAMILY_FIELDS, *_ACCESS_FIELDS, *_DRIVE_FIELDS)
             fields = masked(request.update_mask.paths, present(request.array), names)
             wanted = asdict(ProductSpec()) | present(request.array)
-            access = access_spec(request.array, self._model.ownership.spec, fields)
+            family = family_spec(request.array, self._model.family.spec, fields)
+            self._model.family.check(family)
+            had = self._model.ownership.spec
+            access = access_spec(request.array, self._model.family.access(family), family, fields)
             self._model.ownership.check_spec(access)
             drives = drives_spec(request.array, self._model.drives.spec, fields)
             self._model.drives.check(drives)
             product = sorted(set(fields) & set(_PRODUCT_FIELDS))
             if product:
                 self._model.update_product(**{name: wanted[name] for name in product})
-            if set(fields) & set(_ACCESS_FIELDS):
+            if set(fields) & set(_FAMILY_FIELDS):
+                self._model.family.configure(family)
+            if set(fields) & set(_ACCESS_FIELDS) or access != had:
                 self._model.ownership.configure(access)
             if set(fields) & set(_DRIVE_FIELDS):
                 self._model.drives.configure(drives)
@@ -103,7 +117,9 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
             port = request.port
             controller_id = self._check_array(CONTROLLER, port.controller, "port.controller")
             partner = self._partner(PORT, port.partner, "port.partner")
-            self._model.create_port(port_spec(request.port_id, controller_id, port, partner))
+            family = self._model.family
+            spec = port_spec(request.port_id, controller_id, port, family, partner)
+            self._model.create_port(spec)
             return self._port(request.port_id)
 
         return self._create(request.parent, request, create)
@@ -123,12 +139,15 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
             fields = masked(
                 request.update_mask.paths, present(request.port), ("enabled", "queue_limit")
             )
-            spec = port_spec(port_id, "", request.port)
+            port = request.port
             self._port(port_id)  # which refuses a port that does not exist
             if "queue_limit" in fields:  # first, for it may be refused
-                self._model.set_port_queue_limit(port_id, spec.queue_limit)
+                default = self._model.family.port_limit(self._model.ports[port_id].kind)
+                limit = port.queue_limit if port.HasField("queue_limit") else default
+                self._model.set_port_queue_limit(port_id, limit)
             if "enabled" in fields:
-                self._model.set_port_enabled(port_id, spec.enabled)
+                enabled = port.enabled or not port.HasField("enabled")
+                self._model.set_port_enabled(port_id, enabled)
             return self._port(port_id)
 
         return self._requests.change(request, update)
@@ -140,7 +159,8 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
 
     def CreatePool(self, request: pb.CreatePoolRequest, context: Any = None) -> pb.Pool:
         def create() -> pb.Pool:
-            self._model.create_pool(pool_spec(request.pool_id, request.pool))
+            family = self._model.family.spec
+            self._model.create_pool(pool_spec(request.pool_id, request.pool, family))
             return self._pool(request.pool_id)
 
         return self._create(request.parent, request, create)
@@ -199,7 +219,8 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
     def _plan_volume(self, request: pb.CreateVolumeRequest, parent: str) -> tuple[str, VolumeSpec]:
         array_id = self._check_array(ARRAY, parent, "parent")
         pool_id = self._check_array(POOL, request.volume.pool, "volume.pool")
-        fields = {"capacity_bytes": 0, **given(request.volume, VolumeSpec)}
+        limit = self._model.family.volume_limit
+        fields = {"capacity_bytes": 0, "queue_limit": limit, **given(request.volume, VolumeSpec)}
         fields["labels"] = checked_labels("volume.labels", request.volume.labels)
         fields["provisioning"] = provisioning_of(request.volume)
         for field, form in (("source_volume", VOLUME), ("source_snapshot", SNAPSHOT)):
@@ -233,7 +254,9 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
             fields = masked(request.update_mask.paths, present(volume), names)
             labels = checked_labels("volume.labels", volume.labels)
             check_service_level(volume.service_level_ns)
-            check_queue_limit(volume.queue_limit)
+            default = self._model.family.volume_limit
+            limit = volume.queue_limit if volume.HasField("queue_limit") else default
+            check_queue_limit(limit)
             self._volume(volume_id)  # which refuses a volume that does not exist
             owner = self._partner(CONTROLLER, volume.controller, "volume.controller")
             if "controller" in fields:
@@ -245,7 +268,7 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
             if "service_level_ns" in fields:
                 self._model.set_volume_service_level(volume_id, volume.service_level_ns)
             if "queue_limit" in fields:
-                self._model.set_volume_queue_limit(volume_id, volume.queue_limit)
+                self._model.set_volume_queue_limit(volume_id, limit)
             if "controller" in fields:
                 self._model.ownership.assign(volume_id, owner)
             return self._volume(volume_id)
@@ -473,6 +496,7 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
             name=self._model.name,
             **{size: sum(u[size] for u in usages) for size in sizes},
             **settings(self._model.product),
+            **settings(self._model.family.spec),
             **access | {"access": int(access["access"])},
             **settings(self._model.drives.spec),
             raw_bytes=self._model.drives.spec.raw_bytes,

@@ -15,12 +15,14 @@ from .specs import (
     ArrayHostSpec,
     ControllerSpec,
     ExportSpec,
+    FamilySpec,
     HostSetSpec,
     InitiatorSpec,
     MediaDistribution,
     MediaKind,
     OutOfSpace,
     PoolSpec,
+    PortKind,
     PortSetSpec,
     PortSpec,
     ProductSpec,
@@ -42,12 +44,14 @@ _CLASSES: Final = (
     ArrayHostSpec,
     ControllerSpec,
     ExportSpec,
+    FamilySpec,
     HostSetSpec,
     InitiatorSpec,
     MediaDistribution,
     MediaKind,
     OutOfSpace,
     PoolSpec,
+    PortKind,
     PortSetSpec,
     PortSpec,
     Profile,
@@ -117,6 +121,7 @@ class ArrayPart:
             "tables": copy_tables(self._model.state, _COPYING),
             "held": {name: getattr(self._model, name).copy() for name in _HELD},
             "product": self._model.product,
+            "family": self._model.family.spec,
             **save_windows(self._model),
         }
 
@@ -151,6 +156,7 @@ class ArrayPart:
             for name in _CONTROLLERS:
                 setattr(model.links.controllers, name, controllers[name])
             model.product, model.known = saved["product"], known
+            model.family.spec = saved["family"]
 
         return put
 

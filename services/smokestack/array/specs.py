@@ -60,7 +60,7 @@ class ControllerState(IntEnum):
 
 
 class Profile(IntEnum):
-    """Whose habits a pool has: `profiles.py`."""
+    """Whose habits an array or a pool has: `profiles.py`."""
 
     PLAIN = 1
     INSERV_3PAR = 2
@@ -69,6 +69,26 @@ class Profile(IntEnum):
     HDP = 5
     SVC = 6
     NETAPP = 7
+
+
+class PortKind(IntEnum):
+    """What a front-end port is, which says how many commands it takes: `port_kinds.py`."""
+
+    CUSTOM = 1  # as the array's family has it
+    QLOGIC_2G_FC = 2
+    LSI_2G_FC = 3
+    EMULEX_4G_FC = 4
+    INSERV_4G_FC = 5
+    INSERV_8G_FC = 6
+    QLOGIC_1G_ISCSI = 7
+    QLOGIC_10G_ISCSI = 8
+    CNA_FCOE = 9
+    CLARIION_FC = 10
+    HITACHI_9200 = 11
+    HITACHI_9500V = 12
+    HITACHI_USP = 13
+    HITACHI_USP_V = 14
+    COMPELLENT_FC = 15
 
 
 class Provisioning(IntEnum):
@@ -122,6 +142,14 @@ class OutOfSpace(IntEnum):
 
 
 @dataclass(frozen=True)
+class FamilySpec:
+    """Whose habits an array has: defaults of what is created in it from then on."""
+
+    profile: Profile = Profile.PLAIN
+    node_count: int = 2  # of a 3PAR array: 2, 4, 6 or 8
+
+
+@dataclass(frozen=True)
 class ProductSpec:
     """What an array says that it is (INQUIRY), and whether its answers carry hints."""
 
@@ -166,6 +194,7 @@ class PortSpec:
     return_latency_ns: int = 50_000  # port to initiator
     enabled: bool = True
     partner: str = ""  # the port that takes it over when it fails (persistent ports, FACTS 3.3)
+    kind: PortKind = PortKind.CUSTOM
 
 
 @dataclass(frozen=True)

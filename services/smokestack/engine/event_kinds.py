@@ -60,6 +60,7 @@ class EventKind(StrEnum):
         "A controller lost the mirror of its write cache: writes wait for the media.",
     )
     CACHE_WRITE_BACK = "CACHE_WRITE_BACK", "A controller's write cache is mirrored again."
+    PROFILE_SET = "PROFILE_SET", "An array was given the habits of another family."
     ACCESS_SET = "ACCESS_SET", "It was changed how an array serves volumes through its controllers."
     VOLUME_MOVED = (
         "VOLUME_MOVED",

@@ -141,9 +141,14 @@ class _ArrayBuilder:
 
     def build(self) -> None:
         product = array_pb2.Array(name=self._name)
-        for field in ("vendor", "model", "hints_enabled", "drive_count", "drive_bytes"):
+        for field in (
+            *("vendor", "model", "hints_enabled", "drive_count", "drive_bytes"),
+            "profile",
+        ):
             if getattr(self._array, field):
                 setattr(product, field, getattr(self._array, field))
+        if self._array.HasField("node_count"):
+            product.node_count = self._array.node_count
         if product != array_pb2.Array(name=self._name):
             request = array_pb2.UpdateArrayRequest(array=product)
             _call(self._place, "array", self._api.UpdateArray, request)
