@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 import smokestack.client
-from smokestack.client import array, events, faults, hypervisor, multipath, sets, snapshots, words
+from smokestack.client import (
+    array,
+    events,
+    faults,
+    hardware,
+    hypervisor,
+    multipath,
+    sets,
+    snapshots,
+    words,
+)
 from smokestack.client.clock import Clock
 from smokestack.client.kinds import enum_words
 from smokestack.client.resources import Collection, Deletable, Resource
@@ -24,7 +34,7 @@ from smokestack.v1 import (
     simulation_pb2,
 )
 
-MODULES = (array, events, faults, hypervisor, multipath, sets, snapshots)
+MODULES = (array, events, faults, hardware, hypervisor, multipath, sets, snapshots)
 FILES = (array_pb2, estate_pb2, faults_pb2, hypervisor_pb2, multipath_pb2, simulation_pb2)
 RESOURCES = [
     found
@@ -46,7 +56,7 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "StartRecording": snapshots.History.start_recording,
     "GetRecording": snapshots.History.recording,
     "FillPool": array.Pool.fill,
-    "RebootController": array.Controller.reboot,
+    "RebootController": hardware.Controller.reboot,
     "RescanMultipathHost": multipath.MultipathHost.rescan,
     "GetDeviceStatistics": multipath.Device.statistics,
     "WatchPaths": multipath.Multipath.watch_paths,

@@ -31,6 +31,7 @@ from tests.reference.config import (
     ControllerRebooted,
     ExportCreated,
     ExportDeleted,
+    HostLimits,
     PoolCapacity,
     PortEnabled,
     PortQueueLimit,
@@ -40,6 +41,7 @@ from tests.reference.config import (
 )
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
+from tests.reference.limits import Limits
 from tests.reference.moves import Moves
 from tests.reference.space import ARRIVE, CHANGED, CTRL, DEPART, DESTAGED, MEDIA, TX, Space
 from tests.reference.stations import Command, Controller, Drives, Itl, Pool, Port, Volume
@@ -62,7 +64,7 @@ class Listener(Protocol):
         """Takes an answer or an event that arrives now."""
 
 
-class Array(Moves, Space):
+class Array(Moves, Limits, Space):
     """One array below multipath."""
 
     def __init__(self, agenda: Agenda, seed: int, config: ArrayConfig) -> None:
@@ -99,6 +101,7 @@ class Array(Moves, Space):
             volume.queue_limit = volume_spec.queue_limit
             self.ownership.own(volume, volume_spec.controller_id)
         self._hosts = {spec.host_id: spec for spec in config.hosts}
+        self._limits = {h.host_id: (h.queue_limit, h.port_queue_limit) for h in config.hosts}
         self.itls: list[Itl] = []
         for volume_spec in config.volumes:
             if volume_spec.provisioning is Provisioning.THICK:
@@ -192,13 +195,8 @@ class Array(Moves, Space):
             self._assign(change, key)
         elif isinstance(change, ControllerEnabled | ControllerRebooted):
             self._change_controller(change, then)
-        elif isinstance(change, PortQueueLimit | VolumeQueueLimit):
-            limited = (
-                self.ports[change.port_id]
-                if isinstance(change, PortQueueLimit)
-                else self.volumes[change.volume_id]
-            )
-            self._agenda.add(key, setattr, limited, "queue_limit", change.queue_limit, of=self)
+        elif isinstance(change, PortQueueLimit | VolumeQueueLimit | HostLimits):
+            self._limit(change, key)
         elif isinstance(change, PoolCapacity):
             pool = self.pools[change.pool_id]
             self._agenda.add(key, self._resize, pool, change.capacity_bytes, of=self)
@@ -399,7 +397,8 @@ class Array(Moves, Space):
             return  # lost with the link
         wire = port.wire
         start = max(now, wire.rx_free)
-        if port.outstanding >= port.queue_limit or self._is_full(itl.volume):
+        full = port.outstanding >= port.queue_limit or self._is_full(itl.volume)
+        if full or self._has_enough(itl.export.host_id, port):
             # SAM: TASK SET FULL only to an initiator that has something in the task set.
             command.status = Status.TASK_SET_FULL if itl.outstanding else Status.BUSY
             wire.rx_free = start + wire.spec.refusal_ns
@@ -418,11 +417,6 @@ class Array(Moves, Space):
             command.first_data_ns = wire.rx_free - now  # XFER_RDY: the data may come
             wire.rx_free += wire.transfer_ns(command.length)
         self._at(wire.rx_free, CTRL, command)
-
-    def _is_full(self, volume: Volume) -> bool:
-        """Whether a volume has as many commands as it takes, from whomever."""
-        queued = sum(itl.outstanding for itl in self.itls if itl.volume is volume)
-        return 0 < volume.queue_limit <= queued
 
     def _ctrl(self, command: Command) -> None:
         if command.port_epoch < command.itl.port.lost_epoch:

@@ -33,6 +33,7 @@ from tests.reference.config import (
     FabricChange,
     FaultCleared,
     FaultInjected,
+    HostLimits,
     JobStarted,
     JobStopped,
     LinkUpdated,
@@ -236,6 +237,12 @@ class Models:
                     array.update_pool_capacity(change.pool_id, change.capacity_bytes)
             case VolumeQueueLimit():
                 array.set_volume_queue_limit(change.volume_id, change.queue_limit)
+            case HostLimits():
+                array.update_host(
+                    change.host_id,
+                    queue_limit=change.queue_limit,
+                    port_queue_limit=change.port_queue_limit,
+                )
             case VolumeCapacity():
                 with suppress(ResourceExhausted):  # thick, and its pool lacks the pages
                     array.update_volume_capacity(change.volume_id, change.capacity_bytes)

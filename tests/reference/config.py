@@ -118,6 +118,17 @@ class VolumeQueueLimit:
 
 
 @dataclass(frozen=True)
+class HostLimits:
+    """A host may have another number of commands in an array and at each port; 0: any."""
+
+    at_ns: int
+    array_id: str
+    host_id: str
+    queue_limit: int
+    port_queue_limit: int
+
+
+@dataclass(frozen=True)
 class VolumeCapacity:
     """A volume grows."""
 
@@ -335,6 +346,7 @@ ArrayChange = (
     | PoolCapacity
     | VolumeCapacity
     | VolumeQueueLimit
+    | HostLimits
     | VolumeCreated
     | VolumeDeleted
     | SnapshotCreated

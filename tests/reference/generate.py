@@ -156,13 +156,17 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         )
     )
     exports = draw(st.permutations(sorted(chosen)))
+    limits = st.sampled_from([0, 0, 0, 1, 2, 4])
+    known = tuple(
+        replace(host, queue_limit=draw(limits), port_queue_limit=draw(limits)) for host in hosts
+    )
     return ArrayConfig(
         array_id=array_id,
         controllers=controllers,
         ports=draw(_all_ports(names)),
         pools=pools,
         volumes=volumes,
-        hosts=hosts,
+        hosts=known,
         access=access,
         drives=draw(_drives(pools, volumes)),
         exports=tuple(ExportSpec(v, h, lun=pairs.index((v, h))) for v, h in exports),

@@ -31,6 +31,7 @@ from tests.reference.config import (
     DeviceUpdated,
     ExportCreated,
     ExportDeleted,
+    HostLimits,
     JobStarted,
     JobStopped,
     LinkUpdated,
@@ -150,6 +151,10 @@ def _port_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig) -
     if what == "lost":
         plans.lost.add(array.array_id)
         return [ArrayLost(time, array.array_id)]
+    if what == "limit" and draw(st.booleans()):
+        host_id = draw(st.sampled_from(array.hosts)).host_id
+        limits = draw(st.tuples(st.integers(0, 4), st.integers(0, 3)))
+        return [HostLimits(time, array.array_id, host_id, *limits)]
     if what == "limit" and draw(st.booleans()):
         volume = draw(st.sampled_from(array.volumes)).volume_id
         return [VolumeQueueLimit(time, array.array_id, volume, draw(st.integers(0, 4)))]

@@ -11,9 +11,10 @@ from smokestack.v1.hypervisor_pb2 import BlockSize
 from smokestack.v1.types_pb2 import Initiator
 
 from . import aio, errors
-from .array import Array, ArrayHost, Controller, Export, Pool, Port, Volume, VolumeSnapshot
+from .array import Array, ArrayHost, Export, Pool, Volume, VolumeSnapshot
 from .blocking import connect, connect_array, connect_hypervisor, connect_multipath
 from .events import Event, Watch
+from .hardware import Controller, Port
 from .hypervisor import Disk, Host, Hypervisor, Job, Trace, Vm
 from .multipath import (
     Adapter,

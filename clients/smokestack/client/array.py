@@ -1,4 +1,4 @@
-"""An array: controllers, ports, thin pools, volumes, hosts and exports."""
+"""An array: thin pools, volumes, hosts and exports; `hardware` has its controllers and ports."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NotRequired, Required, TypedDict, Unpack
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1.types_pb2 import Initiator
 
+from .hardware import Controllers, Ports
 from .kinds import Kind, full
 from .operations import Call, Way, operation
 from .resources import Collection, Deletable, Resource
@@ -15,13 +16,11 @@ from .service import Service
 from .sets import HostSets, PortSets, SetExports
 from .words import (
     Access,
-    ControllerState,
     MediaDistribution,
     MediaKind,
     OutOfSpace,
     PoolProfile,
     PoolState,
-    PortKind,
     Provisioning,
     RaidLevel,
     VolumeSnapshotState,
@@ -29,163 +28,6 @@ from .words import (
 )
 
 _SERVICE = "ArrayService"
-
-
-class ControllerFields(TypedDict, total=False):
-    """What a controller is created from; what is left out has the API's default."""
-
-    core_count: int
-    read_ns: int
-    write_ns: int
-    read_hit_ratio: float
-    write_back: bool
-    partner: str
-    mirror_ns: int
-    cache_bytes: int
-    reboot_ns: int
-    enabled: bool
-
-
-class ControllerUpdate(TypedDict, total=False):
-    """What of a controller can be changed; None goes back to the default."""
-
-    enabled: bool | None
-
-
-class Controller(Deletable[Way]):
-    """A station of cores in front of cache and media."""
-
-    of_kind = Kind(pb, _SERVICE, "Controller", "controllers", {"partner": "{parent}/controllers"})
-    core_count: int
-    read_ns: int
-    write_ns: int
-    read_hit_ratio: float
-    write_back: bool
-    partner: str
-    mirror_ns: int
-    cache_bytes: int
-    reboot_ns: int
-    enabled: bool
-    state: ControllerState
-    dirty_bytes: int
-    write_through: bool
-    forced_write_count: int
-    busy_ns: int
-
-    @operation
-    def update(self, **fields: Unpack[ControllerUpdate]) -> Call[Controller[Way]]:
-        """Changes the controller."""
-        return self._update(fields)
-
-    @operation
-    def disable(self) -> Call[Controller[Way]]:
-        """Takes it down: what is in it is lost, and its ports follow or are taken over."""
-        return self._update({"enabled": False})
-
-    @operation
-    def enable(self) -> Call[Controller[Way]]:
-        """Lets it come back, which takes its ``reboot_ns``."""
-        return self._update({"enabled": True})
-
-    @operation
-    def reboot(self) -> Call[Controller[Way]]:
-        """Takes it down and lets it come back after its ``reboot_ns``."""
-        request = self.of_kind.request("Reboot", name=self.name)
-        return Call(self.of_kind.rpc("Reboot"), request, self._load)
-
-
-class Controllers(Collection[Way, Controller[Way]]):
-    """An array's controllers."""
-
-    resource = Controller
-
-    @operation
-    def create(
-        self, controller_id: str, **fields: Unpack[ControllerFields]
-    ) -> Call[Controller[Way]]:
-        """Creates a controller."""
-        return self._create(controller_id, fields)
-
-
-class PortFields(TypedDict, total=False):
-    """What a port is created from; what is left out has the API's default."""
-
-    controller: Required[str]
-    fabric: Required[str]
-    kind: PortKind
-    queue_limit: int
-    command_ns: int
-    refusal_ns: int
-    bandwidth_bytes_per_second: int
-    forward_latency_ns: int
-    return_latency_ns: int
-    enabled: bool
-    partner: str
-
-
-class PortUpdate(TypedDict, total=False):
-    """What of a port can be changed; None goes back to the default."""
-
-    enabled: bool | None
-    queue_limit: int | None
-
-
-class Port(Deletable[Way]):
-    """A front-end port: a queue of bounded length on one fabric."""
-
-    of_kind = Kind(
-        pb,
-        _SERVICE,
-        "Port",
-        "ports",
-        {"controller": "{parent}/controllers", "partner": "{parent}/ports"},
-    )
-    controller: str
-    fabric: str
-    kind: PortKind
-    queue_limit: int
-    command_ns: int
-    refusal_ns: int
-    bandwidth_bytes_per_second: int
-    forward_latency_ns: int
-    return_latency_ns: int
-    enabled: bool
-    outstanding_count: int
-    command_count: int
-    task_set_full_count: int
-    busy_count: int
-    dropped_count: int
-    rx_bytes: int
-    tx_bytes: int
-    link_up: bool
-    partner: str
-    carrier: str
-
-    @operation
-    def update(self, **fields: Unpack[PortUpdate]) -> Call[Port[Way]]:
-        """Changes the port."""
-        return self._update(fields)
-
-    @operation
-    def disable(self) -> Call[Port[Way]]:
-        """Takes the port down: its paths die, and commands on the way are lost."""
-        return self._update({"enabled": False})
-
-    @operation
-    def enable(self) -> Call[Port[Way]]:
-        """Brings the port back, and its paths with it."""
-        return self._update({"enabled": True})
-
-
-class Ports(Collection[Way, Port[Way]]):
-    """An array's ports."""
-
-    resource = Port
-
-    @operation
-    def create(self, port_id: str, **fields: Unpack[PortFields]) -> Call[Port[Way]]:
-        """Creates a port; hosts on its fabric find the new paths at their next rescan."""
-        return self._create(port_id, fields)
 
 
 class PoolFields(TypedDict, total=False):
@@ -427,11 +269,26 @@ class VolumeSnapshots(Collection[Way, VolumeSnapshot[Way]]):
         return self._batch_create(self._creations(snapshots))
 
 
+class ArrayHostLimits(TypedDict, total=False):
+    """How many commands a host may have; None goes back to the default."""
+
+    queue_limit: int | None
+    port_queue_limit: int | None
+
+
 class ArrayHost(Deletable[Way]):
     """A host as the array knows it: a name for a set of initiators."""
 
     of_kind = Kind(pb, _SERVICE, "ArrayHost", "hosts")
     initiators: tuple[Initiator, ...]
+    queue_limit: int
+    port_queue_limit: int
+    refused_count: int
+
+    @operation
+    def update(self, **limits: Unpack[ArrayHostLimits]) -> Call[ArrayHost[Way]]:
+        """Changes how many commands it may have in the array, and at each port."""
+        return self._update(limits)
 
 
 class ArrayHosts(Collection[Way, ArrayHost[Way]]):
@@ -440,9 +297,11 @@ class ArrayHosts(Collection[Way, ArrayHost[Way]]):
     resource = ArrayHost
 
     @operation
-    def create(self, host_id: str, *, initiators: Sequence[Initiator]) -> Call[ArrayHost[Way]]:
+    def create(
+        self, host_id: str, *, initiators: Sequence[Initiator], **limits: Unpack[ArrayHostLimits]
+    ) -> Call[ArrayHost[Way]]:
         """Makes a host known, so that volumes can be exported to it."""
-        return self._create(host_id, {"initiators": initiators})
+        return self._create(host_id, {"initiators": initiators, **limits})
 
 
 class ExportFields(TypedDict, total=False):
@@ -503,6 +362,7 @@ class ArrayUpdate(TypedDict, total=False):
     hints_enabled: bool | None
     profile: PoolProfile | None
     node_count: int | None
+    initiator_limit: int | None
     access: Access | None
     non_optimized_ns: int | None
     transition_ns: int | None
@@ -522,6 +382,7 @@ class Array(Resource[Way], Service[Way]):
     hints_enabled: bool
     profile: PoolProfile
     node_count: int
+    initiator_limit: int
     access: Access
     non_optimized_ns: int
     transition_ns: int

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Self
 
 from smokestack.client import Stack, Sync, errors
-from smokestack.client.array import Array, Pools, Ports, Volumes
+from smokestack.client.array import Array, Pools, Volumes
+from smokestack.client.hardware import Ports
 from smokestack.client.hypervisor import Hosts
 from smokestack.client.operations import Call, as_it_is
 from smokestack.client.sessions import BlockingSession, Patience

@@ -379,13 +379,16 @@ static PyMethodDef METHODS[] = {
 #define ITL_ROW(type, field) ROW("itl", itl_t, field)
 #define IO_ROW(type, field) ROW("io", io_t, field)
 #define ATTENTION_ROW(type, field) ROW("attention", attention_t, field)
+#define QUOTA_ROW(type, field) ROW("quota", quota_t, field)
+#define QUOTAS_OF_ROW(type, field) ROW("quotas_of", quotas_of_t, field)
 #define PAGE_ROW(type, field) ROW("page", page_t, field)
 #define SHARE_ROW(type, field) ROW("share", page_t, field)
 static const field_decl_t FIELDS[] = {
     STATE_FIELDS(STATE_ROW) PORT_FIELDS(PORT_ROW) CONTROLLER_FIELDS(CONTROLLER_ROW)
     POOL_FIELDS(POOL_ROW) VOLUME_FIELDS(VOLUME_ROW) ITL_FIELDS(ITL_ROW)
     IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) PAGE_FIELDS(SHARE_ROW)
-    ATTENTION_FIELDS(ATTENTION_ROW) NOTE_FIELDS(NOTE_ROW)
+    ATTENTION_FIELDS(ATTENTION_ROW) QUOTA_FIELDS(QUOTA_ROW) QUOTAS_OF_FIELDS(QUOTAS_OF_ROW)
+    NOTE_FIELDS(NOTE_ROW)
     FAULT_FIELDS(FAULT_ROW) CHAIN_FIELDS(CHAIN_ROW)};
 
 KERNEL_MODULE(array, "The array's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

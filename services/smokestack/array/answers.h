@@ -4,6 +4,7 @@
 
 #include "access.h"
 #include "attentions.h"
+#include "quotas.h"
 #include "smokestack/hints.h"
 
 /* The order in which records reach a submitter: at one instant events before responses. */
@@ -92,6 +93,7 @@ static void depart(array_t *a, uint32_t i) {
     port->outstanding--;
     itl->outstanding--;
     if (a->state->lun_limits) a->volume[itl->volume].outstanding--;
+    if (a->state->host_limits) quotas_give(a, io->itl);
     if (io->epoch < port->drop_epoch) {
         port->dropped++;
     } else if (io->epoch != port->epoch) { /* what served it is lost: its heir says, once more */

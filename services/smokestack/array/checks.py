@@ -58,6 +58,7 @@ def check_port(spec: PortSpec) -> None:
     identifier("port.port_id", spec.port_id)
     identifier("port.fabric", spec.fabric)
     in_range("port.queue_limit", spec.queue_limit, 1, 1 << 20)
+    in_range("port.initiator_limit", spec.initiator_limit, 0, 1 << 20)
     in_range("port.command_ns", spec.command_ns, 0, SERVICE_NS_MAX)
     in_range("port.refusal_ns", spec.refusal_ns, 0, SERVICE_NS_MAX)
     in_range("port.bandwidth_bytes_per_second", spec.bandwidth_bytes_per_second, 1_000, 1 << 50)
@@ -163,6 +164,8 @@ def check_host(spec: ArrayHostSpec) -> None:
     identifier("host.host_id", spec.host_id)
     if not spec.initiators:
         raise InvalidArgument.at("host.initiators", "is empty: give at least one")
+    for name in ("queue_limit", "port_queue_limit"):
+        in_range(f"host.{name}", getattr(spec, name), 0, 1 << 20)
     seen: set[str] = set()
     for index, initiator in enumerate(spec.initiators):
         identifier(f"host.initiators[{index}].name", initiator.name)

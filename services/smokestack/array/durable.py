@@ -50,7 +50,12 @@ _APPENDED: Final = ("port", "controller", "pool")  # taken whole: none grows wit
 _WRITTEN: Final = ("fault", "chain")  # taken whole, too
 _TOUCHED: Final = "volume"  # the rows that windows have changed are taken
 _NOTED: Final = ("page", "share")  # by notes of what changed
-_BY_CALLS: Final = ("itl", "attention")  # windows change only counters, and what power ends
+_BY_CALLS: Final = (
+    "itl",
+    "attention",
+    "quota",
+    "quotas_of",
+)  # windows change only counters, and what power ends
 _ENDED: Final = (  # with the power
     "core",
     "disk",
@@ -90,6 +95,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "controller": ("hits", "misses", "busy_ns"),
     "pool": ("copied_pages", "failures", "growths", "media_busy_ns", "steps", "warnings"),
     "attention": ("told",),
+    "quota": ("refused",),
     "itl": (
         "reads",
         "writes",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from smokestack.engine.checks import in_range
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.event_kinds import EventKind
 
@@ -33,8 +34,9 @@ class Family:
         return PROFILES[self.spec.profile]
 
     def check(self, spec: FamilySpec) -> None:
-        """Refuses a number of nodes that there is not."""
+        """Refuses a number of nodes that there is not, or a limit that none could be."""
         check_nodes("array.node_count", spec.node_count)
+        in_range("array.initiator_limit", spec.initiator_limit or 0, 0, 1 << 20)
 
     def access(self, spec: FamilySpec) -> AccessSpec:
         """Returns the access that the array has in a family, unless somebody chose another."""
@@ -60,6 +62,17 @@ class Family:
         """Returns how many commands a port of a kind takes."""
         limit = PORT_LIMITS.get(kind, self.profile.port_queue_limit)
         return int(limit.value)
+
+    @property
+    def port_initiators(self) -> int:
+        """How many initiators log in to a port; 0: any number."""
+        return int(self.profile.port_initiator_limit.value)
+
+    @property
+    def initiator_limit(self) -> int:
+        """How many initiators the array's hosts have together; 0: any number."""
+        own = self.spec.initiator_limit
+        return int(self.profile.initiator_limit.value) if own is None else own
 
     @property
     def volume_limit(self) -> int:

@@ -26,6 +26,7 @@ from .family import Family
 from .faults import ArrayFaults
 from .links import Links
 from .luns import Luns
+from .quotas import Quotas
 from .specs import (
     ArrayHostSpec,
     ControllerSpec,
@@ -91,6 +92,7 @@ class ArrayInventory:
         self.links = Links(self)
         self.ownership = Ownership(self)
         self.family = Family(self)
+        self.quotas = Quotas(self)
 
     @property
     def now_ns(self) -> int:
@@ -152,6 +154,7 @@ class ArrayInventory:
                 row = self.state["itl"][index]
                 row["volume"] = self._rows["volumes", export.volume_id]
                 row["port"], row["valid"] = self._rows["ports", port_id], 1
+                self.quotas.add_itl(export.host_id, port_id)
                 self.state.row["itl_count"] = index + 1
                 self.itls.append((export.volume_id, export.host_id, initiator.name, port_id))
                 self.itls_by_volume.setdefault(export.volume_id, []).append(index)

@@ -228,6 +228,7 @@ class ArrayModel(ArraySpace, Kept):
         self._present("controllers", self.controllers, spec.controller_id)
         if spec.partner:
             checks.check_port_pair(spec, self.ports)
+        self.quotas.check_port(spec)
         row = self.state.row
         if self.driver is not None and (
             spec.forward_latency_ns < row["forward_ns"] or spec.return_latency_ns < row["return_ns"]
@@ -255,6 +256,7 @@ class ArrayModel(ArraySpace, Kept):
         self._unused("ports", port_id, "exports of volumes", users)
         self._unused("ports", port_id, "sets of ports", self.sets.with_port(port_id))
         self._part(self.ports, self.ports[port_id].partner)
+        self.quotas.forget_port(port_id)
         del self.ports[port_id], self._rows["ports", port_id]
         self.links.forget("port", port_id)
         self._tell(EventKind.PORT_DELETED, f"ports/{port_id}")
@@ -308,8 +310,15 @@ class ArrayModel(ArraySpace, Kept):
                 raise AlreadyExists(
                     f"initiator {min(taken)} belongs to {self.name}/hosts/{host.host_id} already"
                 )
+        self.quotas.check_host(spec)
         self.hosts[spec.host_id] = spec
+        self.quotas.add_host(spec)
         self._tell(EventKind.HOST_CREATED, f"hosts/{spec.host_id}")
+
+    def update_host(self, host_id: str, **fields: Any) -> None:
+        """Changes how many commands a host may have."""
+        self._present("hosts", self.hosts, host_id)
+        self.quotas.update(replace(self.hosts[host_id], **fields))
 
     def delete_host(self, host_id: str) -> None:
         """Removes a host that nothing is exported to."""
@@ -318,6 +327,7 @@ class ArrayModel(ArraySpace, Kept):
         self._unused("hosts", host_id, "exports of volumes", users)
         self._unused("hosts", host_id, "sets of hosts", self.sets.with_host(host_id))
         del self.hosts[host_id]
+        self.quotas.forget_host(host_id)
         self._tell(EventKind.HOST_DELETED, f"hosts/{host_id}")
 
     def check_export(

@@ -37,6 +37,9 @@ class FamilyProfile:
     port_queue_limit: Value
     lun_queue_limit: Value  # commands that one LUN takes; 0: no limit of its own
     access: Value  # how its controllers share volumes
+    # Initiators that log in to one port, and that the array knows at most; 0: any number.
+    port_initiator_limit: Value = field(default_factory=lambda: Value(0, _OURS))
+    initiator_limit: Value = field(default_factory=lambda: Value(0, _OURS))
     per_node: frozenset[str] = field(default_factory=frozenset)  # pool values of one node
 
     def defaults(self, node_count: int) -> dict[str, Any]:
@@ -72,6 +75,8 @@ PROFILES: Final[Mapping[Profile, FamilyProfile]] = {
         port_queue_limit=Value(1638, "FACTS 4.2 [S56]: 4G HBA"),
         lun_queue_limit=_NO_LIMIT,
         access=Value(Access.SYMMETRIC, _MEMORY),
+        port_initiator_limit=Value(64, "FACTS 4.2 [S56]: host ports for each port"),
+        initiator_limit=Value(1024, "FACTS 4.2 [S56]: host ports for each array"),
         per_node=frozenset({"step_bytes", "step_bytes_max", "limit_overdraft_bytes"}),
     ),
     Profile.COMPELLENT: FamilyProfile(

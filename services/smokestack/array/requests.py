@@ -45,7 +45,10 @@ def access_spec(
 
 def family_spec(message: Any, now: FamilySpec, named: Container[str]) -> FamilySpec:
     """Returns what an Array message makes of an array's family; what is not named stays."""
-    fields = {name: value for name, value in given(message, FamilySpec).items() if name in named}
+    defaults = {name: value for name, value in asdict(FamilySpec()).items() if name in named}
+    fields = {
+        n: value for n, value in (defaults | given(message, FamilySpec)).items() if n in named
+    }
     if "profile" in named:
         fields["profile"] = member(Profile, message.profile, "array.profile", FamilySpec.profile)
     return replace(now, **fields)
@@ -62,8 +65,8 @@ def port_spec(
 ) -> PortSpec:
     """Returns what a Port message describes; its limit is as its kind or the family has it."""
     kind = member(PortKind, message.kind, "port.kind", PortSpec.kind)
-    fields = {"fabric": "", "queue_limit": family.port_limit(kind), **given(message, PortSpec)}
-    fields |= {"partner": partner, "kind": kind}
+    limits = {"queue_limit": family.port_limit(kind), "initiator_limit": family.port_initiators}
+    fields = {"fabric": "", **limits, **given(message, PortSpec), "partner": partner, "kind": kind}
     return PortSpec(port_id, controller_id, **fields)
 
 
@@ -104,4 +107,5 @@ def provisioning_of(message: Any) -> Provisioning:
 def host_spec(host_id: str, message: Any) -> ArrayHostSpec:
     """Returns what an ArrayHost message describes."""
     initiators = tuple(InitiatorSpec(i.name, i.fabric) for i in message.initiators)
-    return ArrayHostSpec(host_id, initiators)
+    fields = given(message, ArrayHostSpec) | {"initiators": initiators}
+    return ArrayHostSpec(host_id, **fields)

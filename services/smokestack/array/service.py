@@ -26,6 +26,7 @@ from smokestack.v1 import array_pb2_grpc
 from .checks import check_queue_limit, check_service_level
 from .controller_service import ControllerHandlers
 from .fill import fill_pool
+from .host_service import HostHandlers
 from .luns import Luns
 from .measure import distinct_bytes
 from .model import ArrayModel
@@ -34,7 +35,6 @@ from .requests import (
     access_spec,
     drives_spec,
     family_spec,
-    host_spec,
     pool_spec,
     port_spec,
     provisioning_of,
@@ -46,13 +46,15 @@ from .specs import ExportSpec, ProductSpec, VolumeSpec
 _FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
 _PRODUCT_FIELDS = ("vendor", "model", "hints_enabled")
 _DRIVE_FIELDS = ("drive_count", "drive_bytes")
-_FAMILY_FIELDS = ("profile", "node_count")
+_FAMILY_FIELDS = ("profile", "node_count", "initiator_limit")
 _ACCESS_FIELDS = ("access", "non_optimized_ns", "transition_ns")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 
 
-class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceServicer):
+class ArrayService(
+    ControllerHandlers, HostHandlers, SetHandlers, array_pb2_grpc.ArrayServiceServicer
+):
     """Serves one array."""
 
     def __init__(self, model: ArrayModel, border: Border, recorder: Recorder = UNRECORDED) -> None:
@@ -348,34 +350,6 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
                 distinct_bytes=distinct_bytes(self._model, ids, request.with_snapshots)
             )
 
-    # --- hosts ------------------------------------------------------------------------------
-
-    def CreateArrayHost(
-        self, request: pb.CreateArrayHostRequest, context: Any = None
-    ) -> pb.ArrayHost:
-        def create() -> pb.ArrayHost:
-            self._model.create_host(host_spec(request.array_host_id, request.array_host))
-            return self._host(request.array_host_id)
-
-        return self._create(request.parent, request, create)
-
-    def GetArrayHost(self, request: pb.GetArrayHostRequest, context: Any = None) -> pb.ArrayHost:
-        return self._get(HOST, request.name, self._host)
-
-    def ListArrayHosts(
-        self, request: pb.ListArrayHostsRequest, context: Any = None
-    ) -> pb.ListArrayHostsResponse:
-        with self._requests.read():
-            found, token = self._page(request, self._model.hosts, "hosts")
-            return pb.ListArrayHostsResponse(
-                array_hosts=map(self._host, found), next_page_token=token
-            )
-
-    def DeleteArrayHost(
-        self, request: pb.DeleteArrayHostRequest, context: Any = None
-    ) -> empty_pb2.Empty:
-        return self._delete(HOST, request, self._model.delete_host)
-
     # --- exports ----------------------------------------------------------------------------
 
     def CreateExport(self, request: pb.CreateExportRequest, context: Any = None) -> pb.Export:
@@ -496,7 +470,8 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
             name=self._model.name,
             **{size: sum(u[size] for u in usages) for size in sizes},
             **settings(self._model.product),
-            **settings(self._model.family.spec),
+            **settings(self._model.family.spec)
+            | {"initiator_limit": self._model.family.initiator_limit},
             **access | {"access": int(access["access"])},
             **settings(self._model.drives.spec),
             raw_bytes=self._model.drives.spec.raw_bytes,
@@ -572,10 +547,6 @@ class ArrayService(ControllerHandlers, SetHandlers, array_pb2_grpc.ArrayServiceS
             if self._model.is_stale(snapshot_id)
             else pb.VOLUME_SNAPSHOT_STATE_READY,
         )
-
-    def _host(self, host_id: str) -> pb.ArrayHost:
-        name, spec = self._found(HOST, host_id, self._model.hosts, host_id)
-        return pb.ArrayHost(name=name, initiators=map(asdict, spec.initiators))
 
     def _export(self, export_id: str) -> pb.Export:
         volume_id, _, host_id = export_id.partition(".")

@@ -147,6 +147,7 @@ class FamilySpec:
 
     profile: Profile = Profile.PLAIN
     node_count: int = 2  # of a 3PAR array: 2, 4, 6 or 8
+    initiator_limit: int | None = None  # that its hosts have together; 0: any number; None: its own
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,7 @@ class PortSpec:
     enabled: bool = True
     partner: str = ""  # the port that takes it over when it fails (persistent ports, FACTS 3.3)
     kind: PortKind = PortKind.CUSTOM
+    initiator_limit: int = 0  # that log in to it; 0: any number
 
 
 @dataclass(frozen=True)
@@ -280,6 +282,8 @@ class ArrayHostSpec:
 
     host_id: str
     initiators: tuple[InitiatorSpec, ...]
+    queue_limit: int = 0  # commands that it may have in the array, of all nexuses; 0: any number
+    port_queue_limit: int = 0  # ... and at each port
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ _ORDER: Final = (
     "delta",
     "attention",
     "head",
+    "quota",
+    "quotas_of",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
@@ -177,11 +179,16 @@ class ArrayState(Tables):
         self.count_commands()
 
     def count_commands(self) -> None:
-        """Counts volumes' commands anew where volumes have limits: nexuses lead elsewhere now."""
+        """Counts volumes' and hosts' commands anew, where they have limits."""
         if self.row["lun_limits"]:
             itls, outstanding = self["itl"], self["volume"]["outstanding"]
             outstanding[:] = 0
             np.add.at(outstanding, itls["volume"], itls["outstanding"])
+        if self.row["host_limits"]:
+            quotas, of = self["quota"]["outstanding"], self.used("quotas_of")
+            quotas[:] = 0
+            for kind in ("host", "at_port"):
+                np.add.at(quotas, of[kind], self.used("itl")["outstanding"])
 
     def histograms(self) -> NDArray[Any]:
         """Returns the array-latency histogram of each ITL, by ITL index."""

@@ -50,7 +50,8 @@ static void port_arrive(array_t *a, uint32_t i) {
     int64_t start = later(io->time, wire->rx_free_ns);
     io->epoch = port->epoch;
     volume_t *lun = a->state->lun_limits ? &a->volume[itl->volume] : NULL;
-    if (is_full(port, lun)) { /* the SAM rule: FACTS 4.1 */
+    uint32_t quotas = a->state->host_limits;
+    if (is_full(port, lun) || (quotas && quotas_refuse(a, io->itl))) { /* SAM's: FACTS 4.1 */
         turn_away(a, i, start, itl->outstanding ? STATUS_TASK_SET_FULL : STATUS_BUSY);
         return;
     }
@@ -62,6 +63,7 @@ static void port_arrive(array_t *a, uint32_t i) {
     port->outstanding++;
     itl->outstanding++;
     if (lun) lun->outstanding++;
+    if (quotas) quotas_take(a, io->itl);
     port->commands++;
     if (io->op == OP_WRITE) {
         io->first_data_ns = (uint64_t)(start - io->arrival_ns + wire->command_ns);

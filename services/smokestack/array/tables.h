@@ -37,7 +37,7 @@
     F(uint32_t, access)          /* as specs.Access; 0: symmetric */                           \
     F(uint32_t, port_count)                                                                    \
     F(uint32_t, lun_limits) /* some volume has had a limit: their commands are counted */      \
-    F(uint32_t, padding)                                                                       \
+    F(uint32_t, host_limits) /* so has some host */                                            \
     F(uint64_t, drive_count) /* 0: raw space is not counted */                                 \
     F(uint64_t, drive_bytes)
 
@@ -203,6 +203,17 @@
     F(uint64_t, cause) /* number of the event that established it last */                      \
     F(uint64_t, told)  /* commands that were answered with it */
 
+/* What a host has in the array, or at one of its ports; counted only where `host_limits` is set. */
+#define QUOTA_FIELDS(F)                                                                        \
+    F(uint32_t, queue_limit) /* commands that it may have; 0: any number */                    \
+    F(uint32_t, outstanding)                                                                   \
+    F(uint64_t, refused) /* commands turned away by this limit */
+
+/* The quotas that a nexus counts for: its host's in the array, and at its port. */
+#define QUOTAS_OF_FIELDS(F)                                                                     \
+    F(uint32_t, host)                                                                          \
+    F(uint32_t, at_port)
+
 /* One mapped page in an open-addressing table; key 0 is an empty place. */
 #define PAGE_FIELDS(F)                                                                         \
     F(uint64_t, key) /* (volume + 1) << 40 | page */                                           \
@@ -218,6 +229,8 @@ DECLARE_STRUCT(volume_t, VOLUME_FIELDS)
 DECLARE_STRUCT(itl_t, ITL_FIELDS)
 DECLARE_STRUCT(io_t, IO_FIELDS)
 DECLARE_STRUCT(attention_t, ATTENTION_FIELDS)
+DECLARE_STRUCT(quota_t, QUOTA_FIELDS)
+DECLARE_STRUCT(quotas_of_t, QUOTAS_OF_FIELDS)
 DECLARE_STRUCT(page_t, PAGE_FIELDS)
 
 /* What the kernel notes; array/inventory.py has the same numbers. */

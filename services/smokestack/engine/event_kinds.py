@@ -72,6 +72,7 @@ class EventKind(StrEnum):
     )
     PORT_CREATED = "PORT_CREATED", "A front-end port was added."
     PORT_DELETED = "PORT_DELETED", "A front-end port was removed."
+    HOST_LIMITED = "HOST_LIMITED", "It was changed how many commands a host may have in an array."
     PORT_LIMITED = "PORT_LIMITED", "A port's queue limit was changed."
     PORT_DOWN = "PORT_DOWN", "A port's link went down: what it had in flight is lost."
     PORT_UP = "PORT_UP", "A port's link came up."

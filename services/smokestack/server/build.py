@@ -22,7 +22,6 @@ from smokestack.v1 import (
     hypervisor_pb2,
     multipath_pb2,
     scenario_pb2,
-    types_pb2,
 )
 from smokestack.workload.traces import bundled
 
@@ -147,8 +146,9 @@ class _ArrayBuilder:
         ):
             if getattr(self._array, field):
                 setattr(product, field, getattr(self._array, field))
-        if self._array.HasField("node_count"):
-            product.node_count = self._array.node_count
+        for field in ("node_count", "initiator_limit"):
+            if self._array.HasField(field):
+                setattr(product, field, getattr(self._array, field))
         if product != array_pb2.Array(name=self._name):
             request = array_pb2.UpdateArrayRequest(array=product)
             _call(self._place, "array", self._api.UpdateArray, request)
@@ -211,7 +211,7 @@ class _ArrayBuilder:
             )
 
     def _build_exports(self) -> None:
-        for place, host_id, initiators in self._hosts():
+        for place, host_id, known in self._hosts():
             _call(
                 place,
                 "array_host",
@@ -219,7 +219,7 @@ class _ArrayBuilder:
                 array_pb2.CreateArrayHostRequest(
                     parent=self._name,
                     array_host_id=host_id,
-                    array_host=array_pb2.ArrayHost(initiators=initiators),
+                    array_host=known,
                 ),
             )
         self._build_sets()
@@ -274,13 +274,14 @@ class _ArrayBuilder:
                 ),
             )
 
-    def _hosts(self) -> Iterator[tuple[str, str, list[types_pb2.Initiator]]]:
+    def _hosts(self) -> Iterator[tuple[str, str, array_pb2.ArrayHost]]:
         """Yields the hosts that the array knows; when none are given, all of the scenario's."""
         for index, known in enumerate(self._array.hosts):
-            yield f"{self._place}.hosts[{index}]", known.name, list(known.initiators)
+            yield f"{self._place}.hosts[{index}]", known.name, known
         if not self._array.hosts:
             for index, host in enumerate(self._scenario.hosts):
-                yield f"hosts[{index}]", host.name, list(host.initiators)
+                array_host = array_pb2.ArrayHost(initiators=host.initiators)
+                yield f"hosts[{index}]", host.name, array_host
 
     def _create(
         self, part: str, resource: str, method: Callable[[_Request], _Answer], request: _Request

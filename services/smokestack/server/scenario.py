@@ -29,6 +29,7 @@ _SHOWN_MAX: Final = 5  # violations in the message; the exception has them all
 
 # What services report and nobody sets; a test compares this with the comments in the protos.
 OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
+    "ArrayHost": frozenset({"refused_count"}),
     "Controller": frozenset(
         {"state", "dirty_bytes", "write_through", "forced_write_count", "busy_ns"}
     ),

@@ -1,0 +1,173 @@
+"""What an array is made of: controllers and front-end ports."""
+
+from __future__ import annotations
+
+from typing import Required, TypedDict, Unpack
+
+from smokestack.v1 import array_pb2 as pb
+
+from .kinds import Kind
+from .operations import Call, Way, operation
+from .resources import Collection, Deletable
+from .words import ControllerState, PortKind
+
+_SERVICE = "ArrayService"
+
+
+class ControllerFields(TypedDict, total=False):
+    """What a controller is created from; what is left out has the API's default."""
+
+    core_count: int
+    read_ns: int
+    write_ns: int
+    read_hit_ratio: float
+    write_back: bool
+    partner: str
+    mirror_ns: int
+    cache_bytes: int
+    reboot_ns: int
+    enabled: bool
+
+
+class ControllerUpdate(TypedDict, total=False):
+    """What of a controller can be changed; None goes back to the default."""
+
+    enabled: bool | None
+
+
+class Controller(Deletable[Way]):
+    """A station of cores in front of cache and media."""
+
+    of_kind = Kind(pb, _SERVICE, "Controller", "controllers", {"partner": "{parent}/controllers"})
+    core_count: int
+    read_ns: int
+    write_ns: int
+    read_hit_ratio: float
+    write_back: bool
+    partner: str
+    mirror_ns: int
+    cache_bytes: int
+    reboot_ns: int
+    enabled: bool
+    state: ControllerState
+    dirty_bytes: int
+    write_through: bool
+    forced_write_count: int
+    busy_ns: int
+
+    @operation
+    def update(self, **fields: Unpack[ControllerUpdate]) -> Call[Controller[Way]]:
+        """Changes the controller."""
+        return self._update(fields)
+
+    @operation
+    def disable(self) -> Call[Controller[Way]]:
+        """Takes it down: what is in it is lost, and its ports follow or are taken over."""
+        return self._update({"enabled": False})
+
+    @operation
+    def enable(self) -> Call[Controller[Way]]:
+        """Lets it come back, which takes its ``reboot_ns``."""
+        return self._update({"enabled": True})
+
+    @operation
+    def reboot(self) -> Call[Controller[Way]]:
+        """Takes it down and lets it come back after its ``reboot_ns``."""
+        request = self.of_kind.request("Reboot", name=self.name)
+        return Call(self.of_kind.rpc("Reboot"), request, self._load)
+
+
+class Controllers(Collection[Way, Controller[Way]]):
+    """An array's controllers."""
+
+    resource = Controller
+
+    @operation
+    def create(
+        self, controller_id: str, **fields: Unpack[ControllerFields]
+    ) -> Call[Controller[Way]]:
+        """Creates a controller."""
+        return self._create(controller_id, fields)
+
+
+class PortFields(TypedDict, total=False):
+    """What a port is created from; what is left out has the API's default."""
+
+    controller: Required[str]
+    fabric: Required[str]
+    kind: PortKind
+    queue_limit: int
+    initiator_limit: int
+    command_ns: int
+    refusal_ns: int
+    bandwidth_bytes_per_second: int
+    forward_latency_ns: int
+    return_latency_ns: int
+    enabled: bool
+    partner: str
+
+
+class PortUpdate(TypedDict, total=False):
+    """What of a port can be changed; None goes back to the default."""
+
+    enabled: bool | None
+    queue_limit: int | None
+
+
+class Port(Deletable[Way]):
+    """A front-end port: a queue of bounded length on one fabric."""
+
+    of_kind = Kind(
+        pb,
+        _SERVICE,
+        "Port",
+        "ports",
+        {"controller": "{parent}/controllers", "partner": "{parent}/ports"},
+    )
+    controller: str
+    fabric: str
+    kind: PortKind
+    queue_limit: int
+    initiator_limit: int
+    command_ns: int
+    refusal_ns: int
+    bandwidth_bytes_per_second: int
+    forward_latency_ns: int
+    return_latency_ns: int
+    enabled: bool
+    outstanding_count: int
+    command_count: int
+    task_set_full_count: int
+    busy_count: int
+    dropped_count: int
+    rx_bytes: int
+    tx_bytes: int
+    link_up: bool
+    partner: str
+    carrier: str
+
+    @operation
+    def update(self, **fields: Unpack[PortUpdate]) -> Call[Port[Way]]:
+        """Changes the port."""
+        return self._update(fields)
+
+    @operation
+    def disable(self) -> Call[Port[Way]]:
+        """Takes the port down: its paths die, and commands on the way are lost."""
+        return self._update({"enabled": False})
+
+    @operation
+    def enable(self) -> Call[Port[Way]]:
+        """Brings the port back, and its paths with it."""
+        return self._update({"enabled": True})
+
+
+class Ports(Collection[Way, Port[Way]]):
+    """An array's ports."""
+
+    resource = Port
+
+    @operation
+    def create(self, port_id: str, **fields: Unpack[PortFields]) -> Call[Port[Way]]:
+        """Creates a port; hosts on its fabric find the new paths at their next rescan."""
+        return self._create(port_id, fields)
