@@ -9,10 +9,10 @@ from typing import Any
 
 import grpc
 
-from smokestack.server.errors import ErrorInterceptor
 from smokestack.server.rooms import Room
 from smokestack.server.scenario import default_scenario
 from smokestack.server.stack import Stack
+from smokestack.server.switch import Switch
 
 
 @contextmanager
@@ -57,8 +57,7 @@ def gone(_answer: Any, context: grpc.ServicerContext) -> None:
 @contextmanager
 def meddled(room: Room[Any], meddler: Meddler) -> Iterator[str]:
     """Serves one room with something in between; yields its address."""
-    server = grpc.server(ThreadPoolExecutor(4), interceptors=[meddler, ErrorInterceptor()])
-    room.add_services(server)
+    server = grpc.server(ThreadPoolExecutor(4), [Switch(room)], interceptors=[meddler])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

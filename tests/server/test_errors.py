@@ -22,7 +22,7 @@ from smokestack.engine.errors import (
     Unavailable,
     Violation,
 )
-from smokestack.server.errors import DOMAIN, ErrorInterceptor, refused_from, status_of
+from smokestack.server.errors import DOMAIN, refused_from, refusing, status_of
 
 REFUSALS = (
     InvalidArgument(
@@ -51,12 +51,14 @@ class Raiser(grpc.GenericRpcHandler):
             yield b"first"
             yield self.act(context)
 
-        return {
+        method = handler_call_details.method
+        handler = {
             "/t/UnaryUnary": grpc.unary_unary_rpc_method_handler(answer),
             "/t/StreamUnary": grpc.stream_unary_rpc_method_handler(answer),
             "/t/UnaryStream": grpc.unary_stream_rpc_method_handler(stream),
             "/t/StreamStream": grpc.stream_stream_rpc_method_handler(stream),
-        }.get(handler_call_details.method)
+        }.get(method)
+        return handler and refusing(method, handler)
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def raiser() -> Raiser:
 @pytest.fixture
 def channel(raiser: Raiser) -> Iterator[grpc.Channel]:
     pool = futures.ThreadPoolExecutor(max_workers=2)
-    server = grpc.server(pool, handlers=[raiser], interceptors=[ErrorInterceptor()])
+    server = grpc.server(pool, handlers=[raiser])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

@@ -90,6 +90,11 @@ class Ownership:
                 resource=name,
             )
 
+    def begin(self, volume_id: str) -> None:
+        """Gives a new volume its owner: where access is symmetric there is none to give."""
+        if self._array.state.number("state", "access"):
+            self.own(volume_id)
+
     def own(self, volume_id: str) -> None:
         """Gives a volume its owner, or none where access is symmetric."""
         row, array = self._row(volume_id), self._array
@@ -110,12 +115,13 @@ class Ownership:
 
     def owner(self, volume_id: str) -> str:
         """Returns the controller that owns a volume, or nothing."""
-        at = int(self._row(volume_id)["owner"])
+        at = self._number(volume_id, "owner")
         return self._array.id_of("controllers", at - 1) if at else ""
 
     def in_transition(self, volume_id: str) -> bool:
         """Whether a volume is changing its owner."""
-        return bool(self._row(volume_id)["moving_until_ns"] > self._array.acts_ns)
+        until_ns = self._number(volume_id, "moving_until_ns")
+        return until_ns > 0 and until_ns > self._array.acts_ns
 
     def group(self, port_id: str) -> int:
         """Returns the number of a port's target port group."""
@@ -195,6 +201,10 @@ class Ownership:
 
     def _establish(self, volume_id: str, attention: Attention, cause: int) -> None:
         self._array.establish_attention(attention, cause, volume_id=volume_id)
+
+    def _number(self, volume_id: str, column: str) -> int:
+        array = self._array
+        return int(array.state.number("volume", column, array.row_of("volumes", volume_id)))
 
     def _row(self, volume_id: str) -> Any:
         return self._array.state["volume"][self._array.row_of("volumes", volume_id)]

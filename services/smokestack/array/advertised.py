@@ -9,6 +9,7 @@ is told as 6/3F/05 is the standard's (FACTS 4.3).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -68,6 +69,7 @@ KINDS: Final = (
 _KINDS: Final = frozenset(kind.name for kind in KINDS)
 
 
+@lru_cache(maxsize=65_536)
 def identifier_of(*parts: str) -> str:
     """Returns an identifier as a logical unit reports it: NAA 6, which has 31 hex digits more."""
     digest = blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
@@ -110,6 +112,8 @@ class Advertised:
     def responses(self, volume_id: str) -> Responses:
         """Returns how many commands a volume has answered, and in what time on average."""
         true = self.diversions.responses(volume_id)
+        if not true.response_count:
+            return true
         factor = self._factor(LATENCY_UNDERSTATED, f"volumes/{volume_id}")
         return Responses(true.response_count, true.mean_response_ns * 1000 // factor)
 

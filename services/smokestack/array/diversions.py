@@ -110,10 +110,11 @@ class Diversions:
         """Returns what a volume has answered, whichever nexus that came from."""
         array = self._array
         count = sum_ns = 0
-        histogram = array.state["histogram"]
-        for itl in array.itls_by_volume.get(volume_id, ()):
-            row = histogram[itl]
-            count, sum_ns = count + int(row["count"]), sum_ns + int(row["sum"])
+        itls = array.itls_by_volume.get(volume_id)
+        if itls:
+            histograms = array.state["histogram"]
+            count = sum(map(histograms["count"].item, itls))
+            sum_ns = sum(map(histograms["sum"].item, itls))
         if self.going or self.moved:
             own = array.row_of("volumes", volume_id)
             moved = self.moved.get(own, (0, 0))
@@ -125,8 +126,8 @@ class Diversions:
         return Responses(count, sum_ns // count if count else 0)
 
     def _answered(self, itl: int) -> tuple[int, int]:
-        row = self._array.state["histogram"][itl]
-        return int(row["count"]), int(row["sum"])
+        number = self._array.state.number
+        return number("histogram", "count", itl), number("histogram", "sum", itl)
 
     def _since(self, itl: int, diversion: Diversion) -> tuple[int, int]:
         count, sum_ns = self._answered(itl)

@@ -97,12 +97,13 @@ class ArrayInventory:
     @property
     def now_ns(self) -> int:
         """Virtual time that windows have run to."""
-        return int(self.state.row["until_ns"])
+        return int(self.state.number("state", "until_ns"))
 
     @property
     def acts_ns(self) -> int:
         """When a change of now acts: a driven array has run one forward latency ahead."""
-        return self.now_ns + (int(self.state.row["forward_ns"]) if self.driver else 0)
+        ahead_ns = self.state.number("state", "forward_ns") if self.driver else 0
+        return self.now_ns + int(ahead_ns)
 
     # --- nexuses ---------------------------------------------------------------------------
 
@@ -202,10 +203,12 @@ class ArrayInventory:
     def volume_usage(self, volume_id: str) -> VolumeUsage:
         """Returns what a volume has taken from its pool."""
         self._present("volumes", self.volumes, volume_id)
-        row = self.state["volume"][self._rows["volumes", volume_id]]
+        rows, index = self.state["volume"], self._rows["volumes", volume_id]
         page_bytes = self.pools[self.volumes[volume_id].pool_id].page_bytes
-        pages = int(row["allocated_pages"]), int(row["room_pages"])
-        return VolumeUsage(*(count * page_bytes for count in pages))
+        return VolumeUsage(
+            rows["allocated_pages"].item(index) * page_bytes,
+            rows["room_pages"].item(index) * page_bytes,
+        )
 
     def snapshot_usage(self, snapshot_id: str) -> VolumeUsage:
         """Returns what a snapshot has of its pool, shared pages included."""

@@ -16,7 +16,7 @@ from smokestack.engine.batches import planned
 from smokestack.engine.errors import InvalidArgument, NotFound
 from smokestack.engine.labels import Labels, checked_labels
 from smokestack.engine.masks import masked
-from smokestack.engine.messages import given, present, settings
+from smokestack.engine.messages import present, settings
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
 from smokestack.engine.requests import UNRECORDED, Border, Mutation, Recorder, Requests
@@ -40,7 +40,7 @@ from .requests import (
     provisioning_of,
 )
 from .set_service import SetHandlers
-from .specs import ExportSpec, ProductSpec, VolumeSpec
+from .specs import ExportSpec, ProductSpec, Provisioning, VolumeSpec
 
 # The model says "host" where the API, which has two more kinds of hosts, says "array_host".
 _FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
@@ -219,22 +219,32 @@ class ArrayService(
         return self._requests.change(request, create)
 
     def _plan_volume(self, request: pb.CreateVolumeRequest, parent: str) -> tuple[str, VolumeSpec]:
-        array_id = self._check_array(ARRAY, parent, "parent")
-        pool_id = self._check_array(POOL, request.volume.pool, "volume.pool")
-        limit = self._model.family.volume_limit
-        fields = {"capacity_bytes": 0, "queue_limit": limit, **given(request.volume, VolumeSpec)}
-        fields["labels"] = checked_labels("volume.labels", request.volume.labels)
-        fields["provisioning"] = provisioning_of(request.volume)
-        for field, form in (("source_volume", VOLUME), ("source_snapshot", SNAPSHOT)):
-            if fields.get(field):
-                fields[field] = self._check_array(form, fields[field], f"volume.{field}")
-        controller_id = self._partner(CONTROLLER, request.volume.controller, "volume.controller")
-        spec = VolumeSpec(request.volume_id, pool_id, controller_id=controller_id, **fields)
+        self._check_parent(parent)
+        volume = request.volume
+        pool_id = self._check_array(POOL, volume.pool, "volume.pool")
+        spec = VolumeSpec(
+            request.volume_id,
+            pool_id,
+            volume.capacity_bytes,
+            self._partner(VOLUME, volume.source_volume, "volume.source_volume"),
+            self._partner(SNAPSHOT, volume.source_snapshot, "volume.source_snapshot"),
+            checked_labels("volume.labels", volume.labels),
+            volume.service_level_ns,
+            provisioning_of(volume),
+            self._queue_limit(volume),
+            self._partner(CONTROLLER, volume.controller, "volume.controller"),
+        )
         self._model.check_volume(spec)
-        return VOLUME.format(array_id, spec.volume_id), spec
+        return VOLUME.format(self._model.array_id, spec.volume_id), spec
+
+    def _queue_limit(self, volume: pb.Volume) -> int:
+        """Returns how many commands a volume is to take: by default as many as its array's do."""
+        if volume.HasField("queue_limit"):
+            return volume.queue_limit
+        return self._model.family.volume_limit
 
     def _add_volume(self, spec: VolumeSpec) -> pb.Volume:
-        self._model.create_volume(spec)
+        self._model.add_volume(spec)
         return self._volume(spec.volume_id)
 
     def GetVolume(self, request: pb.GetVolumeRequest, context: Any = None) -> pb.Volume:
@@ -256,8 +266,7 @@ class ArrayService(
             fields = masked(request.update_mask.paths, present(volume), names)
             labels = checked_labels("volume.labels", volume.labels)
             check_service_level(volume.service_level_ns)
-            default = self._model.family.volume_limit
-            limit = volume.queue_limit if volume.HasField("queue_limit") else default
+            limit = self._queue_limit(volume)
             check_queue_limit(limit)
             self._volume(volume_id)  # which refuses a volume that does not exist
             owner = self._partner(CONTROLLER, volume.controller, "volume.controller")
@@ -424,12 +433,17 @@ class ArrayService(
             )
         return rest[-1] if rest else array_id
 
+    def _check_parent(self, parent: str) -> None:
+        """Refuses what is not this array as the parent of something."""
+        if parent != self._model.name:
+            self._check_array(ARRAY, parent, "parent")
+
     def _partner(self, form: NameForm, name: str, field: str) -> str:
         """Returns the identifier of a partner, if one is named."""
         return name and self._check_array(form, name, field)
 
     def _create(self, parent: str, request: Mutation, create: Callable[[], _T]) -> _T:
-        self._check_array(ARRAY, parent, "parent")
+        self._check_parent(parent)
         return self._requests.change(request, create)
 
     def _get(self, form: NameForm, name: str, one: Callable[[str], _T]) -> _T:
@@ -438,7 +452,7 @@ class ArrayService(
             return one(resource_id)
 
     def _page(self, request: Any, keys: Iterable[str], listing: str) -> tuple[list[str], str]:
-        self._check_array(ARRAY, request.parent, "parent")
+        self._check_parent(request.parent)
         return page(keys, request.page_size, request.page_token, listing)
 
     def _delete(
@@ -497,41 +511,38 @@ class ArrayService(
         return pb.Pool(name=name, redundancy_bytes=redundancy, **settings(spec, "pool_id") | usage)
 
     def _volume(self, volume_id: str) -> pb.Volume:
-        name, spec = self._found(VOLUME, volume_id, self._model.volumes, volume_id)
-        return pb.Volume(
+        model, array_id = self._model, self._model.array_id
+        name, spec = self._found(VOLUME, volume_id, model.volumes, volume_id)
+        usage, responses = model.volume_usage(volume_id), model.advertised.responses(volume_id)
+        volume = pb.Volume(
             name=name,
-            pool=POOL.format(self._model.array_id, spec.pool_id),
-            **vars(self._model.volume_usage(volume_id)),
-            source_volume=spec.source_volume
-            and VOLUME.format(self._model.array_id, spec.source_volume),
-            source_snapshot=spec.source_snapshot
-            and SNAPSHOT.format(self._model.array_id, spec.source_snapshot),
-            labels=dict(spec.labels),
+            pool=POOL.format(array_id, spec.pool_id),
+            capacity_bytes=spec.capacity_bytes,
+            allocated_bytes=usage.allocated_bytes,
+            reserved_bytes=usage.reserved_bytes,
             state=pb.VOLUME_STATE_OFFLINE
-            if self._model.is_offline(volume_id)
+            if model.is_offline(volume_id)
             else pb.VOLUME_STATE_ONLINE,
-            **self._ownership(volume_id),
-            identifier=self._model.advertised.identifier(volume_id),
-            **settings(
-                spec,
-                "volume_id",
-                "pool_id",
-                "labels",
-                "source_volume",
-                "source_snapshot",
-                "controller_id",
-            ),
-            **vars(self._model.advertised.responses(volume_id)),
+            identifier=model.advertised.identifier(volume_id),
+            provisioning=pb.PROVISIONING_THICK
+            if spec.provisioning is Provisioning.THICK
+            else pb.PROVISIONING_THIN,
+            service_level_ns=spec.service_level_ns,
+            queue_limit=spec.queue_limit,
+            response_count=responses.response_count,
+            mean_response_ns=responses.mean_response_ns,
+            controller=spec.controller_id and CONTROLLER.format(array_id, spec.controller_id),
+            source_volume=spec.source_volume and VOLUME.format(array_id, spec.source_volume),
+            source_snapshot=spec.source_snapshot
+            and SNAPSHOT.format(array_id, spec.source_snapshot),
         )
-
-    def _ownership(self, volume_id: str) -> dict[str, Any]:
-        ownership, array_id = self._model.ownership, self._model.array_id
-        owner, wanted = ownership.owner(volume_id), self._model.volumes[volume_id].controller_id
-        return {
-            "controller": wanted and CONTROLLER.format(array_id, wanted),
-            "owner": owner and CONTROLLER.format(array_id, owner),
-            "in_transition": ownership.in_transition(volume_id),
-        }
+        if spec.labels:
+            volume.labels.update(spec.labels)
+        owner = model.ownership.owner(volume_id)
+        if owner:
+            volume.owner = CONTROLLER.format(array_id, owner)
+            volume.in_transition = model.ownership.in_transition(volume_id)
+        return volume
 
     def _snapshot(self, snapshot_id: str) -> pb.VolumeSnapshot:
         name, spec = self._found(SNAPSHOT, snapshot_id, self._model.snapshots, snapshot_id)

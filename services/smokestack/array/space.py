@@ -101,7 +101,8 @@ class ArraySpace(ArrayInventory):
             )
         if spec.source_volume or spec.source_snapshot:
             self._check_source(spec)
-        self.check_room([spec])
+        if spec.provisioning is Provisioning.THICK:
+            self.check_room([spec])
 
     def check_room(self, specs: Sequence[VolumeSpec]) -> None:
         """Refuses new volumes whose pools lack what the thick ones of them reserve."""
@@ -136,15 +137,20 @@ class ArraySpace(ArrayInventory):
     def create_volume(self, spec: VolumeSpec) -> None:
         """Adds a volume: empty, or with the pages of its source, which it then shares."""
         self.check_volume(spec)
+        self.add_volume(spec)
+
+    def add_volume(self, spec: VolumeSpec) -> None:
+        """Adds a volume that has been checked."""
         index = self.state.append("volume")
         self._rows["volumes", spec.volume_id] = index
-        row = self.state["volume"][index]
-        row["capacity_bytes"] = spec.capacity_bytes
-        row["pool"], row["valid"] = self._rows["pools", spec.pool_id], 1
+        rows = self.state["volume"]
+        rows["capacity_bytes"][index] = spec.capacity_bytes
+        rows["pool"][index] = self._rows["pools", spec.pool_id]
+        rows["valid"][index] = 1
         self.volumes[spec.volume_id] = spec
         if spec.queue_limit:
             self.set_volume_queue_limit(spec.volume_id, spec.queue_limit)
-        self.ownership.own(spec.volume_id)
+        self.ownership.begin(spec.volume_id)
         self.faults.link("volumes", spec.volume_id)
         source = self._source_of(spec)
         if source:
@@ -157,7 +163,7 @@ class ArraySpace(ArrayInventory):
             **{"source": f"{self.name}/{'/'.join(source)}"} if source else {},
         )
         if spec.provisioning is Provisioning.THICK:
-            row["thick"] = 1
+            rows["thick"][index] = 1
             self._reserve(spec.volume_id, self._pages(spec))
 
     def _source_of(self, spec: VolumeSpec) -> tuple[str, str] | None:
@@ -312,11 +318,11 @@ class ArraySpace(ArrayInventory):
 
     def is_offline(self, volume_id: str) -> bool:
         """Whether a volume serves nothing, for its pool had no space."""
-        return bool(self.state["volume"][self._rows["volumes", volume_id]]["offline"])
+        return bool(self.state.number("volume", "offline", self._rows["volumes", volume_id]))
 
     def is_stale(self, snapshot_id: str) -> bool:
         """Whether a snapshot has lost its pages to writes of its volume."""
-        return bool(self.state["volume"][self._rows["snapshots", snapshot_id]]["stale"])
+        return bool(self.state.number("volume", "stale", self._rows["snapshots", snapshot_id]))
 
     def _unlink(self, snapshot_id: str) -> None:
         """Takes a snapshot out of its volume's list."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from .specs import ControllerState, PoolSpec
 
@@ -77,16 +77,14 @@ class PoolUsage:
         )
 
 
-@dataclass(frozen=True)
-class VolumeUsage:
+class VolumeUsage(NamedTuple):
     """What a volume or a snapshot has of its pool, and what is reserved for it besides."""
 
     allocated_bytes: int
     reserved_bytes: int = 0
 
 
-@dataclass(frozen=True)
-class Responses:
+class Responses(NamedTuple):
     """What a volume has answered: how many commands, and in what time on average."""
 
     response_count: int

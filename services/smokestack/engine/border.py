@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import AbstractContextManager
+from threading import get_ident
 from types import TracebackType
 
 
@@ -32,16 +33,7 @@ class BorderLock:
         """Holds the border for a management call or a consistent read."""
         return self._change
 
-    def _enter(self, queue: deque[_Turn]) -> None:
-        me = threading.get_ident()
-        with self._mutex:
-            if self._owner is None:
-                self._owner = me
-                return
-            if self._owner == me:
-                raise RuntimeError("this thread holds the border already")
-            turn = _Turn(me)
-            queue.append(turn)
+    def _wait(self, queue: deque[_Turn], turn: _Turn) -> None:
         try:
             turn.come.acquire()
         except BaseException:  # Ctrl-C while waiting, perhaps just as the turn came
@@ -53,17 +45,17 @@ class BorderLock:
             if turn in queue:
                 queue.remove(turn)
                 return
-        self._leave()
+            self._hand_over()
 
-    def _leave(self) -> None:
-        with self._mutex:
-            queue = self._changes or self._windows
-            if not queue:
-                self._owner = None
-                return
-            turn = queue.popleft()
-            self._owner = turn.thread
-            turn.come.release()
+    def _hand_over(self) -> None:
+        """Lets in who is next, if anybody waits; the caller holds the mutex."""
+        queue = self._changes or self._windows
+        if not queue:
+            self._owner = None
+            return
+        turn = queue.popleft()
+        self._owner = turn.thread
+        turn.come.release()
 
 
 class _Turn:
@@ -87,7 +79,16 @@ class _Hold:
         self._queue = queue
 
     def __enter__(self) -> None:
-        self._border._enter(self._queue)
+        border, me = self._border, get_ident()
+        with border._mutex:
+            if border._owner is None:
+                border._owner = me
+                return
+            if border._owner == me:
+                raise RuntimeError("this thread holds the border already")
+            turn = _Turn(me)
+            self._queue.append(turn)
+        border._wait(self._queue, turn)
 
     def __exit__(
         self,
@@ -95,4 +96,6 @@ class _Hold:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._border._leave()
+        border = self._border
+        with border._mutex:
+            border._hand_over()

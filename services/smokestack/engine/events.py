@@ -57,7 +57,9 @@ class EventLog:
         self._last = 0
         self._time_ns = 0
         self.generation = 0  # counts how often the log has gone back to an earlier state
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting = 0  # threads: mostly there is none to be woken
 
     @property
     def last(self) -> int:
@@ -78,7 +80,7 @@ class EventLog:
         detail: Detail = NO_DETAIL,
     ) -> Event:
         """Appends an event.  Its time is at least that of the event before it."""
-        with self._changed:
+        with self._lock:
             number = self._last + 1
             self._time_ns = max(time_ns, self._time_ns)
             event = Event(self.service, number, self._time_ns, kind, subject, cause, detail)
@@ -87,12 +89,13 @@ class EventLog:
             else:
                 self._ring[(number - 1) % self.kept] = event
             self._last = number
-            self._changed.notify_all()
+            if self._waiting:
+                self._changed.notify_all()
         return event
 
     def get(self, number: int) -> Event:
         """Returns one event; NotFound says whether it is gone or has never been."""
-        with self._changed:
+        with self._lock:
             if self.first <= number <= self._last:
                 return self._ring[(number - 1) % self.kept]
         name = event_name(self.service, number)
@@ -105,7 +108,7 @@ class EventLog:
 
         OutOfRange says that some of them are gone, InvalidArgument that the number is yet to come.
         """
-        with self._changed:
+        with self._lock:
             if number > self._last:
                 raise InvalidArgument.at("number", f"{number} is beyond the newest, {self._last}")
             if number + 1 < self.first:
@@ -120,7 +123,7 @@ class EventLog:
 
     def before(self, number: int, most: int) -> list[Event]:
         """Returns the events that precede a number, newest first: up to ``most`` of those kept."""
-        with self._changed:
+        with self._lock:
             end = min(number, self._last + 1)
             start = max(self.first, end - most)
             return [self._ring[(n - 1) % self.kept] for n in range(end - 1, start - 1, -1)]
@@ -130,8 +133,12 @@ class EventLog:
 
         Whoever makes ``stop()`` true calls ``wake`` then.
         """
-        with self._changed:
-            self._changed.wait_for(lambda: self._last > number or stop())
+        with self._lock:
+            self._waiting += 1
+            try:
+                self._changed.wait_for(lambda: self._last > number or stop())
+            finally:
+                self._waiting -= 1
             return self._last > number
 
     def since(self, number: int) -> list[Event]:
@@ -140,13 +147,13 @@ class EventLog:
 
     def state(self) -> LogState:
         """Returns the events that are kept, the newest one's number, and the last time told."""
-        with self._changed:
+        with self._lock:
             at = self._last % self.kept if len(self._ring) == self.kept else 0
             return (*self._ring[at:], *self._ring[:at]), self._last, self._time_ns
 
     def go_back(self, state: LogState) -> None:
         """Makes the log as it once was; whoever waits is woken and finds another generation."""
-        with self._changed:
+        with self._lock:
             events, self._last, self._time_ns = state
             at = self._last % self.kept if len(events) == self.kept else 0
             self._ring = [*events[len(events) - at :], *events[: len(events) - at]]
@@ -163,5 +170,5 @@ class EventLog:
 
     def wake(self) -> None:
         """Makes all who wait look whether they are to stop."""
-        with self._changed:
+        with self._lock:
             self._changed.notify_all()

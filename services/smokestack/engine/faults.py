@@ -173,6 +173,8 @@ class FaultBook(ABC):
 
     def holding(self, kind: str, subject: str) -> Fault | None:
         """Returns the first rule in force of a kind that is about a resource."""
+        if not self._faults:
+            return None
         return next((fault for fault in self.active(kind) if fault.matches(subject)), None)
 
     def _look_ahead(self) -> None:

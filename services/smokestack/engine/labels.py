@@ -17,6 +17,8 @@ Labels = tuple[tuple[str, str], ...]  # sorted by key, so that equal ones are eq
 
 def checked_labels(field: str, labels: Mapping[str, str]) -> Labels:
     """Returns labels as they are kept; refuses too many, and keys and values out of shape."""
+    if not labels:
+        return ()
     if len(labels) > LABELS_MAX:
         raise InvalidArgument.at(field, f"has {len(labels)} labels: use up to {LABELS_MAX}")
     for key, value in sorted(labels.items()):

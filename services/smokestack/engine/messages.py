@@ -31,7 +31,8 @@ def present(message: Message) -> dict[str, Any]:
 
 def given(message: Message, spec: type[Any]) -> dict[str, Any]:
     """Returns those fields of a message that a spec has too; the spec's defaults fill the rest."""
-    names = {field.name for field in fields(spec)}
+    kind: Any = spec
+    names = _names(kind, ())
     return {name: value for name, value in present(message).items() if name in names}
 
 
@@ -58,7 +59,10 @@ def _plain(value: Any) -> Any:
 
 def member(enum: type[_E], value: int, field: str, default: _E) -> _E:
     """Returns an enum's member; 0, which is what is not set, means the default."""
-    if value and value not in tuple(enum):
+    if not value:
+        return default
+    try:
+        return enum(value)
+    except ValueError:
         choice = ", ".join(each.name for each in enum)
-        raise InvalidArgument.at(field, f"{value} is none of {choice}")
-    return enum(value) if value else default
+        raise InvalidArgument.at(field, f"{value} is none of {choice}") from None

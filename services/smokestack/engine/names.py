@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from .errors import InvalidArgument
 
 
@@ -14,19 +16,19 @@ class NameForm:
 
     def __init__(self, example: str) -> None:
         self.example = example
-        self._collections = example.split("/")[::2]
+        collections = example.split("/")[::2]
+        self._parsed = re.compile("/".join(f"{name}/([^/]+)" for name in collections)).fullmatch
+        self._formatted = "/".join(f"{name}/%s" for name in collections)
 
     def parse(self, name: str, field: str = "name") -> tuple[str, ...]:
         """Returns the identifiers of a name, or refuses it as the value of ``field``."""
-        parts = name.split("/")
-        fits = parts[::2] == self._collections and len(parts) == 2 * len(self._collections)
-        if not fits or not all(parts[1::2]):
+        parsed = self._parsed(name)
+        if parsed is None:
             raise InvalidArgument.at(
                 field, f"{name!r} does not have the form of a full name such as {self.example!r}"
             )
-        return tuple(parts[1::2])
+        return parsed.groups()
 
     def format(self, *identifiers: str) -> str:
         """Returns the full name that these identifiers make."""
-        pairs = zip(self._collections, identifiers, strict=True)
-        return "/".join(part for pair in pairs for part in pair)
+        return self._formatted % identifiers

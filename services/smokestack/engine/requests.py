@@ -10,7 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from .errors import InvalidArgument, Refused, Violation
 
@@ -92,7 +92,10 @@ class Requests:
 
     def _make(self, request: Mutation, call: Callable[[], _T]) -> tuple[_T, int]:
         self.recorder.begin()
-        made = self.refusing(call)
+        try:
+            made = call()
+        except Refused as refused:
+            self._tell(refused)
         return made, self.recorder.record(request)
 
     def _once(self, request: Mutation, call: Callable[[], _T]) -> tuple[_T, int]:
@@ -136,18 +139,19 @@ class Requests:
         try:
             return call()
         except Refused as refused:
-            violations = [
-                Violation(self._field(v.field), v.description) for v in refused.violations
-            ]
-            if violations == list(refused.violations):
-                raise
-            message = "; ".join(f"{v.field}: {v.description}" for v in violations)
-            raise type(refused)(
-                message,
-                reason=refused.reason,
-                resource=refused.resource,
-                violations=violations,
-            ) from refused
+            self._tell(refused)
+
+    def _tell(self, refused: Refused) -> NoReturn:
+        violations = [Violation(self._field(v.field), v.description) for v in refused.violations]
+        if violations == list(refused.violations):
+            raise refused
+        message = "; ".join(f"{v.field}: {v.description}" for v in violations)
+        raise type(refused)(
+            message,
+            reason=refused.reason,
+            resource=refused.resource,
+            violations=violations,
+        ) from refused
 
     def _field(self, field: str) -> str:
         for begins, instead in self._fields.items():

@@ -96,6 +96,13 @@ class Tables:
         """Returns the whole table, unused rows included."""
         return self._tables[name]
 
+    def number(self, name: str, column: str, row: int = 0) -> Any:
+        """Returns one field as a plain number.
+
+        Several times as fast as the row's own field, for NumPy makes an array of each of those.
+        """
+        return self._tables[name][column].item(row)
+
     def used(self, name: str) -> NDArray[Any]:
         """Returns the rows appended so far."""
         return self._tables[name][: self._used[name]]

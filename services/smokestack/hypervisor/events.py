@@ -35,7 +35,7 @@ class HypervisorEvents(KernelLog):
 
     def tell(self, kind: EventKind, subject: str, **detail: str | int) -> Event:
         """Adds an event of now."""
-        return self.add(int(self._state.row["until_ns"]), kind, subject, "", detail)
+        return self.add(self._state.number("state", "until_ns"), kind, subject, "", detail)
 
     def tell_notes(
         self, disks: Mapping[Key, Disk], jobs: Mapping[Key, Job], multipath: str

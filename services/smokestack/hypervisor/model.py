@@ -91,7 +91,7 @@ class HypervisorModel:
     @property
     def now_ns(self) -> int:
         """Virtual time that windows have run to."""
-        return int(self.state.row["until_ns"])
+        return int(self.state.number("state", "until_ns"))
 
     @property
     def lookahead_ns(self) -> int:
@@ -321,6 +321,10 @@ class HypervisorModel:
     def create_vm(self, spec: VmSpec) -> None:
         """Adds a running VM to a host."""
         self.check_vm(spec)
+        self.add_vm(spec)
+
+    def add_vm(self, spec: VmSpec) -> None:
+        """Adds a VM that has been checked."""
         self.vms[spec.host_id, spec.vm_id] = Vm(spec, index=len(self.vms))
         self.events.tell(EventKind.VM_CREATED, f"hosts/{spec.host_id}/vms/{spec.vm_id}")
 

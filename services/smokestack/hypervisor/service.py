@@ -143,7 +143,7 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         return VM.format(host_id, request.vm_id), spec
 
     def _add_vm(self, spec: VmSpec) -> pb.Vm:
-        self._model.create_vm(spec)
+        self._model.add_vm(spec)
         return self._vm(spec.host_id, spec.vm_id)
 
     def GetVm(self, request: pb.GetVmRequest, context: Any = None) -> pb.Vm:

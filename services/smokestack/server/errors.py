@@ -102,38 +102,30 @@ def refusal_of(
     return refusal(message, reason=reason, resource=resource, violations=violations)
 
 
-class ErrorInterceptor(grpc.ServerInterceptor):
-    """Turns what a handler raises into a status; one for all methods of a server."""
+def refusing(method: str, handler: Any) -> Any:
+    """Returns a method's handler, of whichever of the four kinds, that tells refusals as statuses.
 
-    def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Any],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Wraps the method's handler, whichever of the four kinds it is."""
-        handler = continuation(handler_call_details)
-        if handler is None:
-            return None
-        method = handler_call_details.method
-        coding = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
-        if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(
-                _answering(method, handler.unary_unary), **coding
-            )
-        if handler.stream_unary:
-            return grpc.stream_unary_rpc_method_handler(
-                _answering(method, handler.stream_unary), **coding
-            )
-        if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(
-                _streaming(method, handler.unary_stream), **coding
-            )
-        return grpc.stream_stream_rpc_method_handler(
-            _streaming(method, handler.stream_stream), **coding
+    It is made once for each method: an interceptor would make one for every call.
+    """
+    coding = {
+        "request_deserializer": handler.request_deserializer,
+        "response_serializer": handler.response_serializer,
+    }
+    if handler.unary_unary:
+        return grpc.unary_unary_rpc_method_handler(
+            _answering(method, handler.unary_unary), **coding
         )
+    if handler.stream_unary:
+        return grpc.stream_unary_rpc_method_handler(
+            _answering(method, handler.stream_unary), **coding
+        )
+    if handler.unary_stream:
+        return grpc.unary_stream_rpc_method_handler(
+            _streaming(method, handler.unary_stream), **coding
+        )
+    return grpc.stream_stream_rpc_method_handler(
+        _streaming(method, handler.stream_stream), **coding
+    )
 
 
 def _answering(method: str, handler: _Handler) -> _Handler:

@@ -22,7 +22,6 @@ from grpc_reflection.v1alpha import reflection
 
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 
-from .errors import ErrorInterceptor
 from .exporter import Collector, Exporter
 from .rooms import Room
 from .switch import Switch
@@ -68,7 +67,6 @@ class Listener:
         self._health = health.HealthServicer()
         self._server = grpc.server(
             ThreadPoolExecutor(SERVER_THREADS, thread_name_prefix=room.name),
-            interceptors=[ErrorInterceptor()],
             options=SERVER_OPTIONS,
         )
         self._add_services(room)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
 
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
 
 from smokestack.array.links import Settling
 from smokestack.engine.clock import unix_ns
@@ -41,9 +40,9 @@ _SERVICES: Final = tuple(
     for file in (array_pb2, multipath_pb2, hypervisor_pb2, simulation_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
-# "ArrayService.CreateVolume" by the full name of its request, and the other way round.
-METHODS: Final[Mapping[str, str]] = {
-    method.input_type.full_name: f"{service.name}.{method.name}"
+# "ArrayService.CreateVolume" by the class of its request, and the other way round.
+METHODS: Final[Mapping[type[Any], str]] = {
+    method.input_type._concrete_class: f"{service.name}.{method.name}"
     for service in _SERVICES
     for method in service.methods
 }
@@ -54,8 +53,7 @@ REQUESTS: Final[Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One call that has changed a service."""
 
     time_ns: int  # virtual, of the border at which it was applied
@@ -136,16 +134,10 @@ class Recording(Recorder):
         """Notes a call that has just been applied; the caller holds the border."""
         if self._incomplete_ns is not None and self.journal is None:
             return 0
-        messages = _messages(request)
-        requests = tuple(message.SerializeToString(deterministic=True) for message in messages)
-        call = Call(
-            time_ns=self._model.now_ns,
-            order_ns=_next_order_ns(),
-            attached=self._attached(),
-            service=self._model.name,
-            method=METHODS[messages[0].DESCRIPTOR.full_name],
-            requests=requests,
-        )
+        method, requests = _written(request)
+        model = self._model
+        attached = bool(model.driver or getattr(model, "attached", False))
+        call = Call(model.now_ns, _next_order_ns(), attached, model.name, method, requests)
         self._append(call)
         return 0 if self.journal is None else self.journal.note(call)
 
@@ -171,9 +163,6 @@ class Recording(Recorder):
         self._bytes += size
         self._calls.append((call, self._settling()))
 
-    def _attached(self) -> bool:
-        return bool(self._model.driver or getattr(self._model, "attached", False))
-
     def _settling(self) -> Settling | None:
         links = getattr(self._model, "links", None)
         return links.settling if links is not None and links.waiting else None
@@ -181,7 +170,7 @@ class Recording(Recorder):
     def save(self) -> Any:
         """Returns the calls, what they began with, and from when on some are missing."""
         calls = [
-            replace(call, settled_ns=settling.at_ns) if settling else call
+            call._replace(settled_ns=settling.at_ns) if settling else call
             for call, settling in self._calls
         ]
         return {
@@ -321,11 +310,13 @@ def _line(content: dict[str, Any]) -> str:
     return json.dumps(content, separators=(",", ":")) + "\n"
 
 
-def _messages(request: Any) -> list[Message]:
+def _written(request: Any) -> tuple[str, tuple[bytes, ...]]:
+    """Returns a call's method, and its messages as bytes."""
     if isinstance(request, Upload):
         kind = hypervisor_pb2.UploadTraceRequest
-        return [kind(description=request.description), kind(data=request.data)]
-    return [request]
+        parts = kind(description=request.description), kind(data=request.data)
+        return METHODS[kind], tuple(part.SerializeToString(deterministic=True) for part in parts)
+    return METHODS[type(request)], (request.SerializeToString(deterministic=True),)
 
 
 def _next_order_ns() -> int:

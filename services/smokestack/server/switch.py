@@ -13,6 +13,7 @@ import grpc
 
 from smokestack.engine.exposition import Samples
 
+from .errors import refusing
 from .rooms import Room
 
 
@@ -60,4 +61,5 @@ class _Gathering:
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         """Remembers a service's methods by their full names."""
         for method, handler in handlers.items():
-            self.handlers[f"/{service}/{method}"] = handler
+            name = f"/{service}/{method}"
+            self.handlers[name] = refusing(name, handler)
