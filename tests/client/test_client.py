@@ -58,6 +58,15 @@ def test_space_is_given_back(stack: Stack) -> None:
     assert volume.allocated_bytes == 64 * KiB
     assert disk.unmap(32 * KiB, offset_bytes=16 * KiB).succeeded
     assert volume.reload().allocated_bytes == 32 * KiB
+    assert disk.write_zeros(16 * KiB, unmap=True).succeeded
+    assert volume.reload().allocated_bytes == 16 * KiB
+    assert (volume.unmap_count, volume.unmapped_bytes) == (1, 48 * KiB)
+    volume.update(zero_detect="SKIP")
+    assert disk.write(32 * KiB, zeros=True).succeeded
+    assert disk.write(512, offset_bytes=16 * KiB).succeeded
+    assert volume.reload().allocated_bytes == 32 * KiB
+    assert (volume.write_same_count, volume.zero_write_count) == (2, 1)
+    assert volume.zero_bytes == 32 * KiB
 
 
 def test_names_are_short_but_full_ones_are_taken(stack: Stack) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from smokestack.array.specs import ExportSpec, MediaDistribution, OutOfSpace, Provisioning
+from smokestack.array.specs import ExportSpec, MediaDistribution, Provisioning
 from smokestack.engine.hints import hint_of
 from smokestack.engine.records import (
     BLOCK_BYTES,
@@ -43,10 +43,10 @@ from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.limits import Limits
 from tests.reference.moves import Moves
-from tests.reference.space import ARRIVE, CHANGED, CTRL, DEPART, DESTAGED, MEDIA, TX, Space
+from tests.reference.space import ARRIVE, CHANGED, CTRL, DEPART, DESTAGED, MEDIA, TX
 from tests.reference.stations import Command, Controller, Drives, Itl, Pool, Port, Volume
+from tests.reference.writes import DESTAGE, Writes
 
-DESTAGE = 0  # the op of dirty data on their way to the media
 # What a host that asks what it reaches need not be told any more.
 ANSWERED = (
     Attention.LUNS_CHANGED,
@@ -64,7 +64,7 @@ class Listener(Protocol):
         """Takes an answer or an event that arrives now."""
 
 
-class Array(Moves, Limits, Space):
+class Array(Moves, Limits, Writes):
     """One array below multipath."""
 
     def __init__(self, agenda: Agenda, seed: int, config: ArrayConfig) -> None:
@@ -99,6 +99,7 @@ class Array(Moves, Limits, Space):
         for volume_spec in config.volumes:
             volume = self.volumes[volume_spec.volume_id]
             volume.queue_limit = volume_spec.queue_limit
+            volume.zero_detect = volume_spec.zero_detect
             self.ownership.own(volume, volume_spec.controller_id)
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self._limits = {h.host_id: (h.queue_limit, h.port_queue_limit) for h in config.hosts}
@@ -217,7 +218,7 @@ class Array(Moves, Limits, Space):
                 self._establish(attention, key)
             volume.promised = capacity
         else:
-            self._copy(change, then)
+            self._change_space(change, then)
 
     def _change_export(
         self, change: ExportCreated | ExportDeleted, key: tuple[int, int, int, int, int]
@@ -463,55 +464,6 @@ class Array(Moves, Limits, Space):
     def _fail(self, command: Command, sense: Sense, done: int) -> None:
         command.status, command.sense = Status.CHECK_CONDITION, sense
         self._at(done, DEPART, command)
-
-    def _write(self, command: Command, volume: Volume, pages: range, done: int) -> None:
-        pool = volume.pool
-        if command.op == Op.UNMAP:
-            self._unmap(command, volume, done)
-            return
-        if pool.emergency:
-            self._refuse(command, volume, done)
-            return
-        new = [page for page in pages if not volume.is_own(page)]
-        needed = volume.needed(new)
-        if needed and pool.conserving:
-            done += pool.spec.conservation_ns
-        granted = self._grant(volume, needed)
-        if not granted and pool.spec.out_of_space is OutOfSpace.STALE_SNAPSHOTS:
-            self._make_stale(volume, pages)
-            new = [page for page in pages if not volume.is_own(page)]
-            granted = self._grant(volume, volume.needed(new))
-        if not granted:
-            self._refuse(command, volume, done)
-            return
-        for page in new:
-            volume.take(page)
-        controller = command.itl.port.controller
-        page = volume.pages[pages[0]]
-        if self._takes(controller, command, page, done):
-            mirror_ns = controller.spec.mirror_ns if controller.partner else 0
-            self._at(done + mirror_ns, DEPART, command)
-        else:
-            self._go_to_media(command, page, done)
-
-    def _takes(self, controller: Controller, command: Command, page: int, done: int) -> bool:
-        """Whether a write ends in the cache, from where it is destaged."""
-        spec = controller.spec
-        if not controller.write_back:
-            return False
-        if not spec.cache_bytes:
-            return True
-        if controller.dirty + command.length > spec.cache_bytes:
-            return False
-        controller.dirty += command.length
-        data = Command(command.ident, command.attempt, 0, command.length, DESTAGE, command.itl)
-        data.cached_by = controller
-        self._go_to_media(data, page, done)
-        return True
-
-    def _destaged(self, data: Command) -> None:
-        assert data.cached_by is not None
-        data.cached_by.dirty -= data.length
 
     def _read(self, command: Command, volume: Volume, pages: range, done: int) -> None:
         mapped = [page for page in pages if page in volume.pages]

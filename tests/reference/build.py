@@ -52,6 +52,7 @@ from tests.reference.config import (
     VolumeCreated,
     VolumeDeleted,
     VolumeQueueLimit,
+    VolumeZeroDetect,
 )
 from tests.reference.digest import Completion
 from tests.reference.world import World
@@ -243,6 +244,8 @@ class Models:
                     queue_limit=change.queue_limit,
                     port_queue_limit=change.port_queue_limit,
                 )
+            case VolumeZeroDetect():
+                array.set_volume_zero_detect(change.volume_id, change.zero_detect)
             case VolumeCapacity():
                 with suppress(ResourceExhausted):  # thick, and its pool lacks the pages
                     array.update_volume_capacity(change.volume_id, change.capacity_bytes)

@@ -16,6 +16,7 @@ from smokestack.array.specs import (
     PoolSpec,
     PortSpec,
     VolumeSpec,
+    ZeroDetect,
 )
 from smokestack.engine.fault_rules import FaultRule
 from smokestack.engine.jobplan import JobPlan
@@ -126,6 +127,16 @@ class HostLimits:
     host_id: str
     queue_limit: int
     port_queue_limit: int
+
+
+@dataclass(frozen=True)
+class VolumeZeroDetect:
+    """A volume does something else with zeros."""
+
+    at_ns: int
+    array_id: str
+    volume_id: str
+    zero_detect: ZeroDetect
 
 
 @dataclass(frozen=True)
@@ -347,6 +358,7 @@ ArrayChange = (
     | VolumeCapacity
     | VolumeQueueLimit
     | HostLimits
+    | VolumeZeroDetect
     | VolumeCreated
     | VolumeDeleted
     | SnapshotCreated

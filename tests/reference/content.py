@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from smokestack.engine.jobplan import JobPlan, Pattern
-from smokestack.engine.records import Op
+from smokestack.engine.records import Flag, Op
 from tests.reference import draws
 
 _BUCKETS = 1024  # of a zipf job's region, as many as ranks
@@ -23,17 +23,20 @@ class Content:
         self._trace = None if plan.trace is None else plan.trace.tolist()
         self._zipf = None if plan.zipf is None else [int(word) for word in plan.zipf]
 
-    def take(self, sequence: int) -> tuple[int, int, int]:
-        """Returns (op, byte offset on the disk, length); called once for each, in order."""
+    def take(self, sequence: int) -> tuple[int, int, int, int]:
+        """Returns (op, flags, byte offset on the disk, length); called once for each, in order."""
         if self._trace is not None:
             _, lba, length, op = self._trace[sequence][:4]
-            return op, lba * 512, length
+            return op, 0, lba * 512, length
         plan = self._plan
         word = draws.words(self._seed, draws.WORKLOAD, sequence, plan.uid)
         reads = plan.read_always or word[0] < plan.read_threshold
         length = next(size for size, below in plan.block_sizes if word[1] >> 32 < below)
         offset = plan.region_offset_bytes + self._offset(length, word[2])
-        return (Op.READ if reads else plan.write_op), offset, length
+        if reads:
+            return Op.READ, 0, offset, length
+        zeros = Flag.ZEROS if word[3] < plan.zero_threshold else 0
+        return plan.write_op, plan.write_flags | zeros, offset, length
 
     def _offset(self, length: int, word: int) -> int:
         placements = self._region_bytes // length

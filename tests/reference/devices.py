@@ -159,6 +159,7 @@ class HostIo:
     op: int
     nexus: int
     vm: int
+    flags: int = 0
     attempt: int = 0
     path: Path | None = None
     start_ns: int = 0  # when it left on the path, or was held on it

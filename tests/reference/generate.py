@@ -28,9 +28,10 @@ from smokestack.array.specs import (
     Provisioning,
     RaidLevel,
     VolumeSpec,
+    ZeroDetect,
 )
 from smokestack.engine.jobplan import JobPlan, Pattern
-from smokestack.engine.records import TRACE, Op
+from smokestack.engine.records import TRACE, Flag, Op
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.specs import (
     NATIVE,
@@ -50,6 +51,15 @@ BLOCK = 512
 FABRICS = ("fa", "fb")
 RUN_NS_MAX = 4_000_000
 VENDORS = ("ACME", "BETA")
+
+# What jobs do that do not read.
+WRITES = (
+    *[(Op.WRITE, 0)] * 5,
+    (Op.WRITE, Flag.ZEROS),
+    (Op.UNMAP, 0),
+    (Op.WRITE_SAME, 0),
+    (Op.WRITE_SAME, Flag.UNMAP),
+)
 
 latencies = st.sampled_from([1_000, 10_000, 20_000, 50_000]) | st.integers(1_000, 60_000)
 services = st.sampled_from([0, 500, 1_000, 5_000, 20_000]) | st.integers(0, 30_000)
@@ -142,6 +152,12 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         for volume in volumes
     )
     volumes = _thickened(pools, volumes, draw(st.sampled_from([0, 0, 1, 2, 5, 7])))
+    volumes = tuple(
+        volume
+        if volume.provisioning is Provisioning.THICK
+        else replace(volume, zero_detect=draw(st.sampled_from(ZeroDetect)))
+        for volume in volumes
+    )
     pairs = [(volume.volume_id, host.host_id) for host in hosts for volume in volumes]
     # The first array shows its first volume to every host; the rest as it comes.
     must = [pair for pair in pairs if array_id == "a0" and pair[0] == "v0"]
@@ -356,6 +372,7 @@ def _job_specs(draw: st.DrawFn, disks: tuple[DiskSpec, ...]) -> JobSpec:
     fields |= {
         "pattern": draw(st.sampled_from(Pattern)),
         "read_ratio": draw(ratios),
+        "zero_ratio": draw(st.sampled_from([0.0, 0.0, 0.5])),
         "zipf_theta": draw(st.sampled_from([0.0, 1.1])),
         "block_sizes": draw(st.sampled_from([((4096, 1),), ((512, 3), (8192, 1)), ((5120, 1),)])),
         "region_offset_bytes": draw(st.sampled_from([0, 0, BLOCK])),
@@ -379,8 +396,11 @@ def _plan(draw: st.DrawFn, spec: JobSpec, disk_bytes: int) -> JobPlan:
     """Compiles a job; a trace's commands lie within the disk, and some have no length."""
     name = f"hosts/{spec.host_id}/vms/{spec.vm_id}/jobs/{spec.job_id}"
     if not spec.trace:
-        write_op = draw(st.sampled_from([Op.WRITE] * 5 + [Op.UNMAP, Op.WRITE_SAME]))
-        return replace(compile_job(spec, name), write_op=int(write_op))
+        kind = draw(st.sampled_from(WRITES))
+        plan = compile_job(spec, name)
+        if kind != (Op.WRITE, 0):
+            plan = replace(plan, write_op=int(kind[0]), write_flags=int(kind[1]), zero_threshold=0)
+        return plan
     count = draw(st.sampled_from([60, 20, 5, 1]))
     chance = np.random.default_rng(draw(st.integers(0, 1_000)))
     gaps_ns = chance.choice([0, 0, 1_000, 10_000, 12_345, 50_000], count)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
-from smokestack.array.specs import ArrayHostSpec, ExportSpec
+from smokestack.array.specs import ArrayHostSpec, ExportSpec, Provisioning, ZeroDetect
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.records import Attention
 from smokestack.multipath.specs import (
@@ -45,6 +45,7 @@ from tests.reference.config import (
     VolumeAssigned,
     VolumeCapacity,
     VolumeQueueLimit,
+    VolumeZeroDetect,
 )
 from tests.reference.generate_copies import Copies, copy_changes
 
@@ -168,6 +169,10 @@ def _controller_change(
     draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig
 ) -> list[Change]:
     controller = draw(st.sampled_from(array.controllers))
+    thin = [v.volume_id for v in array.volumes if v.provisioning is Provisioning.THIN]
+    if thin and draw(st.sampled_from([False, False, False, True])):
+        zero_detect = draw(st.sampled_from(ZeroDetect))
+        return [VolumeZeroDetect(time, array.array_id, draw(st.sampled_from(thin)), zero_detect)]
     if draw(st.booleans()):
         volume = draw(st.sampled_from(array.volumes)).volume_id
         return [VolumeAssigned(time, array.array_id, volume, controller.controller_id)]

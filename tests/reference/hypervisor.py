@@ -156,11 +156,11 @@ class Hypervisor:
 
     def _emit(self, job: Job, slot: int) -> None:
         ident = slot << SLOT_SHIFT | job.issued
-        op, offset, length = job.content.take(job.issued)
+        op, flags, offset, length = job.content.take(job.issued)
         job.issued += 1
         self._outstanding[slot] = ident
         lba = (job.first_byte + offset) // BLOCK_BYTES
-        self._multipath.submit(HostIo(ident, lba, length, op, job.nexus, job.vm))
+        self._multipath.submit(HostIo(ident, lba, length, op, job.nexus, job.vm, flags))
 
     def _expect_arrival(self, job: Job) -> None:
         key = (job.arrival_ns + job.broker_ns, HYPERVISOR, ARRIVAL, job.index, 0)

@@ -281,7 +281,8 @@ class Multipath(Wires):
             io.waited_ns += io.sent_ns - io.queued_ns
             path = io.path
             assert path is not None
-            path.array.submit(Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl))
+            command = Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl, io.flags)
+            path.array.submit(command)
             if self._spec.command_timeout_ns:
                 timeout = max(self._spec.command_timeout_ns, self.lookahead_ns)
                 key = (io.sent_ns + timeout, MULTIPATH, TIMER, io.ident, io.attempt)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from smokestack.array.specs import OutOfSpace, Provisioning
-from smokestack.engine.records import BLOCK_BYTES, Attention, Sense, Status
+from smokestack.engine.records import Attention, Sense, Status
 from tests.reference.agenda import ARRAY, Agenda
 from tests.reference.config import SnapshotCreated, SnapshotDeleted, VolumeCreated, VolumeDeleted
 from tests.reference.stations import Command, Itl, Pool, Volume
@@ -42,6 +42,7 @@ class Space:
             volume = Volume(spec.volume_id, self.pools[spec.pool_id], spec.capacity_bytes)
             self.volumes[spec.volume_id] = volume
             self._agenda.add(key, self._known.append, volume, of=self)
+            volume.zero_detect = spec.zero_detect
             self._adopt(volume, spec.controller_id, then)
             if spec.provisioning is Provisioning.THICK:
                 self._agenda.add(key, self._make_thick, volume, of=self)
@@ -112,7 +113,7 @@ class Space:
         return granted
 
     @staticmethod
-    def _make_stale(volume: Volume, pages: range) -> None:
+    def _make_stale(volume: Volume, pages: Sequence[int]) -> None:
         """Takes their pages from the snapshots that stand in a write's way; they are stale then."""
         for snapshot in reversed(volume.snapshots):
             meets = any(
@@ -123,22 +124,6 @@ class Space:
                 snapshot.stale = True
                 if snapshot.drop():
                     volume.pool.ease()
-
-    def _unmap(self, command: Command, volume: Volume, done: int) -> None:
-        """Takes the pages that lie whole in the range; the volume's last one may be cut short."""
-        if volume.thick:
-            self._at(done, DEPART, command)
-            return
-        page_bytes = volume.pool.spec.page_bytes
-        first_byte = command.lba * BLOCK_BYTES
-        end = first_byte + command.length
-        if end == volume.capacity_bytes:
-            end = -(-end // page_bytes) * page_bytes
-        whole = range(-(-first_byte // page_bytes), end // page_bytes)
-        freed = sum(volume.unmap(page) for page in whole)
-        if freed:
-            volume.pool.ease()
-        self._at(done, DEPART, command)
 
     def _refuse(self, command: Command, volume: Volume, done: int) -> None:
         """Ends a write that finds no space in its pool's way."""

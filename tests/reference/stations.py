@@ -6,6 +6,7 @@ at the later of now and when the earliest server is free.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -16,8 +17,9 @@ from smokestack.array.specs import (
     OutOfSpace,
     PoolSpec,
     PortSpec,
+    ZeroDetect,
 )
-from smokestack.engine.records import Attention, Sense, Status
+from smokestack.engine.records import Attention, Op, Sense, Status
 
 
 class Port:
@@ -226,6 +228,8 @@ class Volume:
     moving_until: int = 0
     planned: tuple[Controller, int] | None = None  # owner and end of a move that is to begin
     planned_wanted: Controller | None = None
+    zero_detect: ZeroDetect = ZeroDetect.OFF
+    counts: Counter[Op | str] = field(default_factory=Counter)
     thick: bool = False  # has room for all that it has not written
 
     def __post_init__(self) -> None:
@@ -336,6 +340,7 @@ class Command:
     length: int
     op: int
     itl: Itl
+    flags: int = 0
     arrived: int = 0
     port_epoch: int = 0
     first_data_ns: int = 0

@@ -8,6 +8,7 @@ import pytest
 
 from smokestack.server.run import Progress, run_stack
 from smokestack.server.scenario import ScenarioError, default_scenario
+from smokestack.v1 import array_pb2
 from smokestack.workload.traces import bundled
 from tests.server.scenarios import small_scenario
 
@@ -22,6 +23,21 @@ def test_processes_give_the_same_digest_as_one_process(arrays: int) -> None:
     assert sum(row["refusals"] for row in here["paths"]) > 0, "the ports were meant to refuse"
     for figure in ("errors", "virtual_seconds", "latency", "windows", "disks", "paths"):
         assert here[figure] == there[figure]
+
+
+def test_zeros_are_the_same_wherever_they_are_detected() -> None:
+    """What a submission's flags say comes to the array through every link."""
+    scenario = small_scenario()
+    scenario.arrays[0].volumes[0].zero_detect = array_pb2.ZERO_DETECT_RECLAIM
+    pool = scenario.arrays[0].pools[0]
+    pool.page_bytes, pool.capacity_bytes = 4096, 1 << 20
+    plain = run_stack(scenario)["errors"]
+    for host in scenario.hosts:
+        for job in host.vms[0].jobs:
+            job.zero_ratio = 0.5
+    here, there = run_stack(scenario), run_stack(scenario, processes=True)
+    assert here["digest"] == there["digest"]
+    assert 0 < here["errors"] < plain, "zeros were meant to take no space"
 
 
 def test_a_run_repeats_and_changes_with_the_seed() -> None:

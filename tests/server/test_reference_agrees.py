@@ -24,6 +24,7 @@ from smokestack.array.specs import (
     PortSpec,
     VolumeSpec,
 )
+from smokestack.engine.records import Op
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.specs import (
     NATIVE,
@@ -133,6 +134,13 @@ def space_agrees(reference: World, models: Models, until_ns: int) -> None:
             assert here.is_offline(volume_id) == volume.offline
             mapped = len(volume.pages) * volume.pool.spec.page_bytes
             assert here.volume_usage(volume_id).allocated_bytes == mapped
+            unit, counts = here.unit_usage(volume_id), volume.counts
+            page = volume.pool.spec.page_bytes
+            assert unit.unmap_count == counts[Op.UNMAP]
+            assert unit.unmapped_bytes == counts["unmapped"] * page
+            assert unit.write_same_count == counts[Op.WRITE_SAME]
+            assert unit.zero_write_count == counts["zero writes"]
+            assert unit.zero_bytes == counts["zero pages"] * page
 
 
 def test_a_deeper_queue_is_used_at_the_border_where_it_is_made() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.jobplan import JobKind, Pattern
-from smokestack.engine.records import TRACE
+from smokestack.engine.records import TRACE, Flag
 from smokestack.engine.streams import job_uid
 from smokestack.workload import Arrival, JobSpec, ThinkTime, TraceMode, compile_job
 from smokestack.workload.zipf import zipf_table
@@ -78,6 +78,14 @@ def test_read_threshold_is_the_exact_share_of_all_words(ratio: float) -> None:
     assert abs(plan.read_threshold - exact) <= (0 if ratio in (0, 0.5, 1) else 1 << 12)
     assert 0 <= plan.read_threshold < 1 << 64
     assert plan.read_always is (ratio == 1)
+
+
+def test_writes_of_zeros_are_a_share_or_all_of_them() -> None:
+    shares = {0.0: (0, 0), 0.5: (0, 1 << 63), 1.0: (int(Flag.ZEROS), 0)}
+    for ratio, wanted in shares.items():
+        plan = compile_job(replace(SPEC, zero_ratio=ratio), NAME)
+        assert (plan.write_flags, plan.zero_threshold) == wanted
+    assert "zero_ratio" in str(violations(zero_ratio=1.1))
 
 
 @given(

@@ -25,6 +25,7 @@ from .words import (
     RaidLevel,
     VolumeSnapshotState,
     VolumeState,
+    ZeroDetect,
 )
 
 _SERVICE = "ArrayService"
@@ -143,6 +144,7 @@ class VolumeFields(TypedDict, total=False):
     controller: str
     queue_limit: int
     provisioning: Provisioning
+    zero_detect: ZeroDetect
 
 
 class VolumeUpdate(TypedDict, total=False):
@@ -153,6 +155,7 @@ class VolumeUpdate(TypedDict, total=False):
     service_level_ns: int | None
     controller: str | None
     queue_limit: int | None
+    zero_detect: ZeroDetect | None
 
 
 class Volume(Deletable[Way]):
@@ -187,6 +190,12 @@ class Volume(Deletable[Way]):
     queue_limit: int
     provisioning: Provisioning
     reserved_bytes: int
+    zero_detect: ZeroDetect
+    unmap_count: int
+    unmapped_bytes: int
+    write_same_count: int
+    zero_write_count: int
+    zero_bytes: int
 
     @operation
     def update(self, **fields: Unpack[VolumeUpdate]) -> Call[Volume[Way]]:

@@ -27,6 +27,7 @@ class JobFields(TypedDict, total=False):
     disk: Required[str]
     iodepth: int
     read_ratio: float
+    zero_ratio: float
     pattern: Pattern
     zipf_theta: float
     block_sizes: Sequence[pb.BlockSize]
@@ -52,6 +53,7 @@ class Job(Deletable[Way]):
     disk: str
     iodepth: int
     read_ratio: float
+    zero_ratio: float
     pattern: Pattern
     zipf_theta: float
     block_sizes: tuple[pb.BlockSize, ...]
@@ -139,9 +141,15 @@ class Disk(Deletable[Way]):
         return self._submit(pb.IO_OPERATION_READ, length_bytes, offset_bytes)
 
     @operation
-    def write(self, length_bytes: int, *, offset_bytes: int = 0) -> Call[pb.SubmitIoResponse]:
-        """Writes once, and tells how that went when it has completed; the clock must be moving."""
-        return self._submit(pb.IO_OPERATION_WRITE, length_bytes, offset_bytes)
+    def write(
+        self, length_bytes: int, *, offset_bytes: int = 0, zeros: bool = False
+    ) -> Call[pb.SubmitIoResponse]:
+        """Writes once, and tells how that went when it has completed; the clock must be moving.
+
+        ``zeros``: its data are all zeros, which a volume may detect.
+        """
+        kind = pb.IO_OPERATION_WRITE_ZEROS if zeros else pb.IO_OPERATION_WRITE
+        return self._submit(kind, length_bytes, offset_bytes)
 
     @operation
     def unmap(self, length_bytes: int, *, offset_bytes: int = 0) -> Call[pb.SubmitIoResponse]:
@@ -149,9 +157,15 @@ class Disk(Deletable[Way]):
         return self._submit(pb.IO_OPERATION_UNMAP, length_bytes, offset_bytes)
 
     @operation
-    def write_zeros(self, length_bytes: int, *, offset_bytes: int = 0) -> Call[pb.SubmitIoResponse]:
-        """Writes zeros with one WRITE SAME, which takes pages; the clock must be moving."""
-        return self._submit(pb.IO_OPERATION_WRITE_SAME, length_bytes, offset_bytes)
+    def write_zeros(
+        self, length_bytes: int, *, offset_bytes: int = 0, unmap: bool = False
+    ) -> Call[pb.SubmitIoResponse]:
+        """Writes zeros with one WRITE SAME, which takes pages; the clock must be moving.
+
+        ``unmap``: it gives whole pages back instead.
+        """
+        kind = pb.IO_OPERATION_WRITE_SAME_UNMAP if unmap else pb.IO_OPERATION_WRITE_SAME
+        return self._submit(kind, length_bytes, offset_bytes)
 
     def _submit(
         self, kind: pb.IoOperation, length_bytes: int, offset_bytes: int

@@ -33,9 +33,10 @@ static void intake(array_t *a, const submission_t *batch, uint32_t count) {
         const itl_t *itl = &a->itl[in->nexus];
         int64_t arrival = in->time + a->port[itl->port].forward_ns;
         *io = (io_t){.time = arrival, .id = in->id, .lba = in->lba, .arrival_ns = arrival,
-                     .length = in->length, .itl = in->nexus, .sense = page_bound(in),
+                     .length = in->length, .itl = in->nexus,
+                     .sense = page_bound(in) | (uint32_t)in->flags << FLAGS_SHIFT,
                      .attempt = in->attempt, .op = in->op, .kind = ARRIVE};
-        s->page_pending += io->sense;
+        s->page_pending += pages_promised(io);
         uint64_t page = page_of(&a->pool[a->volume[itl->volume].pool], in->lba * BLOCK_BYTES);
         __builtin_prefetch(
             &a->page[page_home(page_key(itl->volume, page), a->page_mask)]);
@@ -376,6 +377,7 @@ static PyMethodDef METHODS[] = {
 #define CONTROLLER_ROW(type, field) ROW("controller", controller_t, field)
 #define POOL_ROW(type, field) ROW("pool", pool_t, field)
 #define VOLUME_ROW(type, field) ROW("volume", volume_t, field)
+#define UNIT_ROW(type, field) ROW("unit", unit_t, field)
 #define ITL_ROW(type, field) ROW("itl", itl_t, field)
 #define IO_ROW(type, field) ROW("io", io_t, field)
 #define ATTENTION_ROW(type, field) ROW("attention", attention_t, field)
@@ -385,7 +387,7 @@ static PyMethodDef METHODS[] = {
 #define SHARE_ROW(type, field) ROW("share", page_t, field)
 static const field_decl_t FIELDS[] = {
     STATE_FIELDS(STATE_ROW) PORT_FIELDS(PORT_ROW) CONTROLLER_FIELDS(CONTROLLER_ROW)
-    POOL_FIELDS(POOL_ROW) VOLUME_FIELDS(VOLUME_ROW) ITL_FIELDS(ITL_ROW)
+    POOL_FIELDS(POOL_ROW) VOLUME_FIELDS(VOLUME_ROW) UNIT_FIELDS(UNIT_ROW) ITL_FIELDS(ITL_ROW)
     IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) PAGE_FIELDS(SHARE_ROW)
     ATTENTION_FIELDS(ATTENTION_ROW) QUOTA_FIELDS(QUOTA_ROW) QUOTAS_OF_FIELDS(QUOTAS_OF_ROW)
     NOTE_FIELDS(NOTE_ROW)

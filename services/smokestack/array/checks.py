@@ -21,6 +21,7 @@ from .specs import (
     ProductSpec,
     Provisioning,
     VolumeSpec,
+    ZeroDetect,
 )
 
 LATENCY_NS_MIN = 1_000  # windows are cut by it: below a microsecond they would hold nothing
@@ -138,6 +139,10 @@ def check_volume(spec: VolumeSpec) -> None:
     multiple_of("volume.capacity_bytes", spec.capacity_bytes, BLOCK_BYTES)
     check_service_level(spec.service_level_ns)
     check_queue_limit(spec.queue_limit)
+    if spec.provisioning is Provisioning.THICK and spec.zero_detect is not ZeroDetect.OFF:
+        raise InvalidArgument.at(
+            "volume.zero_detect", "a THICK volume keeps all its pages: leave it out, or use OFF"
+        )
     if spec.provisioning is Provisioning.THICK and (spec.source_volume or spec.source_snapshot):
         raise InvalidArgument.at(
             "volume.provisioning", "a copy shares its source's pages: it is THIN, leave this out"

@@ -187,6 +187,34 @@ _WRITTEN: Final = Family(
     "gauge",
     "Pages of the volume that were ever written, as space in its pool.",
 )
+# By column of the unit table: what hosts have done to volumes.
+_UNIT: Final = {
+    "unmaps": Family(
+        "smokestack_unmap_commands_total", "counter", "UNMAP commands that the volume carried out."
+    ),
+    "write_sames": Family(
+        "smokestack_write_same_commands_total",
+        "counter",
+        "WRITE SAME commands that the volume carried out, or had no space for.",
+    ),
+    "zero_writes": Family(
+        "smokestack_zero_detected_commands_total",
+        "counter",
+        "Commands of whose zeros the volume did not write all, by its zero detection.",
+    ),
+}
+_UNIT_PAGES: Final = {
+    "unmapped_pages": Family(
+        "smokestack_unmapped_bytes_total",
+        "counter",
+        "Pages that the volume gave up by UNMAP, or by WRITE SAME with its UNMAP bit.",
+    ),
+    "zero_pages": Family(
+        "smokestack_zero_detected_bytes_total",
+        "counter",
+        "Pages that the volume did not write, as their data were zeros.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -238,7 +266,7 @@ class ArrayCollector:
     def _copy(self) -> _Copy:
         model = self._model
         row = model.row_of
-        tables = ("port", "controller", "pool", "volume", "itl", "attention")
+        tables = ("port", "controller", "pool", "volume", "itl", "attention", "unit")
         table = {name: model.state.used(name).copy() for name in tables}
         table["itl"]["volume"] = model.advertised.diversions.owners()
         said = {name: model.advertised.pool_capacity(name) for name in model.pools}
@@ -325,6 +353,7 @@ class ArrayCollector:
         page = copy.table["pool"]["page_bytes"]
         table = copy.table["pool"][_indices(copy.pools)]
         volume = copy.table["volume"][_indices(copy.volumes)]
+        unit = copy.table["unit"][volume["unit"]]
         promised = dict.fromkeys((pool.pool_id for pool, _ in copy.pools), 0)
         for spec, _ in copy.volumes:
             promised[spec.pool_id] += spec.capacity_bytes
@@ -341,6 +370,11 @@ class ArrayCollector:
             pools.counts(_SNAPSHOTS, table["snapshot_pages"] * table["page_bytes"]),
             *self._dark(copy, capacity),
             volumes.counts(_WRITTEN, volume["allocated_pages"] * page[volume["pool"]]),
+            *(volumes.counts(family, unit[name]) for name, family in _UNIT.items()),
+            *(
+                volumes.counts(family, unit[name] * page[volume["pool"]])
+                for name, family in _UNIT_PAGES.items()
+            ),
         ]
 
     def _dark(self, copy: _Copy, capacity: NDArray[np.int64]) -> list[Samples]:

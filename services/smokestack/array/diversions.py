@@ -65,6 +65,7 @@ class Diversions:
         row = self._array.state["itl"][itl]
         own, to = int(row["volume"]), self._array.row_of("volumes", volume_id)
         self.going[itl] = Diversion(own, to, *self._answered(itl))
+        self._array.state.make_unit(to)
         row["volume"] = to
 
     def _end(self) -> None:

@@ -55,6 +55,7 @@ _BY_CALLS: Final = (
     "attention",
     "quota",
     "quotas_of",
+    "unit",
 )  # windows change only counters, and what power ends
 _ENDED: Final = (  # with the power
     "core",
@@ -96,6 +97,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "pool": ("copied_pages", "failures", "growths", "media_busy_ns", "steps", "warnings"),
     "attention": ("told",),
     "quota": ("refused",),
+    "unit": ("unmaps", "unmapped_pages", "write_sames", "zero_writes", "zero_pages"),
     "itl": (
         "reads",
         "writes",

@@ -41,7 +41,7 @@ from .specs import (
     VolumeSpec,
 )
 from .state import ATTENTION_ROWS, ArrayState
-from .usage import ControllerUsage, PoolUsage, PortUsage, VolumeUsage
+from .usage import ControllerUsage, PoolUsage, PortUsage, UnitUsage, VolumeUsage
 
 _POOL_EXHAUSTED: Final = 1  # what the kernel notes; tables.h has the same numbers
 _FAULT_EXHAUSTED: Final = 2
@@ -144,6 +144,7 @@ class ArrayInventory:
             self.itls_of_host.setdefault(host_id, []).append(index)
 
     def _add_itls(self, export: ExportSpec, ports: Sequence[str]) -> None:
+        self.state.make_unit(self._rows["volumes", export.volume_id])
         initiators = sorted(self.hosts[export.host_id].initiators, key=lambda i: i.name)
         for initiator in initiators:
             for port_id in ports:
@@ -209,6 +210,15 @@ class ArrayInventory:
             rows["allocated_pages"].item(index) * page_bytes,
             rows["room_pages"].item(index) * page_bytes,
         )
+
+    def unit_usage(self, volume_id: str) -> UnitUsage:
+        """Returns what hosts have done to a volume as a logical unit."""
+        self._present("volumes", self.volumes, volume_id)
+        row = self.state["volume"][self._rows["volumes", volume_id]]
+        if not row["unit"]:
+            return UnitUsage()
+        page_bytes = self.pools[self.volumes[volume_id].pool_id].page_bytes
+        return UnitUsage.of(self.state["unit"][row["unit"]], page_bytes)
 
     def snapshot_usage(self, snapshot_id: str) -> VolumeUsage:
         """Returns what a snapshot has of its pool, shared pages included."""

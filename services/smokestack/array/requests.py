@@ -29,6 +29,7 @@ from .specs import (
     Provisioning,
     RaidLevel,
     VolumeSpec,
+    ZeroDetect,
 )
 
 
@@ -102,6 +103,12 @@ def provisioning_of(message: Any) -> Provisioning:
     """Returns how a Volume message wants to have its pages."""
     asked, default = message.provisioning, VolumeSpec.provisioning
     return member(Provisioning, asked, "volume.provisioning", default)
+
+
+def zero_detect_of(message: Any) -> ZeroDetect:
+    """Returns what a Volume message wants to be done with zeros."""
+    asked, default = message.zero_detect, VolumeSpec.zero_detect
+    return member(ZeroDetect, asked, "volume.zero_detect", default)
 
 
 def host_spec(host_id: str, message: Any) -> ArrayHostSpec:

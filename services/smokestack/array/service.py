@@ -38,15 +38,24 @@ from .requests import (
     pool_spec,
     port_spec,
     provisioning_of,
+    zero_detect_of,
 )
 from .set_service import SetHandlers
-from .specs import ExportSpec, ProductSpec, Provisioning, VolumeSpec
+from .specs import ExportSpec, ProductSpec, Provisioning, VolumeSpec, ZeroDetect
 
 # The model says "host" where the API, which has two more kinds of hosts, says "array_host".
 _FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
 _PRODUCT_FIELDS = ("vendor", "model", "hints_enabled")
 _DRIVE_FIELDS = ("drive_count", "drive_bytes")
 _FAMILY_FIELDS = ("profile", "node_count", "initiator_limit")
+_VOLUME_FIELDS = (  # that can be updated
+    "capacity_bytes",
+    "labels",
+    "service_level_ns",
+    "controller",
+    "queue_limit",
+    "zero_detect",
+)
 _ACCESS_FIELDS = ("access", "non_optimized_ns", "transition_ns")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
@@ -233,6 +242,7 @@ class ArrayService(
             provisioning_of(volume),
             self._queue_limit(volume),
             self._partner(CONTROLLER, volume.controller, "volume.controller"),
+            zero_detect_of(volume),
         )
         self._model.check_volume(spec)
         return VOLUME.format(self._model.array_id, spec.volume_id), spec
@@ -262,8 +272,8 @@ class ArrayService(
 
         def update() -> pb.Volume:
             volume = request.volume
-            names = ("capacity_bytes", "labels", "service_level_ns", "controller", "queue_limit")
-            fields = masked(request.update_mask.paths, present(volume), names)
+            fields = masked(request.update_mask.paths, present(volume), _VOLUME_FIELDS)
+            zero_detect = zero_detect_of(volume)
             labels = checked_labels("volume.labels", volume.labels)
             check_service_level(volume.service_level_ns)
             limit = self._queue_limit(volume)
@@ -272,12 +282,16 @@ class ArrayService(
             owner = self._partner(CONTROLLER, volume.controller, "volume.controller")
             if "controller" in fields:
                 self._model.ownership.check(volume_id, owner)
-            if "capacity_bytes" in fields:  # first, for it may be refused
+            if "zero_detect" in fields:  # these two first, for they may be refused
+                self._model.check_zero_detect(volume_id, zero_detect)
+            if "capacity_bytes" in fields:
                 self._model.update_volume_capacity(volume_id, volume.capacity_bytes)
             if "labels" in fields:
                 self._model.set_volume_labels(volume_id, labels)
             if "service_level_ns" in fields:
                 self._model.set_volume_service_level(volume_id, volume.service_level_ns)
+            if "zero_detect" in fields:
+                self._model.set_volume_zero_detect(volume_id, zero_detect)
             if "queue_limit" in fields:
                 self._model.set_volume_queue_limit(volume_id, limit)
             if "controller" in fields:
@@ -529,6 +543,9 @@ class ArrayService(
             else pb.PROVISIONING_THIN,
             service_level_ns=spec.service_level_ns,
             queue_limit=spec.queue_limit,
+            zero_detect=pb.ZERO_DETECT_OFF
+            if spec.zero_detect is ZeroDetect.OFF
+            else f"ZERO_DETECT_{spec.zero_detect.name}",
             response_count=responses.response_count,
             mean_response_ns=responses.mean_response_ns,
             controller=spec.controller_id and CONTROLLER.format(array_id, spec.controller_id),
@@ -542,6 +559,9 @@ class ArrayService(
         if owner:
             volume.owner = CONTROLLER.format(array_id, owner)
             volume.in_transition = model.ownership.in_transition(volume_id)
+        for field, value in model.unit_usage(volume_id)._asdict().items():
+            if value:
+                setattr(volume, field, value)
         return volume
 
     def _snapshot(self, snapshot_id: str) -> pb.VolumeSnapshot:

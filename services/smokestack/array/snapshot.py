@@ -32,6 +32,7 @@ from .specs import (
     SetExportSpec,
     VolumeSnapshotSpec,
     VolumeSpec,
+    ZeroDetect,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ _CLASSES: Final = (
     VolumeSnapshotSpec,
     ProductSpec,
     VolumeSpec,
+    ZeroDetect,
 )
 _COPYING: Final = Copying(
     sparse=frozenset({"histogram", "page", "share", "attention"}),

@@ -9,6 +9,15 @@ static inline uint32_t page_bound(const submission_t *s) {
     return s->op == OP_READ ? 0 : s->length / 4096u + 2u;
 }
 
+/* Before the controller a command's `sense` says what it may map, and has its flags. */
+#define FLAGS_SHIFT 24
+
+static inline uint32_t pages_promised(const io_t *io) {
+    return io->sense & ((1u << FLAGS_SHIFT) - 1);
+}
+
+static inline uint32_t flags_of(const io_t *io) { return io->sense >> FLAGS_SHIFT; }
+
 /* Where the command ends: the volume has it, or why it cannot. */
 static inline uint32_t io_sense(const array_t *a, const io_t *io) {
     const itl_t *itl = &a->itl[io->itl];
@@ -55,22 +64,46 @@ static __attribute__((cold)) void refuse_space(
                                      .subject = v, .cause = pool->exhausted);
 }
 
+/* The pages that a write touches, and what it does with those from `whole` to `after`, which it
+ * fills with zeros: those that are not mapped stay so, or all of them are to be freed. */
+typedef struct {
+    uint64_t first, last, whole, after;
+    uint32_t zeros; /* as a volume's zero_detect; ZEROS_WRITTEN: no page is special */
+} cover_t;
+
+static inline cover_t cover_of(const array_t *a, const io_t *io, uint32_t v, uint32_t zeros) {
+    const pool_t *pool = &a->pool[a->volume[v].pool];
+    uint64_t begin = io->lba * BLOCK_BYTES, end = begin + io->length;
+    cover_t c = {.first = page_of(pool, begin), .last = page_of(pool, end - 1), .zeros = zeros};
+    c.whole = page_of(pool, begin + pool->page_bytes - 1);
+    c.after = page_of(pool, end);
+    if (end == a->volume[v].capacity_bytes) c.after = c.last + 1; /* the last one is cut short */
+    return c;
+}
+
+/* Whether a page that a write touches is written; `row` is its place in the map. */
+static inline int is_written(const cover_t *c, uint64_t page, const page_t *row) {
+    if (c->zeros == ZEROS_WRITTEN || page < c->whole || page >= c->after) return 1;
+    return c->zeros == ZEROS_SKIPPED && row->key != 0;
+}
+
 /* How many pages of the pool a write needs: those unmapped, but for a thick volume, which has room
  * for them, and those that it shares. */
-static uint64_t pages_needed(array_t *a, uint32_t v, uint64_t first, uint64_t last) {
+static uint64_t pages_needed(array_t *a, uint32_t v, const cover_t *c) {
     uint64_t needed = 0, unmapped = !a->volume[v].thick;
-    for (uint64_t p = first; p <= last; p++) {
+    for (uint64_t p = c->first; p <= c->last; p++) {
         page_t *row = volume_page(a, v, p);
+        if (!is_written(c, p, row)) continue;
         needed += row->key == 0 ? unmapped : (uint64_t)page_is_shared(a, v, row);
     }
     return needed;
 }
 
-/* Whether two volumes have any of these pages together. */
-static int pages_meet(
-    const array_t *a, uint32_t v, uint32_t other, uint64_t first, uint64_t last) {
-    for (uint64_t p = first; p <= last; p++) {
+/* Whether another volume has any of the pages that are written. */
+static int pages_meet(const array_t *a, uint32_t v, uint32_t other, const cover_t *c) {
+    for (uint64_t p = c->first; p <= c->last; p++) {
         const page_t *one = volume_page(a, v, p), *two = volume_page(a, other, p);
+        if (!is_written(c, p, one)) continue;
         if (one->key != 0 && two->key != 0 && one->physical == two->physical) return 1;
     }
     return 0;
@@ -79,12 +112,12 @@ static int pages_meet(
 /* Lets go of the snapshots that stand in a write's way: they hold nothing from here on.  A clone
  * does not let go, nor does a snapshot of another volume. */
 static __attribute__((cold)) void snapshots_stale(
-    array_t *a, io_t *io, uint32_t v, uint64_t first, uint64_t last) {
+    array_t *a, io_t *io, uint32_t v, const cover_t *c) {
     uint32_t p = a->volume[v].pool;
     volume_t *snapshot;
     for (uint32_t next = a->volume[v].first_snapshot; next; next = snapshot->next_snapshot) {
         snapshot = &a->volume[next - 1];
-        if (snapshot->stale || !pages_meet(a, v, next - 1, first, last)) continue;
+        if (snapshot->stale || !pages_meet(a, v, next - 1, c)) continue;
         uint64_t freed = pages_drop(a, next - 1);
         page_note(a, page_key(next - 1, PAGE_ALL), PAGE_NONE);
         snapshot->stale = NOTE(a->state, a->note, .time = io->time, .kind = NOTE_SNAPSHOT_STALE,
@@ -94,19 +127,30 @@ static __attribute__((cold)) void snapshots_stale(
 }
 
 /* Lets a write have the pages that it needs, or refuses it; conserving takes its time. */
-static int write_space(
-    array_t *a, io_t *io, uint32_t v, uint64_t first, uint64_t last, int64_t *done) {
+static int write_space(array_t *a, io_t *io, uint32_t v, const cover_t *c, int64_t *done) {
     pool_t *pool = &a->pool[a->volume[v].pool];
-    uint64_t needed = pages_needed(a, v, first, last);
+    uint64_t needed = pages_needed(a, v, c);
     if (needed && pool->conserving) *done += pool->conservation_ns;
     if (space_take(a, v, needed, io->time)) return 1;
     if (pool->out_of_space == FULL_STALES) {
-        snapshots_stale(a, io, v, first, last);
-        needed = pages_needed(a, v, first, last);
+        snapshots_stale(a, io, v, c);
+        needed = pages_needed(a, v, c);
         if (space_take(a, v, needed, io->time)) return 1;
     }
     refuse_space(a, io, v, needed);
     return 0;
+}
+
+/* Maps the pages that are written, and parts those that are shared, for which there is room. */
+static void pages_write(array_t *a, uint32_t v, const cover_t *c) {
+    for (uint64_t p = c->first; p <= c->last; p++) {
+        page_t *row = volume_page(a, v, p);
+        if (!is_written(c, p, row)) continue;
+        if (row->key == 0) page_map(a, v, row, p);
+        else if (row->physical & PAGE_SHARED) page_part(a, v, row);
+        else continue;
+        page_note(a, row->key, row->physical);
+    }
 }
 
 /* Takes what a write touches, all or nothing; returns the first page's physical number.  `done` is
@@ -125,33 +169,84 @@ static uint64_t write_pages(array_t *a, io_t *io, uint32_t v, pool_t *pool, int6
         news |= row->key == 0 || row->physical & PAGE_SHARED;
     }
     if (!news) return found->physical;
-    if (!write_space(a, io, v, first, last, done)) return PAGE_NONE;
-    for (uint64_t p = first; p <= last; p++) {
-        page_t *row = volume_page(a, v, p);
-        if (row->key == 0) page_map(a, v, row, p);
-        else if (row->physical & PAGE_SHARED) page_part(a, v, row);
-        else continue;
-        page_note(a, row->key, row->physical);
-    }
+    cover_t c = {.first = first, .last = last, .zeros = ZEROS_WRITTEN};
+    if (!write_space(a, io, v, &c, done)) return PAGE_NONE;
+    pages_write(a, v, &c);
     return volume_page(a, v, first)->physical;
 }
 
 /* Takes the pages that lie whole in a range from a volume, and gives what that frees back to the
- * pool; a page that reaches out of it stays, with zeros.  A thick volume keeps all. */
-static __attribute__((noinline)) void unmap_pages(array_t *a, io_t *io, uint32_t v) {
-    if (a->volume[v].thick) return;
-    uint32_t p = a->volume[v].pool;
-    const pool_t *pool = &a->pool[p];
-    uint64_t begin = io->lba * BLOCK_BYTES, end = begin + io->length, freed = 0;
-    uint64_t first = page_of(pool, begin + pool->page_bytes - 1), after = page_of(pool, end);
-    if (end == a->volume[v].capacity_bytes) after = page_of(pool, end - 1) + 1; /* the last one */
-    for (uint64_t page = first; page < after; page++) {
+ * pool; a page that reaches out of it stays, with zeros.  Returns how many the volume lost. */
+static uint64_t unmap_pages(array_t *a, const io_t *io, uint32_t v, const cover_t *c) {
+    uint64_t freed = 0, lost = 0;
+    for (uint64_t page = c->whole; page < c->after; page++) {
         page_t *row = volume_page(a, v, page);
         if (row->key == 0) continue;
         freed += page_unmap(a, v, row);
+        lost++;
         page_note(a, page_key(v, page), PAGE_NONE);
     }
-    if (freed) pool_ease(a, p, io->time, 0);
+    if (freed) pool_ease(a, a->volume[v].pool, io->time, 0);
+    return lost;
+}
+
+static inline unit_t *unit_of(const array_t *a, uint32_t v) {
+    return &a->unit[a->volume[v].unit];
+}
+
+/* The first page that is written, or PAGE_NONE; `skipped` counts those that are not. */
+static uint64_t written_page(const array_t *a, uint32_t v, const cover_t *c, uint64_t *skipped) {
+    uint64_t found = PAGE_NONE;
+    for (uint64_t p = c->first; p <= c->last; p++) {
+        const page_t *row = volume_page(a, v, p);
+        if (!is_written(c, p, row)) ++*skipped;
+        else if (found == PAGE_NONE) found = p;
+    }
+    return found;
+}
+
+/* Writes zeros where that is not the same as writing data: pages that lie whole in the range are
+ * skipped or freed, and the rest is written, or nothing happens.  Returns the physical number of
+ * the first page that was written, or PAGE_NONE. */
+static uint64_t zero_pages(
+    array_t *a, io_t *io, uint32_t v, const cover_t *c, uint64_t *skipped, int64_t *done) {
+    uint64_t page = written_page(a, v, c, skipped), physical = PAGE_NONE;
+    if (page != PAGE_NONE) {
+        if (a->pool[a->volume[v].pool].emergency) refuse_space(a, io, v, 0);
+        else if (write_space(a, io, v, c, done)) pages_write(a, v, c);
+        if (io->sense) return PAGE_NONE;
+        physical = volume_page(a, v, page)->physical;
+    }
+    return physical;
+}
+
+/* Does what is neither a read nor a write of data.  Returns the physical number of the first page
+ * that was written, or PAGE_NONE. */
+static __attribute__((noinline)) uint64_t special_write(
+    array_t *a, io_t *io, uint32_t v, uint32_t flags, int64_t *done) {
+    unit_t *unit = unit_of(a, v);
+    volume_t *volume = &a->volume[v];
+    cover_t c = cover_of(a, io, v, ZEROS_FREED);
+    if (io->op == OP_UNMAP) {
+        unit->unmaps++;
+        if (!volume->thick) unit->unmapped_pages += unmap_pages(a, io, v, &c);
+        return PAGE_NONE;
+    }
+    if (io->op == OP_WRITE_SAME) unit->write_sames++;
+    int gives = flags & FLAG_UNMAP;
+    c.zeros = volume->thick ? ZEROS_WRITTEN : gives ? ZEROS_FREED : volume->zero_detect;
+    if (c.zeros == ZEROS_WRITTEN)
+        return write_pages(a, io, v, &a->pool[volume->pool], done);
+    uint64_t skipped = 0, physical = zero_pages(a, io, v, &c, &skipped, done);
+    if (io->sense) return PAGE_NONE;
+    uint64_t lost = c.zeros == ZEROS_FREED ? unmap_pages(a, io, v, &c) : 0;
+    if (gives) {
+        unit->unmapped_pages += lost;
+    } else if (skipped) {
+        unit->zero_writes++;
+        unit->zero_pages += skipped;
+    }
+    return physical;
 }
 
 /* Repeats what was noted, as far as it is not so already; the table has room.  Sums follow from

@@ -21,7 +21,7 @@ from . import checks
 from .drives import Drives
 from .inventory import ArrayInventory
 from .rows import append_pool, set_space
-from .specs import PoolSpec, Provisioning, VolumeSnapshotSpec, VolumeSpec
+from .specs import PoolSpec, Provisioning, VolumeSnapshotSpec, VolumeSpec, ZeroDetect
 from .usage import free_pages
 
 
@@ -148,6 +148,7 @@ class ArraySpace(ArrayInventory):
         rows["pool"][index] = self._rows["pools", spec.pool_id]
         rows["valid"][index] = 1
         self.volumes[spec.volume_id] = spec
+        rows["zero_detect"][index] = spec.zero_detect
         if spec.queue_limit:
             self.set_volume_queue_limit(spec.volume_id, spec.queue_limit)
         self.ownership.begin(spec.volume_id)
@@ -246,6 +247,18 @@ class ArraySpace(ArrayInventory):
         if queue_limit and not self.state.row["lun_limits"]:
             self.state.row["lun_limits"] = 1
             self.state.count_commands()
+
+    def check_zero_detect(self, volume_id: str, zero_detect: ZeroDetect) -> VolumeSpec:
+        """Refuses what a volume cannot do with zeros; returns what it would be."""
+        spec = replace(self.volumes[volume_id], zero_detect=zero_detect)
+        checks.check_volume(spec)
+        return spec
+
+    def set_volume_zero_detect(self, volume_id: str, zero_detect: ZeroDetect) -> None:
+        """Changes what a volume does with zeros; what is mapped stays until it is written to."""
+        self._present("volumes", self.volumes, volume_id)
+        self.volumes[volume_id] = self.check_zero_detect(volume_id, zero_detect)
+        self.state["volume"][self._rows["volumes", volume_id]]["zero_detect"] = zero_detect
 
     def set_volume_service_level(self, volume_id: str, service_level_ns: int) -> None:
         """Promises a mean response time, or with 0 none; nothing is served differently."""

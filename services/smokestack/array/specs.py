@@ -98,6 +98,15 @@ class Provisioning(IntEnum):
     THICK = 2  # all are reserved when it is created; which of them are written is known
 
 
+class ZeroDetect(IntEnum):
+    """What a thin volume does with zeros that fill whole pages (FACTS 4.6: 3PAR looks for them in
+    its pages of 16 KiB; what it does with them is from memory and ours to set)."""
+
+    OFF = 1  # it writes them
+    SKIP = 2  # it writes them only where a page is mapped
+    RECLAIM = 3  # it gives such pages back, too
+
+
 class RaidLevel(IntEnum):
     """How a pool keeps its data through the loss of a drive."""
 
@@ -254,6 +263,7 @@ class VolumeSpec:
     provisioning: Provisioning = Provisioning.THIN
     queue_limit: int = 0  # commands that it takes, of all nexuses together; 0: no limit
     controller_id: str = ""  # that should own it; where access is asymmetric: the first one
+    zero_detect: ZeroDetect = ZeroDetect.OFF
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ _ORDER: Final = (
     "head",
     "quota",
     "quotas_of",
+    "unit",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
@@ -75,6 +76,7 @@ class ArrayState(Tables):
         }
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
         self.row["raw_free_bytes"] = RAW_NOT_COUNTED
+        self.append("unit")  # nobody's: of volumes that were never exported
         self.noted = 0  # notes that the last window left
         self.restart(0)
 
@@ -124,6 +126,11 @@ class ArrayState(Tables):
         rows = 4 * len(self["io"]) + 8 * len(pools) + len(self["fault"])
         rows += int(self.row["snapshot_count"]) + int(pools["offline_count"].sum())
         self.reserve("note", rows)
+
+    def make_unit(self, volume: int) -> None:
+        """Gives a volume's row a unit of its own, unless it has one."""
+        if not self["volume"][volume]["unit"]:
+            self["volume"][volume]["unit"] = self.append("unit")
 
     def reserve_pages(self, count: int) -> None:
         """Makes room in the page map for so many more pages."""

@@ -23,7 +23,7 @@ static void turn_away(array_t *a, uint32_t i, int64_t start, uint8_t status) {
     port_t *port = &a->port[itl->port];
     if (status == STATUS_BUSY) port->busy++, itl->busy++;
     else port->task_set_full++, itl->task_set_full++;
-    a->state->page_pending -= io->sense;
+    a->state->page_pending -= pages_promised(io);
     io->sense = status;
     port_t *wire = &a->port[port->wire];
     wire->rx_free_ns = start + wire->refusal_ns;
@@ -42,7 +42,7 @@ static void port_arrive(array_t *a, uint32_t i) {
     port_t *port = &a->port[itl->port];
     if (!port->up) {
         port->dropped++;
-        a->state->page_pending -= io->sense;
+        a->state->page_pending -= pages_promised(io);
         release(a, i);
         return;
     }
@@ -118,16 +118,13 @@ static void controller_read(array_t *a, uint32_t i, controller_t *c, int64_t don
     }
 }
 
-static void controller_write(array_t *a, uint32_t i, controller_t *c, int64_t done) {
+static void controller_write(
+    array_t *a, uint32_t i, controller_t *c, uint32_t flags, int64_t done) {
     io_t *io = &a->io[i];
     uint32_t v = a->itl[io->itl].volume;
     pool_t *pool = &a->pool[a->volume[v].pool];
-    if (io->op == OP_UNMAP) {
-        unmap_pages(a, io, v);
-        schedule(a, i, done, DEPART);
-        return;
-    }
-    uint64_t physical = write_pages(a, io, v, pool, &done);
+    uint64_t physical = io->op == OP_WRITE && !flags ? write_pages(a, io, v, pool, &done)
+                                                     : special_write(a, io, v, flags, &done);
     if (physical == PAGE_NONE) {
         schedule(a, i, done, DEPART);
         return;
@@ -144,7 +141,7 @@ static void controller_take(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     const itl_t *itl = &a->itl[io->itl];
     if (io->epoch < a->port[itl->port].lost_epoch) { /* the controller that had it is gone */
-        a->state->page_pending -= io->sense;
+        a->state->page_pending -= pages_promised(io);
         io->sense = SENSE_NONE;
         depart(a, i);
         return;
@@ -155,8 +152,8 @@ static void controller_take(array_t *a, uint32_t i) {
     if (c->faults) service = slowed(a, c->faults, FAULT_CONTROLLER_SLOW, io, service);
     int64_t done = core_commit(a, c, io->time, service);
     const volume_t *volume = &a->volume[itl->volume];
-    uint32_t faults = volume->faults;
-    a->state->page_pending -= io->sense;
+    uint32_t faults = volume->faults, flags = flags_of(io);
+    a->state->page_pending -= pages_promised(io);
     io->sense = io_sense(a, io);
     if (a->state->access && !io->sense) done += access_check(a, io);
     if (itl->attentions && io->sense != SENSE_TRANSITION) attention_tell(a, io);
@@ -167,7 +164,7 @@ static void controller_take(array_t *a, uint32_t i) {
     if (faults && !io->sense) spoil(a, faults, FAULT_COMMAND_FAILED, io, SENSE_INTERNAL_FAILURE);
     if (faults && !io->sense) spoil(a, faults, FAULT_NOT_READY, io, SENSE_TRANSITION);
     if (io->sense) schedule(a, i, done, DEPART);
-    else if (writes) controller_write(a, i, c, done);
+    else if (writes) controller_write(a, i, c, flags, done);
     else controller_read(a, i, c, done);
 }
 

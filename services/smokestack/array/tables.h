@@ -144,7 +144,8 @@
     F(uint64_t, first_page)      /* no page below it was ever mapped */                        \
     F(uint64_t, last_page)       /* none above it */                                           \
     F(uint32_t, pool)                                                                          \
-    F(uint32_t, valid)                                                                         \
+    F(uint16_t, valid)                                                                         \
+    F(uint16_t, zero_detect) /* as specs.ZeroDetect */                                         \
     F(uint32_t, faults)                                                                        \
     F(uint32_t, is_snapshot)                                                                   \
     F(uint64_t, offline)         /* number of the event; 0: it is not */                       \
@@ -154,12 +155,22 @@
     F(uint32_t, first_snapshot)  /* row + 1 of the newest; 0: none */                          \
     F(uint32_t, next_snapshot)                                                                 \
     F(uint64_t, stale)           /* a snapshot's: number of the event */                       \
-    F(uint64_t, thick) /* whether its room is that of all its pages without one */             \
+    F(uint32_t, thick) /* whether its room is that of all its pages without one */             \
+    F(uint32_t, unit)  /* its row of the unit table; 0: never exported */                      \
     F(uint32_t, queue_limit)     /* commands that it takes, of all nexuses; 0: no limit */     \
     F(uint32_t, outstanding)     /* ... and has; counted only where `lun_limits` is set */     \
     F(int64_t, moving_until_ns)  /* when its last change of owner is over */                   \
     F(uint32_t, owner) /* 1 more than the row of the controller that owns it; 0: all do */     \
     F(uint32_t, moved) /* number of the event that moved it last */
+
+/* What hosts have done to a volume as a logical unit.  A volume gets a row when it is exported for
+ * the first time; row 0 is nobody's. */
+#define UNIT_FIELDS(F)                                                                         \
+    F(uint64_t, unmaps)         /* UNMAP commands */                                           \
+    F(uint64_t, unmapped_pages) /* that it gave up by those, and by WRITE SAME with the bit */ \
+    F(uint64_t, write_sames)                                                                   \
+    F(uint64_t, zero_writes)    /* commands whose zeros it detected ... */                     \
+    F(uint64_t, zero_pages)     /* ... and the pages that were not written for that */
 
 #define ITL_FIELDS(F)                                                                          \
     F(uint32_t, volume)                                                                        \
@@ -192,7 +203,7 @@
     F(uint32_t, length)                                                                        \
     F(uint32_t, itl)                                                                           \
     F(uint32_t, next)                                                                          \
-    F(uint32_t, sense) /* before the controller: most pages that a write may map */            \
+    F(uint32_t, sense) /* before the controller: flags << 24 | pages that it may map at most */ \
     F(uint32_t, epoch) /* the port's, at arrival */                                            \
     F(uint16_t, attempt)                                                                       \
     F(uint8_t, op)                                                                             \
@@ -226,6 +237,7 @@ DECLARE_STRUCT(port_t, PORT_FIELDS)
 DECLARE_STRUCT(controller_t, CONTROLLER_FIELDS)
 DECLARE_STRUCT(pool_t, POOL_FIELDS)
 DECLARE_STRUCT(volume_t, VOLUME_FIELDS)
+DECLARE_STRUCT(unit_t, UNIT_FIELDS)
 DECLARE_STRUCT(itl_t, ITL_FIELDS)
 DECLARE_STRUCT(io_t, IO_FIELDS)
 DECLARE_STRUCT(attention_t, ATTENTION_FIELDS)
@@ -238,6 +250,9 @@ enum { NOTE_POOL_EXHAUSTED = 1, NOTE_FAULT_EXHAUSTED = 2, NOTE_POOL_SPACE_AVAILA
        NOTE_POOL_GREW = 4, NOTE_POOL_WARNING = 5, NOTE_POOL_CONSERVING = 6, NOTE_POOL_EASED = 7,
        NOTE_VOLUME_OFFLINE = 8, NOTE_VOLUME_ONLINE = 9, NOTE_SNAPSHOT_STALE = 10,
        NOTE_TRESPASS = 20 };
+
+/* What a volume does with zeros, as in specs.py. */
+enum { ZEROS_WRITTEN = 1, ZEROS_SKIPPED = 2, ZEROS_FREED = 3 };
 
 /* What a pool does that has run out, as in specs.py. */
 enum { FULL_FAILS = 1, FULL_OFFLINE = 2, FULL_BUSY = 3, FULL_STALES = 4, FULL_CONSERVES = 5 };

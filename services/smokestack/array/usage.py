@@ -84,6 +84,27 @@ class VolumeUsage(NamedTuple):
     reserved_bytes: int = 0
 
 
+class UnitUsage(NamedTuple):
+    """What hosts have done to a volume as a logical unit; nothing, if it was never exported."""
+
+    unmap_count: int = 0
+    unmapped_bytes: int = 0
+    write_same_count: int = 0
+    zero_write_count: int = 0
+    zero_bytes: int = 0
+
+    @classmethod
+    def of(cls, row: Any, page_bytes: int) -> UnitUsage:
+        """Reads a unit's row."""
+        return cls(
+            unmap_count=int(row["unmaps"]),
+            unmapped_bytes=int(row["unmapped_pages"]) * page_bytes,
+            write_same_count=int(row["write_sames"]),
+            zero_write_count=int(row["zero_writes"]),
+            zero_bytes=int(row["zero_pages"]) * page_bytes,
+        )
+
+
 class Responses(NamedTuple):
     """What a volume has answered: how many commands, and in what time on average."""
 

@@ -74,9 +74,16 @@ class Op(IntEnum):
     # Gives the pages back that lie whole in `lba` and `length`; in the rest the data become zeros,
     # which takes no page.  It carries a list of ranges, of which this has one, and no data.
     UNMAP = 0x42
-    # WRITE SAME(16) of zeros, without its UNMAP bit: takes pages as a WRITE would, and carries one
-    # block of data, whatever its `length` on the medium.
+    # WRITE SAME(16) of zeros: takes pages as a WRITE would, unless its UNMAP bit is set; it carries
+    # one block of data, whatever its `length` on the medium.
     WRITE_SAME = 0x93
+
+
+class Flag(IntEnum):
+    """Bits of a submission's ``flags``; each goes with one operation."""
+
+    ZEROS = 0x01  # of a WRITE: its data are all zeros
+    UNMAP = 0x08  # of a WRITE SAME, the bit of its CDB: pages may be given back instead
 
 
 class Kind(IntEnum):

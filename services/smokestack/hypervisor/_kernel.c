@@ -96,7 +96,10 @@ static uint64_t zipf_index(const uint32_t *cumulative, uint64_t word, uint64_t p
 static void synthesise(hv_t *h, job_t *j, uint64_t sequence, submission_t *io) {
     uint64_t w[4];
     philox4x64_10(h->state->seed, STREAM_WORKLOAD, sequence, j->uid, 0, 0, w);
-    io->op = j->read_always || w[0] < j->read_threshold ? OP_READ : (uint8_t)j->write_op;
+    int reads = j->read_always || w[0] < j->read_threshold;
+    io->op = reads ? OP_READ : (uint8_t)j->write_op;
+    io->flags = reads ? 0 : (uint8_t)j->write_flags;
+    if (!reads && w[3] < j->zero_threshold) io->flags |= FLAG_ZEROS;
     const size_row_t *size = &h->size[j->size_base];
     while (w[1] >> 32 >= size->threshold) size++;
     io->length = (uint32_t)size->length;
@@ -129,11 +132,11 @@ static void issue(hv_t *h, job_t *j, uint32_t i, int64_t now, uint32_t *out_coun
     io->nexus = j->nexus;
     io->vm = j->vm;
     io->attempt = 0;
-    io->flags = 0;
     if (j->trace_count) {
         const trace_record_t *record = &h->trace[j->trace_base + sequence];
         __builtin_prefetch(record + 8);
         io->op = record->op;
+        io->flags = 0;
         io->length = record->length;
         io->lba = j->first_block + record->lba;
     } else {

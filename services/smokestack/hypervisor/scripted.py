@@ -50,7 +50,12 @@ class ScriptedIos:
         self._generation = 0  # counts how often the hypervisor has gone back to a snapshot
 
     def submit(
-        self, disk: tuple[str, str, str], op: Op, offset_bytes: int, length_bytes: int
+        self,
+        disk: tuple[str, str, str],
+        op: Op,
+        offset_bytes: int,
+        length_bytes: int,
+        flags: int = 0,
     ) -> Submitted:
         """Submits one checked I/O at the border's time; returns what asks for its outcome."""
         host_id, vm_id, disk_id = disk
@@ -68,6 +73,7 @@ class ScriptedIos:
             error_backoff_ns=0,
             read_always=op is Op.READ,
             write_op=int(Op.WRITE if op is Op.READ else op),
+            write_flags=flags,
             region_offset_bytes=offset_bytes,
             region_bytes=length_bytes,
             block_sizes=((length_bytes, _CERTAIN),),

@@ -24,7 +24,7 @@ from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.messages import given
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
-from smokestack.engine.records import Kind, Op
+from smokestack.engine.records import Flag, Kind, Op
 from smokestack.engine.requests import UNRECORDED, Border, Recorder, Requests
 from smokestack.engine.timekeeper import Timekeeper
 from smokestack.v1 import hypervisor_pb2 as pb
@@ -47,10 +47,12 @@ DEVICE = NameForm("multipaths/m1/hosts/h1/devices/a1.v1")
 
 _FIELDS = {"trace.format": "description.format", "trace": "data"}
 _OPERATIONS = {
-    pb.IO_OPERATION_READ: Op.READ,
-    pb.IO_OPERATION_WRITE: Op.WRITE,
-    pb.IO_OPERATION_UNMAP: Op.UNMAP,
-    pb.IO_OPERATION_WRITE_SAME: Op.WRITE_SAME,
+    pb.IO_OPERATION_READ: (Op.READ, 0),
+    pb.IO_OPERATION_WRITE: (Op.WRITE, 0),
+    pb.IO_OPERATION_UNMAP: (Op.UNMAP, 0),
+    pb.IO_OPERATION_WRITE_SAME: (Op.WRITE_SAME, 0),
+    pb.IO_OPERATION_WRITE_ZEROS: (Op.WRITE, int(Flag.ZEROS)),
+    pb.IO_OPERATION_WRITE_SAME_UNMAP: (Op.WRITE_SAME, int(Flag.UNMAP)),
 }
 _T = TypeVar("_T")
 
@@ -385,15 +387,18 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         host_id, vm_id, disk_id = DISK.parse(request.disk, "disk")
         disk = (host_id, vm_id, disk_id)
         if request.operation not in _OPERATIONS:
-            raise InvalidArgument.at("operation", f"{request.operation} is none of READ, WRITE")
+            known = ", ".join(map(_operation_name, _OPERATIONS))
+            raise InvalidArgument.at("operation", f"{request.operation} is none of {known}")
         recorder = self._requests.recorder
         with self._requests.read():
             recorder.begin()
             self._ios.check(disk, request.offset_bytes, request.length_bytes)
             if waits:
                 self._timekeeper.check_wait("it would never complete; submit it while time moves")
-            operation = _OPERATIONS[request.operation]
-            made = self._ios.submit(disk, operation, request.offset_bytes, request.length_bytes)
+            op, flags = _OPERATIONS[request.operation]
+            made = self._ios.submit(
+                disk, op, request.offset_bytes, request.length_bytes, flags=flags
+            )
             number = recorder.record(request)
         recorder.settle(number)
         return made
@@ -430,6 +435,10 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
             return empty_pb2.Empty()
 
         return self._requests.change(request, change)
+
+
+def _operation_name(operation: pb.IoOperation) -> str:
+    return pb.IoOperation.Name(operation).removeprefix("IO_OPERATION_")
 
 
 def _io_response(outcome: IoOutcome) -> pb.SubmitIoResponse:

@@ -90,6 +90,8 @@ class HypervisorState(Tables):
             ("read_threshold", plan.read_threshold),
             ("read_always", plan.read_always),
             ("write_op", plan.write_op),
+            ("write_flags", plan.write_flags),
+            ("zero_threshold", plan.zero_threshold),
             ("stop_ns", plan.stop_ns),
             ("think_ns", plan.think_ns),
             ("think_exponential", plan.think_exponential),

@@ -59,7 +59,9 @@
     F(uint32_t, think_exponential)                                                             \
     F(uint32_t, arrival_exponential)                                                           \
     F(uint32_t, read_always)                                                                   \
-    F(uint32_t, write_op) /* what it does that does not read */                                \
+    F(uint32_t, write_op) /* what it does that does not read ... */                            \
+    F(uint32_t, write_flags)                                                                   \
+    F(uint64_t, zero_threshold) /* ... of which a draw below this is of zeros */               \
     F(uint32_t, stopped)                                                                       \
     F(uint32_t, over)    /* clock-driven: no arrival comes any more */                         \
     F(uint32_t, retired) /* closed loop: slots that issue no more */                           \

@@ -19,13 +19,14 @@ static inline int64_t deadline_of(const mp_t *m, const slot_t *s) {
 static void send(mp_t *m, uint32_t i, int64_t now) {
     slot_t *s = &m->slot[i];
     const path_t *path = &m->path[s->path];
-    uint64_t id = s->id, lba = s->lba;
+    uint64_t id = s->id, lba = lba_of(s);
     uint32_t length = s->length, itl = path->itl, vm = m->world[s->world].vm;
     submission_t *batch = &m->dispatch[(size_t)path->array * m->state->dispatch_rows];
     uint32_t at = m->counts[path->array]++;
     for (; at > 0 && batch[at - 1].time == now && batch[at - 1].id > id; at--)
         batch[at] = batch[at - 1];
-    batch[at] = (submission_t){now, id, lba, length, itl, vm, s->attempt, s->op, 0};
+    uint8_t flags = (uint8_t)(s->lba >> LBA_BITS);
+    batch[at] = (submission_t){now, id, lba, length, itl, vm, s->attempt, s->op, flags};
     if (m->dispatched_ns == NEVER_NS) m->dispatched_ns = now;
     s->phase = PHASE_IN_FLIGHT;
     s->dispatch_ns = now;

@@ -42,10 +42,10 @@ static void probe_sent(mp_t *m, const slot_t *s, int64_t now) {
     const path_t *path = &m->path[s->path];
     probe_second(tap, now);
     if (tap->sent) probe_add(m, s->path, PROBE_GAP, (uint64_t)(now - tap->sent_ns));
-    if (tap->sent && s->lba == tap->next_lba) tap->sequential++;
+    if (tap->sent && lba_of(s) == tap->next_lba) tap->sequential++;
     tap->sent++;
     tap->sent_ns = now;
-    tap->next_lba = s->lba + s->length / BLOCK_BYTES;
+    tap->next_lba = lba_of(s) + s->length / BLOCK_BYTES;
     if (path->in_flight > tap->pending) tap->pending = path->in_flight;
 }
 

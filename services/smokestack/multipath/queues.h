@@ -131,7 +131,8 @@ static void submit(mp_t *m, const submission_t *in) {
     }
     device_t *d = &m->device[in->nexus];
     uint32_t world = world_of(m, &m->slot[i], in);
-    m->slot[i] = (slot_t){.time = in->time, .id = in->id, .lba = in->lba, .submit_ns = in->time,
+    m->slot[i] = (slot_t){.time = in->time, .id = in->id, .submit_ns = in->time,
+                          .lba = in->lba | (uint64_t)in->flags << LBA_BITS,
                           .length = in->length, .device = in->nexus, .world = world,
                           .op = in->op};
     world_enter(m, d, world);

@@ -243,7 +243,7 @@
 #define SLOT_FIELDS(F)                                                                         \
     F(int64_t, time) /* queued: since when; refused: rejoins its queue; answered: frees it */  \
     F(uint64_t, id)                                                                            \
-    F(uint64_t, lba)                                                                           \
+    F(uint64_t, lba) /* ... and in its highest byte the flags: there is no room beside it */     \
     F(int64_t, submit_ns)                                                                      \
     F(int64_t, dispatch_ns)                                                                    \
     F(uint32_t, length)                                                                        \
@@ -254,6 +254,8 @@
     F(uint16_t, attempt)                                                                       \
     F(uint8_t, op)                                                                             \
     F(uint8_t, phase)
+
+#define LBA_BITS 56
 
 DECLARE_STRUCT(mp_state_t, STATE_FIELDS)
 DECLARE_STRUCT(device_t, DEVICE_FIELDS)
@@ -267,6 +269,10 @@ DECLARE_STRUCT(order_t, ORDER_FIELDS)
 DECLARE_STRUCT(link_t, LINK_FIELDS)
 DECLARE_STRUCT(tap_t, TAP_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
+
+static inline uint64_t lba_of(const slot_t *s) {
+    return s->lba & (((uint64_t)1 << LBA_BITS) - 1);
+}
 
 _Static_assert(sizeof(slot_t) == 64, "a command is one cache line");
 _Static_assert(sizeof(policy_t) == 64, "a policy is one cache line");

@@ -18,7 +18,7 @@ _WRONG: Final = (
     "is not sorted by (time, id, attempt)",
     "nexus {record[nexus]} has never been reported: there are {nexus_count}",
     f"op {{record[op]:#x}} is none of {', '.join(f'{int(op):#x} ({op.name})' for op in Op)}",
-    "flags {record[flags]:#x} are not 0",
+    "flags {record[flags]:#x} do not go with opcode {record[op]:#x}",
     "lba {record[lba]} is beyond 2^54",
 )
 

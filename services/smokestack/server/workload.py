@@ -96,6 +96,7 @@ def _described(name: str, job: pb.Job, spec: JobSpec) -> pb.Job:
     content = pb.Job(
         pattern=f"PATTERN_{spec.pattern.name}",
         read_ratio=spec.read_ratio,
+        zero_ratio=spec.zero_ratio,
         zipf_theta=spec.zipf_theta,
         region_offset_bytes=spec.region_offset_bytes,
         region_bytes=spec.region_bytes,

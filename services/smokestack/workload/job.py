@@ -57,6 +57,7 @@ class JobSpec:
     # What an I/O is; a trace brings its own.
     pattern: Pattern = Pattern.RANDOM
     read_ratio: float = 1.0  # share of reads, 0 to 1
+    zero_ratio: float = 0.0  # share of the writes whose data are all zeros, 0 to 1
     block_sizes: tuple[tuple[int, int], ...] = ((4096, 1),)  # (bytes, weight), up to 8
     zipf_theta: float = 1.1  # ZIPF: the skew, 0 (uniform) to 5
     region_offset_bytes: int = 0

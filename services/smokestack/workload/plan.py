@@ -21,7 +21,7 @@ from smokestack.engine.jobplan import (
     JobPlan,
     Pattern,
 )
-from smokestack.engine.records import BLOCK_BYTES, SLOT_SHIFT, TRACE
+from smokestack.engine.records import BLOCK_BYTES, SLOT_SHIFT, TRACE, Flag
 from smokestack.engine.streams import job_uid
 from smokestack.workload.job import Arrival, JobSpec, ThinkTime, TraceMode
 from smokestack.workload.zipf import zipf_table
@@ -67,8 +67,10 @@ def compile_job(
         interval_ns=_interval_ns(spec) if kind is JobKind.RATE else 0,
         arrival_exponential=spec.arrival == Arrival.POISSON,
         pattern=Pattern(spec.pattern),
-        read_threshold=min((1 << 64) - 1, math.floor(Fraction(spec.read_ratio) * (1 << 64))),
+        read_threshold=_threshold(spec.read_ratio),
         read_always=spec.read_ratio == 1,
+        write_flags=int(Flag.ZEROS) if spec.zero_ratio == 1 else 0,
+        zero_threshold=_threshold(spec.zero_ratio) if spec.zero_ratio < 1 else 0,
         region_offset_bytes=spec.region_offset_bytes,
         region_bytes=spec.region_bytes,
         block_sizes=_thresholds(spec.block_sizes) if not spec.trace else (),
@@ -198,6 +200,7 @@ def _check_rate(spec: JobSpec, kind: JobKind, checks: _Checks) -> None:
 
 def _check_content(spec: JobSpec, checks: _Checks) -> None:
     checks.number("read_ratio", spec.read_ratio, 0, 1)
+    checks.number("zero_ratio", spec.zero_ratio, 0, 1)
     if _uses_zipf(spec):
         checks.number("zipf_theta", spec.zipf_theta, 0, ZIPF_THETA_MAX)
     checks.blocks("region_offset_bytes", spec.region_offset_bytes, 0, TIME_NS_MAX)
@@ -239,6 +242,11 @@ def _check_scaled_end(scale: Fraction, records: npt.NDArray[Any], start_ns: int)
             f"{float(scale):g} puts the trace's last command, at {last_ns / 1e9:,.0f} s, "
             "more than 146 years into virtual time",
         )
+
+
+def _threshold(ratio: float) -> int:
+    """Returns what a random u64 is below with such a probability."""
+    return min((1 << 64) - 1, math.floor(Fraction(ratio) * (1 << 64)))
 
 
 def _interval_ns(spec: JobSpec) -> int:

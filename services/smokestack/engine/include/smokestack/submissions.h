@@ -21,6 +21,12 @@ static inline int submission_follows(const submission_t *a, const submission_t *
     return a->id != b->id ? a->id < b->id : a->attempt < b->attempt;
 }
 
+/* Whether an operation can have these flags. */
+static inline int flags_fit(uint8_t op, uint8_t flags) {
+    if (op == OP_WRITE) return !(flags & ~FLAG_ZEROS);
+    return op == OP_WRITE_SAME ? !(flags & ~FLAG_UNMAP) : !flags;
+}
+
 /* What is wrong with the first record that is wrong, and its index in `at`. */
 static inline int submissions_check(const submission_t *in, uint64_t count, int64_t from_ns,
                                     int64_t until_ns, uint64_t nexus_count, uint64_t *at) {
@@ -32,7 +38,7 @@ static inline int submissions_check(const submission_t *in, uint64_t count, int6
         if (s->nexus >= nexus_count) return SUBMISSIONS_NEXUS;
         if (s->op != OP_READ && s->op != OP_WRITE && s->op != OP_UNMAP && s->op != OP_WRITE_SAME)
             return SUBMISSIONS_OP;
-        if (s->flags) return SUBMISSIONS_FLAGS;
+        if (!flags_fit(s->op, s->flags)) return SUBMISSIONS_FLAGS;
         if (s->lba > SUBMISSION_LBA_MAX) return SUBMISSIONS_LBA;
     }
     return SUBMISSIONS_GOOD;

@@ -1,0 +1,133 @@
+"""What an array in plain Python does with commands that are no reads: pages, the write cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from smokestack.array.specs import OutOfSpace, ZeroDetect
+from smokestack.engine.records import BLOCK_BYTES, Flag, Op
+from tests.reference.agenda import ARRAY
+from tests.reference.config import (
+    SnapshotCreated,
+    SnapshotDeleted,
+    VolumeCreated,
+    VolumeDeleted,
+    VolumeZeroDetect,
+)
+from tests.reference.space import CHANGED, DEPART, Space
+from tests.reference.stations import Command, Controller, Volume
+
+SpaceChange = VolumeCreated | VolumeDeleted | SnapshotCreated | SnapshotDeleted | VolumeZeroDetect
+DESTAGE = 0  # the op of dirty data on their way to the media
+
+
+class Writes(Space):
+    """The part of an array that takes data, and zeros, and gives pages back."""
+
+    _go_to_media: Callable[[Command, int, int], None]
+
+    def _change_space(self, change: SpaceChange, then: int) -> None:
+        """Takes a change that acts on volumes or snapshots at a time."""
+        if isinstance(change, VolumeZeroDetect):
+            key = (then, ARRAY, CHANGED, 0, 0)
+            volume = self.volumes[change.volume_id]
+            self._agenda.add(key, setattr, volume, "zero_detect", change.zero_detect, of=self)
+        else:
+            self._copy(change, then)
+
+    def _write(self, command: Command, volume: Volume, pages: range, done: int) -> None:
+        pool = volume.pool
+        volume.counts[Op(command.op)] += 1
+        written, freed = self._spread(command, volume, pages)
+        if not written:
+            self._give_back(command, volume, pages, freed)
+            self._at(done, DEPART, command)
+            return
+        if pool.emergency:
+            self._refuse(command, volume, done)
+            return
+        new = [page for page in written if not volume.is_own(page)]
+        needed = volume.needed(new)
+        if needed and pool.conserving:
+            done += pool.spec.conservation_ns
+        granted = self._grant(volume, needed)
+        if not granted and pool.spec.out_of_space is OutOfSpace.STALE_SNAPSHOTS:
+            self._make_stale(volume, written)
+            new = [page for page in written if not volume.is_own(page)]
+            granted = self._grant(volume, volume.needed(new))
+        if not granted:
+            self._refuse(command, volume, done)
+            return
+        for page in new:
+            volume.take(page)
+        self._give_back(command, volume, [p for p in pages if p not in written], freed)
+        controller = command.itl.port.controller
+        page = volume.pages[written[0]]
+        if self._takes(controller, command, page, done):
+            mirror_ns = controller.spec.mirror_ns if controller.partner else 0
+            self._at(done + mirror_ns, DEPART, command)
+        else:
+            self._go_to_media(command, page, done)
+
+    def _takes(self, controller: Controller, command: Command, page: int, done: int) -> bool:
+        """Whether a write ends in the cache, from where it is destaged."""
+        spec = controller.spec
+        if not controller.write_back:
+            return False
+        if not spec.cache_bytes:
+            return True
+        if controller.dirty + command.length > spec.cache_bytes:
+            return False
+        controller.dirty += command.length
+        data = Command(command.ident, command.attempt, 0, command.length, DESTAGE, command.itl)
+        data.cached_by = controller
+        self._go_to_media(data, page, done)
+        return True
+
+    def _destaged(self, data: Command) -> None:
+        assert data.cached_by is not None
+        data.cached_by.dirty -= data.length
+
+    @staticmethod
+    def _whole(command: Command, volume: Volume) -> range:
+        """The pages that lie whole in a command's range; the volume's last one may be cut short."""
+        page_bytes = volume.pool.spec.page_bytes
+        first_byte = command.lba * BLOCK_BYTES
+        end = first_byte + command.length
+        if end == volume.capacity_bytes:
+            end = -(-end // page_bytes) * page_bytes
+        return range(-(-first_byte // page_bytes), end // page_bytes)
+
+    def _spread(
+        self, command: Command, volume: Volume, pages: range
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        """The pages that a command writes, and those that it takes from the volume."""
+        unmaps, same = command.op == Op.UNMAP, command.op == Op.WRITE_SAME
+        if volume.thick:
+            return ([] if unmaps else pages), []
+        whole = self._whole(command, volume)
+        rest = [page for page in pages if page not in whole]
+        detect = ZeroDetect.OFF
+        if same or (command.op == Op.WRITE and command.flags & Flag.ZEROS):
+            detect = volume.zero_detect
+        if unmaps:
+            return [], whole
+        if detect is ZeroDetect.RECLAIM or (same and command.flags & Flag.UNMAP):
+            return rest, whole
+        if detect is ZeroDetect.SKIP:
+            return [page for page in pages if page in rest or page in volume.pages], []
+        return pages, []
+
+    @staticmethod
+    def _give_back(
+        command: Command, volume: Volume, skipped: Sequence[int], freed: Sequence[int]
+    ) -> None:
+        """Takes pages from a volume, and lets its pool know what that frees."""
+        lost = sum(page in volume.pages for page in freed)
+        if command.op == Op.UNMAP or command.flags & Flag.UNMAP:
+            volume.counts["unmapped"] += lost
+        elif skipped:
+            volume.counts["zero writes"] += 1
+            volume.counts["zero pages"] += len(skipped)
+        if sum(volume.unmap(page) for page in freed):
+            volume.pool.ease()
