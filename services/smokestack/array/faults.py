@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from smokestack.engine.fault_chains import FaultChains
 from smokestack.engine.fault_rules import FaultKind, FaultRule
 from smokestack.engine.faults import Fault, FaultBook
 
@@ -97,6 +98,18 @@ _TABLES: Final = {
 }
 
 
+def _collection(kind: FaultKind) -> str:
+    return kind.subject.split("/")[2]
+
+
+_CHAINED: Final = {
+    collection: frozenset(
+        kind.name for kind in KINDS if kind.name in _CODES and _collection(kind) == collection
+    )
+    for collection in _TABLES
+}
+
+
 class ArrayFaults(FaultBook):
     """The fault rules of one array."""
 
@@ -105,8 +118,7 @@ class ArrayFaults(FaultBook):
     def __init__(self, array: ArrayInventory) -> None:
         super().__init__(array.name, KINDS, array.events)
         self._array = array
-        self.linked: list[Fault] = []  # by row of the kernel's table
-        self._chains = 0
+        self.chains = FaultChains(array.state, _CODES)
         self._ended: list[Fault] = []  # those that ended last
 
     @property
@@ -136,9 +148,7 @@ class ArrayFaults(FaultBook):
 
     def count(self) -> None:
         """Brings the rules' hits up to date."""
-        hits = self._array.state["fault"]["hits"]
-        for row, fault in enumerate(self.linked):
-            fault.hits = int(hits[row])
+        self.chains.count()
 
     def freed(self, resource: str) -> str:
         """Returns the event that let a port or a controller come back, if a rule's end did."""
@@ -162,55 +172,27 @@ class ArrayFaults(FaultBook):
 
     def link_all(self) -> None:
         """Puts every resource under the rules in force."""
-        self._link_all([fault for fault in self.active() if fault.kind.per_io])
-
-    def link(self, collection: str, resource_id: str) -> None:
-        """Puts a new resource under the rules in force."""
-        if self.linked and collection in _TABLES:
-            self._link(collection, resource_id)
-        if collection in ("exports", "ports") and self.active(WRONG_VOLUME):
-            self._array.advertised.diversions.fit()
-        if collection in ("ports", "controllers") and self.links.disturbed:
-            self.links.fit(self.acts_ns)
-
-    def _link_all(self, faults: list[Fault]) -> None:
-        """Writes the rules' rows, and the chain of each resource, anew."""
-        self.count()
-        state = self._array.state
-        state.reserve("fault", len(faults))
-        state.reserve_notes()
-        self.linked, self._chains = faults, 0
-        for row, fault in zip(state["fault"], faults, strict=False):
-            row["uid"], row["threshold"] = fault.uid, fault.rule.threshold
-            row["always"] = fault.rule.probability >= 1
-            row["hits"], row["limit"] = fault.hits, fault.rule.count
-            row["event"], row["kind"] = fault.told_number, _CODES[fault.rule.kind]
-            row["per_mille"] = fault.rule.factor_per_mille
+        state, faults = self._array.state, [fault for fault in self.active() if fault.kind.per_io]
+        self.chains.write(faults)
+        state.reserve_notes()  # after it, for each rule may have something to tell
         for table in _TABLES.values():
             state[table]["faults"] = 0
         if faults:
             for collection in _TABLES:
                 for resource_id in self._array.resources(collection):
-                    self._link(collection, resource_id)
+                    self._chain(collection, resource_id)
 
-    def _link(self, collection: str, resource_id: str) -> None:
-        """Writes one resource's chain: the rules in force on it, in order."""
-        state = self._array.state
+    def link(self, collection: str, resource_id: str) -> None:
+        """Puts a new resource under the rules in force."""
+        if self.chains.linked and collection in _TABLES:
+            self._chain(collection, resource_id)
+        if collection in ("exports", "ports") and self.active(WRONG_VOLUME):
+            self._array.advertised.diversions.fit()
+        if collection in ("ports", "controllers") and self.links.disturbed:
+            self.links.fit(self.acts_ns)
+
+    def _chain(self, collection: str, resource_id: str) -> None:
+        heads = self._array.state[_TABLES[collection]]["faults"]
         name = f"{self.service}/{collection}/{resource_id}"
-        rows = [
-            row
-            for row, fault in enumerate(self.linked)
-            if _collection(fault.kind) == collection and fault.matches(name)
-        ]
-        state.reserve("chain", self._chains + len(rows))
-        head = 0
-        for row in reversed(rows):
-            state["chain"][self._chains] = (row, head)
-            self._chains += 1
-            head = self._chains
-        at = self._array.row_of(collection, resource_id)
-        state[_TABLES[collection]]["faults"][at] = head
-
-
-def _collection(kind: FaultKind) -> str:
-    return kind.subject.split("/")[2]
+        row = self._array.row_of(collection, resource_id)
+        self.chains.chain(heads, row, name, _CHAINED[collection])

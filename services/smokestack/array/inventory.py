@@ -259,7 +259,7 @@ class ArrayInventory:
         """Makes events of what the kernel has noted."""
         for note in self.events.take_notes():
             if note.kind == _FAULT_EXHAUSTED:
-                self.faults.exhaust(self.faults.linked[note.subject], note.time_ns)
+                self.faults.exhaust(self.faults.chains.linked[note.subject], note.time_ns)
             elif note.kind == _POOL_EXHAUSTED:
                 self._tell_exhausted(note)
             elif note.kind in _NOTES:

@@ -6,20 +6,18 @@ handlers ignore their context, so that a scenario is built by calling them as pl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
 from google.protobuf import empty_pb2
 
 from smokestack.engine.batches import planned
-from smokestack.engine.errors import InvalidArgument, NotFound
+from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.labels import Labels, checked_labels
 from smokestack.engine.masks import masked
 from smokestack.engine.messages import present, settings
-from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
-from smokestack.engine.requests import UNRECORDED, Border, Mutation, Recorder, Requests
+from smokestack.engine.requests import UNRECORDED, Border, Recorder, Requests
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1 import array_pb2_grpc
 
@@ -434,61 +432,7 @@ class ArrayService(
 
         return self._delete(EXPORT, request, delete)
 
-    # --- what all of them share -------------------------------------------------------------
-
-    def _check_array(self, form: NameForm, name: str, field: str = "name") -> str:
-        """Returns the last identifier of a name; refuses one that lies in another array."""
-        array_id, *rest = form.parse(name, field)
-        if array_id != self._model.array_id:
-            if field in ("name", "parent") or field.endswith(".name"):
-                raise NotFound.of(ARRAY.format(array_id))
-            raise InvalidArgument.at(
-                field, f"{name!r} lies in another array than {self._model.name}"
-            )
-        return rest[-1] if rest else array_id
-
-    def _check_parent(self, parent: str) -> None:
-        """Refuses what is not this array as the parent of something."""
-        if parent != self._model.name:
-            self._check_array(ARRAY, parent, "parent")
-
-    def _partner(self, form: NameForm, name: str, field: str) -> str:
-        """Returns the identifier of a partner, if one is named."""
-        return name and self._check_array(form, name, field)
-
-    def _create(self, parent: str, request: Mutation, create: Callable[[], _T]) -> _T:
-        self._check_parent(parent)
-        return self._requests.change(request, create)
-
-    def _get(self, form: NameForm, name: str, one: Callable[[str], _T]) -> _T:
-        resource_id = self._check_array(form, name)
-        with self._requests.read():
-            return one(resource_id)
-
-    def _page(self, request: Any, keys: Iterable[str], listing: str) -> tuple[list[str], str]:
-        self._check_parent(request.parent)
-        return page(keys, request.page_size, request.page_token, listing)
-
-    def _delete(
-        self, form: NameForm, request: Any, delete: Callable[[str], None]
-    ) -> empty_pb2.Empty:
-        resource_id = self._check_array(form, request.name)
-
-        def change() -> empty_pb2.Empty:
-            delete(resource_id)
-            return empty_pb2.Empty()
-
-        return self._requests.change(request, change)
-
     # --- messages of what stands ------------------------------------------------------------
-
-    def _found(
-        self, form: NameForm, resource_id: str, have: Mapping[_K, _T], key: _K
-    ) -> tuple[str, _T]:
-        name = form.format(self._model.array_id, resource_id)
-        if key not in have:
-            raise NotFound.of(name)
-        return name, have[key]
 
     def _array(self) -> pb.Array:
         usages = [asdict(self._model.pool_usage(pool_id)) for pool_id in self._model.pools]

@@ -169,6 +169,6 @@ def keeper_of(model: ArrayModel) -> Keeper:
     keeper.parts["model"] = ArrayPart(model)
     keeper.parts["events"] = events_copy.EventsPart(model.events)
     keeper.parts["faults"] = faults_copy.FaultsPart(
-        model.faults, lists=("linked", "_ended"), values=("_chains",)
+        model.faults, lists=("chains.linked", "_ended"), values=("chains.links",)
     )
     return keeper

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 from .errors import InvalidArgument
@@ -30,7 +31,8 @@ CLASSES: Final = (FaultCopy, FaultRule, FaultState)
 class FaultsPart:
     """A book of rules as a part of its service, with a room's own lists of rules and its values.
 
-    ``lists`` and ``values`` name attributes of the book; a rule in two lists is one rule.
+    ``lists`` and ``values`` name attributes of the book, or with a dot of what it holds; a rule in
+    two lists is one rule.
     """
 
     def __init__(
@@ -44,14 +46,14 @@ class FaultsPart:
         """Returns copies of all rules, and where they stand."""
         book = self._book
         book.count()
-        lists = {name: getattr(book, name) for name in self._lists}
+        lists = {name: attrgetter(name)(book) for name in self._lists}
         held = [*book._faults.values(), *(fault for some in lists.values() for fault in some)]
         places = {id(fault): n for n, fault in reversed(list(enumerate(held)))}
         return {
             "faults": [_copied(fault) for fault in held],
             "listed": len(book._faults),
             "lists": {name: [places[id(fault)] for fault in some] for name, some in lists.items()},
-            "values": {name: _fresh(getattr(book, name)) for name in self._values},
+            "values": {name: _fresh(attrgetter(name)(book)) for name in self._values},
             "next_ns": book.next_ns,
         }
 
@@ -66,7 +68,8 @@ class FaultsPart:
         def put() -> None:
             book._faults, book.next_ns = listed, saved["next_ns"]
             for name, value in (lists | values).items():
-                setattr(book, name, value)
+                holder, _, attribute = name.rpartition(".")
+                setattr(attrgetter(holder)(book) if holder else book, attribute, value)
 
         return put
 

@@ -8,25 +8,18 @@ from smokestack.engine.masks import masked
 from smokestack.engine.messages import present
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
-from smokestack.engine.requests import Requests
 from smokestack.v1 import multipath_pb2 as pb
 
 from .fabrics import BB_CREDITS_DEFAULT, TRUNK, Link
-from .model import MultipathModel
+from .shared_service import Handlers
 
 FABRIC = NameForm("multipaths/m1/fabrics/fabric-a")
 LINK = NameForm("multipaths/m1/fabrics/fabric-a/links/h1-a")
 _LINK_DEFAULTS = {"bandwidth_bytes_per_second": 0, "bb_credits": BB_CREDITS_DEFAULT}
 
 
-class FabricHandlers:
+class FabricHandlers(Handlers):
     """The part of MultipathService that is about fabrics."""
-
-    _model: MultipathModel
-    _requests: Requests
-
-    def _parse(self, form: NameForm, name: str, field: str = "name") -> tuple[str, ...]:
-        raise NotImplementedError  # the service has it
 
     def GetFabric(self, request: pb.GetFabricRequest, context: Any = None) -> pb.Fabric:
         (fabric_id,) = self._parse(FABRIC, request.name)

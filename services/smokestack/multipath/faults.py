@@ -71,24 +71,6 @@ class MultipathFaults(FaultBook):
         self._ended: list[Fault] = []  # those that ended last
 
     @property
-    def linked(self) -> list[Fault]:
-        """The rules that hit single answers, by row of the kernel's table."""
-        return self.chains.linked
-
-    @linked.setter
-    def linked(self, faults: list[Fault]) -> None:
-        self.chains.linked = faults
-
-    @property
-    def links(self) -> int:
-        """Rows of the kernel's chain table in use."""
-        return self.chains.links
-
-    @links.setter
-    def links(self, links: int) -> None:
-        self.chains.links = links
-
-    @property
     def now_ns(self) -> int:
         """The layer's virtual time."""
         return self._model.now_ns

@@ -11,15 +11,14 @@ from smokestack.engine.errors import InvalidArgument, NotFound
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.histogram import BUCKETS, lower_bounds
 from smokestack.engine.names import NameForm
-from smokestack.engine.requests import Requests
 from smokestack.v1 import multipath_pb2 as pb
 from smokestack.v1 import simulation_pb2
 
-from .model import MultipathModel
 from .parameters import PARAMETERS
 from .parameters.keys import keys
 from .parameters.parameter import PROBED, Parameter
 from .parameters.reading import Reading, read_path
+from .shared_service import Handlers
 
 PATH: Final = NameForm("multipaths/m1/hosts/h1/devices/a1.v1/paths/h1-a.p0")
 _FORMS: Final = {
@@ -45,15 +44,10 @@ class Feed(Protocol):
         """Yields events that a request wants."""
 
 
-class PathHandlers:
+class PathHandlers(Handlers):
     """The part of MultipathService that tells what is measured of paths, and what they do."""
 
-    _model: MultipathModel
-    _requests: Requests
     feed: Feed  # whoever serves the layer gives it
-
-    def _parse(self, form: NameForm, name: str, field: str = "name") -> tuple[str, ...]:
-        raise NotImplementedError  # the service has it
 
     def GetPathStatistics(
         self, request: pb.GetPathStatisticsRequest, context: Any = None

@@ -24,6 +24,7 @@ from smokestack.v1 import multipath_pb2_grpc
 from .fabric_service import FabricHandlers
 from .model import MultipathModel
 from .path_service import PathHandlers
+from .shared_service import MULTIPATH
 from .specs import (
     ClaimRule,
     DepthRule,
@@ -37,7 +38,6 @@ from .specs import (
 from .statistics import QueueStatistics, adapter_statistics, device_statistics
 from .status import DeviceStatus, PathStatus
 
-MULTIPATH = NameForm("multipaths/m1")
 HOST = NameForm("multipaths/m1/hosts/h1")
 DEVICE = NameForm("multipaths/m1/hosts/h1/devices/a1.v1")
 ADAPTER = NameForm("multipaths/m1/hosts/h1/adapters/h1-a")
@@ -321,17 +321,7 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
 
         return self._requests.change(request, update)
 
-    # --- names, and messages of what stands ---------------------------------------------------
-
-    def _parse(self, form: NameForm, name: str, field: str = "name") -> tuple[str, ...]:
-        """Returns a name's identifiers below the layer; refuses a name in another layer."""
-        multipath_id, *rest = form.parse(name, field)
-        if multipath_id != self._model.spec.name:
-            raise NotFound.of(MULTIPATH.format(multipath_id))
-        return tuple(rest)
-
-    def _name(self, form: NameForm, *identifiers: str) -> str:
-        return form.format(self._model.spec.name, *identifiers)
+    # --- messages of what stands --------------------------------------------------------------
 
     def _multipath(self) -> pb.Multipath:
         return pb.Multipath(

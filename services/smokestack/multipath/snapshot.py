@@ -159,6 +159,6 @@ def keeper_of(model: MultipathModel) -> Keeper:
     keeper.parts["model"] = MultipathPart(model)
     keeper.parts["events"] = events_copy.EventsPart(model.events)
     keeper.parts["faults"] = faults_copy.FaultsPart(
-        model.faults, lists=("linked", "_ended"), values=("links",)
+        model.faults, lists=("chains.linked", "_ended"), values=("chains.links",)
     )
     return keeper
