@@ -64,7 +64,12 @@ def _copied(tables: Tables, name: str, copying: Copying) -> TableCopy:
         rows = 0
     elif name in copying.heads:
         rows = int(tables["state"][copying.heads[name]][0])
-    return TableCopy(len(table), used, layout, table[:rows].copy())
+    return TableCopy(len(table), used, layout, _bytes_of(table[:rows]).copy().view(table.dtype))
+
+
+def _bytes_of(rows: NDArray[Any]) -> NDArray[np.uint8]:
+    """Returns rows as bytes: a copy by fields would leave what lies between these to chance."""
+    return rows.view(np.uint8)
 
 
 def checked_tables(
