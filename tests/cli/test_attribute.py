@@ -19,8 +19,15 @@ def test_the_split_and_the_verdict() -> None:
         words = ["attribute", DEVICE, "--over", "20ms", "--address", address]
         shown = CliRunner().invoke(main, words)
         told = CliRunner().invoke(main, [*words, "--output", "json"])
+        by_disk = CliRunner().invoke(main, ["attribute", "h1/on-a1/d0", *words[2:]])
+        by_device = CliRunner().invoke(main, ["attribute", "h1/a1.v1", *words[2:]])
+        nobody = CliRunner().invoke(main, ["attribute", "h1/on-a1/d9", *words[2:]])
     assert shown.exit_code == 0, shown.output
     assert all(layer in shown.output for layer in ("host", "fabric", "array", "guilty"))
     found = json.loads(told.output)
     layers = ("host_total_ns", "fabric_total_ns", "array_total_ns")
     assert sum(int(found[layer]) for layer in layers) == int(found["guest_total_ns"])
+    for short in (by_disk, by_device):
+        assert short.exit_code == 0, short.output
+    assert nobody.exit_code != 0
+    assert "hosts/h1/vms/on-a1/disks/d9 does not exist" in nobody.output

@@ -494,7 +494,7 @@ CAUSES = (
         Setup(iodepth=32, port=_slow(PORT)),
     ),
     Cause(
-        "a time-out of 1 ms",
+        "a time-out of 0.2 ms",
         {"commands_aborted_total": SOME},
         Setup(iodepth=32, port=_slow(PORT)),
         Setup(

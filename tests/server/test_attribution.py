@@ -83,14 +83,49 @@ def test_asking_changes_nothing_and_says_the_same_again(watched: Watched) -> Non
 def test_a_slow_drain_is_named_with_figures(watched: Watched) -> None:
     link = "multipaths/m1/fabrics/a/links/h1-a"
     rule = faults_pb2.FaultRule(kind="SLOW_DRAIN", target=link, factor_per_mille=200_000)
-    multipath = next(room for room in watched.stack.rooms if room.name == "multipaths/m1")
-    multipath.simulation.InjectFault(faults_pb2.InjectFaultRequest(fault=rule))
+    inject(watched, "multipaths/m1", rule)
     watched.run(20)
     since = watched.mark()
     watched.run(50)
     found = watched.attribute(since)
     assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_FABRIC, link)
     assert any(link in sentence and "frames" in sentence for sentence in found.evidence)
+
+
+def inject(watched: Watched, service: str, rule: faults_pb2.FaultRule) -> None:
+    room = next(room for room in watched.stack.rooms if room.name == service)
+    room.simulation.InjectFault(faults_pb2.InjectFaultRequest(fault=rule))
+
+
+def test_who_was_not_ready_is_the_arrays_fault(watched: Watched) -> None:
+    volume = "arrays/a1/volumes/v1"
+    rule = faults_pb2.FaultRule(kind="NOT_READY", target=volume, probability=0.9)
+    inject(watched, "arrays/a1", rule)
+    watched.run(5_000)
+    since = watched.mark()
+    watched.run(5_000)
+    found = watched.attribute(since)
+    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_ARRAY, volume)
+    assert found.array_total_ns > 2 * found.fabric_total_ns
+    assert any("not ready" in sentence for sentence in found.evidence)
+
+
+def test_what_caches_save_is_not_asked_for_before_somebody_is_accused() -> None:
+    scenario = small_scenario(io_limit=0)
+    for controller in scenario.arrays[0].controllers:
+        controller.read_hit_ratio = 1.0
+    scenario.arrays[0].pools[0].media_ns = 50 * MS
+    with Stack(scenario) as stack:
+        watched = Watched(stack)
+        link = "multipaths/m1/fabrics/a/links/h1-a"
+        rule = faults_pb2.FaultRule(kind="SLOW_DRAIN", target=link, factor_per_mille=400_000)
+        inject(watched, "multipaths/m1", rule)
+        watched.run(20)
+        since = watched.mark()
+        watched.run(50)
+        found = watched.attribute(since)
+    assert found.array_explained_ns > 50 * MS > found.floor_ns
+    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_FABRIC, link)
 
 
 def test_bad_input_is_refused_with_the_reason(watched: Watched) -> None:

@@ -18,6 +18,7 @@ from tests.reference.samples import array, job, port, stack
 from tests.server.test_reference_agrees import agree
 
 KIB64 = 64 << 10
+DEEP = LinkUpdated(0, "fa", "h1-a", 0, 1_000)  # more buffers than there are frames
 
 
 @st.composite
@@ -82,6 +83,22 @@ def test_the_kernel_counts_frames_and_waits_for_credits() -> None:
     assert trunk["credit_zero_ns"] > 0
     for row in (host, trunk):
         assert row["busy_ns"] == row["frames"] * row["frame_ns"]
+
+
+def test_a_link_is_out_of_credits_no_longer_than_there_is_time() -> None:
+    link = "multipaths/m1/fabrics/fa/links/h1-a"
+    slow = FaultRule("SLOW_DRAIN", link, "s", factor_per_mille=9_000)
+    config = readers(FaultInjected(0, "multipaths/m1", slow))
+    models = build_models(config)
+    models.run(100_000_000)
+    last_ns = max(record.time for record in models.completions)
+    rows = models.multipath.state["link"]
+    links = models.multipath.fabrics.fabrics["fa"].links
+    for name in ("h1-a", "a1.p0"):  # each of four answers has 32 frames, for 16 buffers
+        assert 0.5 * last_ns < rows["credit_zero_ns"][links[name].row] < last_ns
+    roomy = build_models(replace(config, changes=(*config.changes, DEEP)))
+    roomy.run(100_000_000)
+    assert not roomy.multipath.state["link"]["credit_zero_ns"].any()
 
 
 def test_a_link_that_goes_down_takes_its_paths_along_and_brings_them_back() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .estate import stack_at, stack_option
+from .estate import Estate, stack_at, stack_option
+from .kinds import kind_of
 from .output import NS_PER_SECOND, print_table
 from .parameters import duration as duration_ns
 from .show import output_option, plain, print_data
@@ -25,11 +26,12 @@ from .show import output_option, plain, print_data
 def attribute(target: str, over: int, address: tuple[str, ...], output: str) -> None:
     """Name the layer and the device that I/O waits for: host, fabric, array, or none.
 
-    TARGET is a VM's disk or a multipath device, by full name: hosts/h1/vms/v1/disks/d0. Moves
+    TARGET is a VM's disk, such as h1/v1/d0, or a multipath device, such as h1/a1.v1. Moves
     virtual time, and compares the counters of all services before and after.
     """
+    kind = kind_of("device" if _is_device(target) else "disk")
     with stack_at(address) as stack:
-        since = stack.mark_latency(target)
+        since = stack.mark_latency(Estate(stack.sessions).resolve(kind, target))
         stack.advance(seconds=over / NS_PER_SECOND)
         found = plain(stack.attribute_latency(since))
     if output != "table":
@@ -49,3 +51,8 @@ def attribute(target: str, over: int, address: tuple[str, ...], output: str) -> 
     click.echo(guilty)
     for sentence in found["evidence"]:
         click.echo(sentence)
+
+
+def _is_device(target: str) -> bool:
+    """Whether a name is rather a device's than a disk's: its last part has the array before."""
+    return target.startswith("multipaths/") or "." in target.rpartition("/")[2]

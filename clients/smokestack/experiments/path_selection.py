@@ -52,6 +52,8 @@ WATCHING: Final = (
     "HISTORICAL_SERVICE_TIME",
     "LEAST_BLOCKS",
 )
+_WATCHES: Final = "tab:green"
+_BLIND: Final = "tab:gray"
 # What a shape makes of the last port's share of the others' rate; a shape is a line here.
 SLOWED: Final = {"symmetric": 1, "degraded": 10, "slow-drain": 1}
 OUTSTANDING: Final = {"symmetric": 64, "degraded": 48, "slow-drain": 48}
@@ -176,12 +178,17 @@ class PathSelection(Experiment[Parameters, _Run]):
         for column, shape in enumerate(SLOWED):
             found = _by_policy(rows, shape)
             names = [name.lower().replace("_", " ") for name in found]
-            colors = ["tab:green" if name in WATCHING else "tab:gray" for name in found]
             above, below = axes[0][column], axes[1][column]
-            above.bar(names, [row["iops"] / 1_000 for row in found.values()], color=colors)
-            below.bar(names, [row["p99_ns"] / 1e6 for row in found.values()], color=colors)
+            bars = above.bar(names, [row["iops"] / 1_000 for row in found.values()], color=_BLIND)
+            tails = below.bar(names, [row["p99_ns"] / 1e6 for row in found.values()], color=_BLIND)
+            for place, name in enumerate(found):
+                if name in WATCHING:
+                    bars[place].set_color(_WATCHES)
+                    tails[place].set_color(_WATCHES)
             above.set_title(f"{shape}, four paths")
             below.tick_params(axis="x", rotation=90)
+        shown = [list(POLICIES).index(name) for name in ("QUEUE_LENGTH", "FIXED")]
+        axes[0][-1].legend([bars[n] for n in shown], ["watches its paths", "does not"])
         axes[0][0].set_ylabel("thousand I/Os a second")
         axes[1][0].set_ylabel("99th percentile, ms")
 
@@ -307,11 +314,11 @@ def _best(rows: Sequence[Row], shape: str) -> list[Claim]:
         Claim(
             f"most-throughput-{shape}",
             FINDING,
-            f"On {shape} paths, {most[0]['policy']}, which watches them, carries more a second "
-            f"than the best that does not, {most[1]['policy']}",
+            f"On {shape} paths, {most[0]['policy']}, which watches them, carries a hundredth more "
+            f"a second than the best that does not, {most[1]['policy']}",
             figure=most[0]["iops"],
             baseline=most[1]["iops"],
-            holds=most[0]["iops"] > most[1]["iops"],
+            holds=most[0]["iops"] >= 1.01 * most[1]["iops"],
         ),
         Claim(
             f"shortest-tail-{shape}",

@@ -49,7 +49,7 @@ class Parameters:
     """How long each run takes to settle, and is then looked at.
 
     Under a rule each host's depth goes up and down like a saw, for itself: it takes a long run to
-    see that shares are equal.
+    see that shares are equal.  All other figures are of equally long runs; p99 is of all of it.
     """
 
     settle_ms: int
@@ -64,6 +64,7 @@ class _Run(Case):
     delay_us: int
     settle_ms: int
     measure_ms: int
+    fairness_ms: int  # that shares are looked at for
 
 
 class QueueDepth(Experiment[Parameters, _Run]):
@@ -88,7 +89,8 @@ class QueueDepth(Experiment[Parameters, _Run]):
                 greedy=greedy,
                 delay_us=delay_us,
                 settle_ms=plan.parameters.settle_ms,
-                measure_ms=_measured_ms(plan.parameters, remedy, greedy),
+                measure_ms=plan.parameters.measure_ms,
+                fairness_ms=_fairness_ms(plan.parameters, remedy, greedy),
             )
             for delay_us in DELAYS_US
             for remedy, greedy in runs
@@ -108,18 +110,22 @@ class QueueDepth(Experiment[Parameters, _Run]):
         }
 
     def run(self, stack: Smokestack, case: _Run) -> list[Row]:
-        """Lets the run settle, then counts."""
+        """Lets the run settle, then counts; shares perhaps for longer."""
         stack.advance(seconds=case.settle_ms / 1_000)
         before = [device.statistics() for device in _devices(stack)]
         stack.advance(seconds=case.measure_ms / 1_000)
         after = [device.statistics() for device in _devices(stack)]
-        ios = [b.queue.ios_count - a.queue.ios_count for a, b in zip(before, after, strict=True)]
+        p99_ns = stack.statistics().latency.p99_ns
+        total = sum(_ios(before, after))
         refused = sum(_refusals(b) - _refusals(a) for a, b in zip(before, after, strict=True))
         kernel_ns = sum(
             b.queue.kernel_total_ns - a.queue.kernel_total_ns
             for a, b in zip(before, after, strict=True)
         )
-        total, others = sum(ios), ios[1:] if case.greedy else ios
+        if case.fairness_ms > case.measure_ms:
+            stack.advance(seconds=(case.fairness_ms - case.measure_ms) / 1_000)
+        ios = _ios(before, [device.statistics() for device in _devices(stack)])
+        others = ios[1:] if case.greedy else ios
         mean = sum(others) / len(others)
         return [
             {
@@ -129,7 +135,7 @@ class QueueDepth(Experiment[Parameters, _Run]):
                 "retry_delay_us": case.delay_us,
                 "iops": round(total * 1_000 / case.measure_ms),
                 "refused_ratio": round(refused / (refused + total), 4),
-                "p99_ns": stack.statistics().latency.p99_ns,
+                "p99_ns": p99_ns,
                 "kernel_mean_ns": kernel_ns // total,
                 "fairness": round(sum(ios) ** 2 / (len(ios) * sum(n * n for n in ios)), 4),
                 "spread": round(max(abs(n / mean - 1) for n in others), 4),
@@ -147,12 +153,13 @@ class QueueDepth(Experiment[Parameters, _Run]):
         ]
 
     def plot(self, figure: Any, parameters: Parameters, rows: Sequence[Row]) -> None:
-        """Draws refusals, the tail and the kernel's share by remedy, a colour for each delay."""
-        axes = figure.subplots(3, 1, sharex=True)
+        """Draws what there is to compare by remedy, a colour for each delay."""
+        axes = figure.subplots(4, 1, sharex=True)
         columns = (
+            ("iops", 1e-3, "thousand\nI/Os a second"),
             ("refused_ratio", 100, "refused, %"),
             ("p99_ns", 1e-6, "p99, ms"),
-            ("kernel_mean_ns", 1e-6, "in the host, ms"),
+            ("kernel_mean_ns", 1e-6, "mean in\nthe host, ms"),
         )
         for place, delay in enumerate(DELAYS_US):
             found = _by_remedy(rows, delay)
@@ -161,11 +168,12 @@ class QueueDepth(Experiment[Parameters, _Run]):
                 values = [row[key] * scale for row in found.values()]
                 axis.bar(at, values, width=0.38, label=f"retry after {delay / 1_000:g} ms")
                 axis.set_ylabel(label)
-        axes[0].legend()
-        axes[-1].set_xticks([index + 0.2 for index in range(len(REMEDIES))], list(REMEDIES))
+        axes[1].legend()
+        names = [name.replace(" + ", " +\n") for name in REMEDIES]
+        axes[-1].set_xticks([index + 0.2 for index in range(len(REMEDIES))], names)
 
 
-def _measured_ms(parameters: Parameters, remedy: str, greedy: bool) -> int:
+def _fairness_ms(parameters: Parameters, remedy: str, greedy: bool) -> int:
     is_for_fairness = remedy == "window" and not greedy
     return parameters.fairness_ms if is_for_fairness else parameters.measure_ms
 
@@ -228,6 +236,10 @@ def _name(number: int) -> str:
 
 def _devices(stack: Smokestack) -> list[Any]:
     return [stack.multipath.hosts[_name(n)].devices["a1.v1"] for n in range(HOSTS)]
+
+
+def _ios(before: Sequence[Any], after: Sequence[Any]) -> list[int]:
+    return [b.queue.ios_count - a.queue.ios_count for a, b in zip(before, after, strict=True)]
 
 
 def _refusals(statistics: Any) -> int:

@@ -25,11 +25,13 @@ static inline uint32_t frames_of(uint64_t bytes) {
 
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* A link that could not send when it had something to send. */
-static inline void starved(link_t *link, int64_t wait_ns) {
-    if (wait_ns <= 0) return;
-    link->credit_zero++;
-    link->credit_zero_ns += (uint64_t)wait_ns;
+/* A link has no credit from a time to another; what is known already counts once. */
+static inline void starved(link_t *link, int64_t from, int64_t until) {
+    int64_t begins = most(from, link->starved_ns);
+    if (until <= begins) return;
+    if (begins > link->starved_ns) link->credit_zero++;
+    link->credit_zero_ns += (uint64_t)(until - begins);
+    link->starved_ns = until;
 }
 
 /* When an answer that comes at `now` is through; its links are busy until then. */
@@ -42,8 +44,8 @@ static int64_t fabric_cross(mp_t *m, const path_t *path, uint32_t frames, int64_
         if (rows[h] == NIL) continue;
         link_t *link = &m->link[rows[h]];
         int64_t start = most(first, link->free_ns);
-        starved(link, start - first);
         last = most(start + (int64_t)frames * link->frame_ns, last + link->frame_ns);
+        starved(link, first, last - (int64_t)link->credits * link->frame_ns);
         first = start + link->frame_ns;
         hop[hops] = link;
         through[hops++] = last;
@@ -52,7 +54,7 @@ static int64_t fabric_cross(mp_t *m, const path_t *path, uint32_t frames, int64_
         if (h + 1 < hops) { /* the last frame stays until there is a buffer for it */
             const link_t *after = hop[h + 1];
             int64_t room = through[h + 1] - (int64_t)after->credits * after->frame_ns;
-            starved(hop[h], room - through[h]);
+            starved(hop[h], through[h], room);
             through[h] = most(through[h], room);
         }
         hop[h]->free_ns = through[h];

@@ -241,6 +241,7 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
                 ],
                 task_set_full_count=found.task_set_full_count,
                 busy_count=found.busy_count,
+                not_ready_count=found.not_ready_count,
                 retries_count=found.retries_count,
                 throttles_count=found.throttles_count,
                 recoveries_count=found.recoveries_count,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .inventory import Device
-from .state import NIL, MultipathState
+from .state import HEARD_ROWS, NIL, MultipathState
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class DeviceStatistics:
     active_worlds_count: int
     task_set_full_count: int
     busy_count: int
+    not_ready_count: int
     retries_count: int
     throttles_count: int
     recoveries_count: int
@@ -68,12 +69,19 @@ def device_statistics(state: MultipathState, device: Device) -> DeviceStatistics
         active_worlds_count=int(row["worlds_active"]),
         task_set_full_count=int(row["task_set_full"]),
         busy_count=int(row["busy"]),
+        not_ready_count=_not_ready(state, device.row),
         retries_count=int(row["retries"]),
         throttles_count=int(control["throttles"]),
         recoveries_count=int(control["recoveries"]),
         hung_count=int(control["hung"]),
         congestion_latency_ns=int(control["latency_ns"]),
     )
+
+
+def _not_ready(state: MultipathState, row: int) -> int:
+    """Of what the device has heard, the last three: 2/04/0A, 0B and 0C."""
+    end = (row + 1) * HEARD_ROWS
+    return int(state["heard"][end - 3 : end].sum())
 
 
 def adapter_statistics(state: MultipathState, adapter: int) -> QueueStatistics:

@@ -230,8 +230,9 @@
     F(uint32_t, faults)  /* the chain of rules in force that damage frames; 0: none */          \
     F(uint64_t, crc_errors)                                                                    \
     F(uint64_t, frames)                                                                        \
-    F(uint64_t, credit_zero)    /* times that it had to wait for a buffer */                   \
+    F(uint64_t, credit_zero)    /* times that its frames took all buffers behind it */         \
     F(uint64_t, credit_zero_ns) /* and how long, all in all */                                 \
+    F(int64_t, starved_ns)      /* until when, as far as that is known */                      \
     F(uint64_t, busy_ns)        /* that its far end took for its frames */
 
 /* A device's paths in two orders, a row each: as discovered, and least recently used first. */

@@ -2,14 +2,16 @@
 
 The split adds up to what guests waited.  Queues are the host's; the array's is its volume's mean
 response, as it says; the rest is the fabrics'.  What is sent again spent time elsewhere before: of
-that the array has the share of refusals (TASK SET FULL, BUSY), the fabrics that of all else.
+that the array has the share of what it sent back (TASK SET FULL, BUSY, NOT READY), the fabrics that
+of all else.
 
 Accused is a layer whose share of an I/O exceeds what its configuration explains without anybody
-waiting by as much as is explained of the whole way: waiting doubles a latency before it is called
-guilt.  That floor is ours.  A layer below is accused before the host, for what it holds up queues
-there.  In the fabrics it is the link whose far end was busiest taking frames, whoever waits for
-it; in the array the station at which a command spends longest by its service and its load; in the
-host the fullest queue, or the VM that fills it.
+waiting by as much as is explained of the whole way, of the array no more than it took: waiting
+doubles a latency before it is called guilt.  That floor is ours.  A layer below is accused before
+the host, for what it holds up queues there.  In the fabrics it is the link whose far end was
+busiest taking frames, whoever waits for it; in the array who sent most back, or the station at
+which a command spends longest by its service and its load; in the host the fullest queue, or the
+VM that fills it.
 """
 
 from __future__ import annotations
@@ -86,7 +88,7 @@ class _Interval:
         seen, ios = self._seen, self._ios
         shares = self._shares()
         fabric_ns, array_ns = self._explained()
-        floor_ns = fabric_ns + array_ns
+        floor_ns = fabric_ns + min(array_ns, shares[ARRAY] // ios)  # less than all, if caches hit
         excess = {
             HOST: shares[HOST] // ios,
             FABRIC: shares[FABRIC] // ios - fabric_ns,
@@ -124,12 +126,12 @@ class _Interval:
         volume = self._seen.device.volume
         responses = max(self._of(volume, "responses"), 1)
         array_ns = min(device_ns, self._ios * self._of(volume, "response_ns") // responses)
-        array_ns += self._refused_ns(again_ns)
+        array_ns += self._sent_back_ns(again_ns)
         return {HOST: queue_ns, FABRIC: guest_ns - queue_ns - array_ns, ARRAY: array_ns}
 
-    def _refused_ns(self, again_ns: int) -> int:
-        refusals, retries = self._own("refusals"), self._own("retries")
-        return again_ns * min(refusals, retries) // max(retries, 1)
+    def _sent_back_ns(self, again_ns: int) -> int:
+        count, retries = self._own("refusals") + self._own("not_ready"), self._own("retries")
+        return again_ns * min(count, retries) // max(retries, 1)
 
     def _explained(self) -> tuple[int, int]:
         """Returns what the fabrics and the array take of an I/O if it waits nowhere."""
@@ -171,7 +173,7 @@ class _Interval:
         damaged = [(self._of(name, "crc_errors"), name) for name in crossed]
         errors, link = max(damaged, default=(0, ""))
         again_ns = self._own("guest_ns") - self._own("device_ns") - self._own("queue_ns")
-        wire_ns = again_ns - self._refused_ns(again_ns)
+        wire_ns = again_ns - self._sent_back_ns(again_ns)
         if errors and 2 * wire_ns > self._shares()[FABRIC]:
             return Suspect(1, link, f"{errors} frames failed their checksum on {link}")
         fabrics = {name.rpartition("/links/")[0] for name in crossed}
@@ -198,8 +200,12 @@ class _Interval:
         ports = {path.port for path in self._seen.paths} & self._seen.ports.keys()
         refusals, refusing = max(((self._of(p, "refusals"), p) for p in ports), default=(0, ""))
         again_ns = self._own("guest_ns") - self._own("device_ns") - self._own("queue_ns")
-        if refusals and 2 * self._refused_ns(again_ns) > self._shares()[ARRAY]:
-            return Suspect(1, refusing, f"{refusing} refused {refusals} commands")
+        not_ready, volume = self._own("not_ready"), self._seen.device.volume
+        if 2 * self._sent_back_ns(again_ns) > self._shares()[ARRAY]:
+            if not_ready > self._own("refusals"):
+                return Suspect(1, volume, f"{volume} was not ready for {not_ready} commands")
+            if refusals:
+                return Suspect(1, refusing, f"{refusing} refused {refusals} commands")
         controllers = {self._seen.ports[port].controller for port in ports}
         return _worst(
             [

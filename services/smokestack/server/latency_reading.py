@@ -121,6 +121,7 @@ def _multipath(seen: Watched, part: Part, name: str) -> None:
         device_ns=found.queue.device_total_ns,
         queue_ns=found.queue.queue_total_ns,
         refusals=found.task_set_full_count + found.busy_count,
+        not_ready=found.not_ready_count,
         retries=found.retries_count,
     )
     paths = multipath_pb2.ListPathsRequest(parent=name)
