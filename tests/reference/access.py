@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from smokestack.array.specs import Access, AccessSpec
-from smokestack.engine.records import AccessState, Attention, Sense
+from smokestack.engine.records import AccessState, Attention, Op, Sense
 from tests.reference.stations import Command, Controller, Itl, Port, Volume
 
 _OTHERS = {
@@ -61,14 +61,16 @@ class Ownership:
 
     def check(self, command: Command, now: int) -> tuple[Sense, int]:
         """Why a command may not go on, or what it takes longer."""
-        itl = command.itl
+        itl, asks = command.itl, command.op == Op.TEST_UNIT_READY
         state = self.state(itl.volume, itl.port, now)
         if state is AccessState.TRANSITIONING:
             return Sense.TRANSITION, 0
         if state <= AccessState.OPTIMIZED or itl.attentions:
             return Sense.NONE, 0
         if state is AccessState.NON_OPTIMIZED:
-            return Sense.NONE, self.spec.non_optimized_ns
+            return Sense.NONE, 0 if asks else self.spec.non_optimized_ns
+        if state is AccessState.PASSIVE and asks:
+            return Sense.STANDBY, 0
         if state is AccessState.PASSIVE:
             self.move(itl.volume, itl.port.controller, now)
             return Sense.TRANSITION, 0

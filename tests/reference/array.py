@@ -424,15 +424,15 @@ class Array(Moves, Limits, Writes):
             self._depart(command)  # the controller that had it is gone
             return
         controller, volume = command.itl.port.controller, command.itl.volume
-        is_write = command.op != Op.READ
+        asks = command.op == Op.TEST_UNIT_READY
         spec = controller.spec
         where = f"controllers/{spec.controller_id}"
-        service = spec.write_ns if is_write else spec.read_ns
+        service = spec.read_ns if asks or command.op == Op.READ else spec.write_ns
         service = self._slowed("CONTROLLER_SLOW", where, command, service)
         done = controller.serve(self._agenda.now, service)
         first_byte = command.lba * BLOCK_BYTES
         blocked = Sense.NONE
-        fits = command.length and first_byte + command.length <= volume.capacity_bytes
+        fits = asks or (command.length and first_byte + command.length <= volume.capacity_bytes)
         if command.itl.valid and fits:
             blocked, longer = self.ownership.check(command, self._agenda.now)
             done += longer
@@ -452,14 +452,10 @@ class Array(Moves, Limits, Writes):
             self._fail(command, Sense.INTERNAL_FAILURE, done)
         elif self._hit("NOT_READY", f"volumes/{volume.volume_id}", command):
             self._fail(command, Sense.TRANSITION, done)
+        elif asks:
+            self._at(done, DEPART, command)
         else:
-            page_bytes = volume.pool.spec.page_bytes
-            last_byte = first_byte + command.length - 1
-            pages = range(first_byte // page_bytes, last_byte // page_bytes + 1)
-            if is_write:
-                self._write(command, volume, pages, done)
-            else:
-                self._read(command, volume, pages, done)
+            self._execute(command, volume, done)
 
     def _fail(self, command: Command, sense: Sense, done: int) -> None:
         command.status, command.sense = Status.CHECK_CONDITION, sense

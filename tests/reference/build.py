@@ -15,6 +15,7 @@ from smokestack.array.specs import Access
 from smokestack.engine.blockdevice import Attachment, BlockDevice, IoBatch, Nexus, PeerLost, Reply
 from smokestack.engine.errors import FailedPrecondition, NotFound, ResourceExhausted
 from smokestack.engine.faults import FaultBook
+from smokestack.engine.snapshot import Piece, Pieces
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.specs import Selector
@@ -94,6 +95,22 @@ class Link:
         """Asks the device."""
         return self.device.report_luns(initiators)
 
+    def snapshot(self, snapshot_id: str, only: Sequence[str] = ()) -> tuple[Piece, ...]:
+        """Has the device save itself."""
+        return self.device.snapshot(snapshot_id, only)
+
+    def stage(self, pieces: Pieces) -> None:
+        """Has the device check pieces."""
+        self.device.stage(pieces)
+
+    def unstage(self) -> None:
+        """Has the device forget them."""
+        self.device.unstage()
+
+    def restore(self) -> None:
+        """Has the device go back to them."""
+        self.device.restore()
+
     def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
         """Runs one window of the device, unless the link is broken."""
         if self.broken:
@@ -155,6 +172,7 @@ class Models:
                     selector_settings=change.selector_settings,
                     queue_control=change.queue_control,
                     world_shares=change.world_shares,
+                    path_failure_handling=change.path_failure_handling,
                 )
             case AdapterUpdated():
                 self.multipath.update_adapter(change.host_id, change.initiator, change.queue_depth)

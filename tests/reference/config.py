@@ -25,6 +25,7 @@ from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.specs import (
     MultipathHostSpec,
     MultipathSpec,
+    PathFailureHandling,
     QueueControl,
     Selector,
     SelectorSettings,
@@ -249,6 +250,7 @@ class DeviceUpdated:
     sched_num_req_outstanding: int | None = None
     queue_control: QueueControl | None = None
     world_shares: tuple[WorldShares, ...] | None = None
+    path_failure_handling: PathFailureHandling | None = None
 
 
 @dataclass(frozen=True)

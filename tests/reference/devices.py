@@ -7,7 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from smokestack.engine.records import AccessState
-from smokestack.multipath.specs import DeviceState, QueueControl, SelectorSettings
+from smokestack.multipath.specs import (
+    DeviceState,
+    PathFailureHandling,
+    QueueControl,
+    SelectorSettings,
+)
 from tests.reference import selectors
 from tests.reference.array import Array
 from tests.reference.mclock import MClock
@@ -25,6 +30,18 @@ class Adapter:
     depth: int
     active: int = 0
     queue: deque[HostIo] = field(default_factory=deque)
+
+
+@dataclass(eq=False)
+class Check:
+    """A check of a path that is under way."""
+
+    path: Path
+    begun: int
+    ident: int
+    attempt: int = 0
+    tries: int = 5
+    waits_until: int | None = None  # refused: to be sent again then
 
 
 @dataclass
@@ -62,6 +79,13 @@ class Path:
     gone: bool = False  # the array says that there is no such unit
     links_down: int = 0
     born: int = -1
+    row: int = 0
+    checked: bool = False  # its host finds out by commands and checks what has become of it
+    failed: bool = False  # ... and has
+    check: Check | None = None  # under way
+    due: int | None = None  # when the next one begins
+    interval: int = 0
+    sequence: int = 0  # of checks
 
     @property
     def rank(self) -> int:
@@ -84,8 +108,13 @@ class Path:
     @property
     def alive(self) -> bool:
         """Whether nothing holds it down."""
-        works = self.up and not self.links_down and not self.gone
+        works = not (self.failed if self.checked else self.silent) and not self.gone
         return works and self.enabled and not self.held()
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing gets through."""
+        return not self.up or self.links_down > 0
 
 
 @dataclass(eq=False)
@@ -108,6 +137,7 @@ class Device:
     state: DeviceState = DeviceState.ON
     apd_ends: int = 0  # in APD: when it times out
     mclock: MClock | None = None
+    handling: PathFailureHandling = field(default_factory=PathFailureHandling)
     window_ios: int = 0  # answered since the last evaluation of latency
     window_ns: int = 0
 

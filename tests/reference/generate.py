@@ -44,6 +44,7 @@ from smokestack.multipath.specs import (
 from smokestack.workload import Arrival, JobSpec, ThinkTime, TraceMode, compile_job
 from tests.reference.config import ArrayConfig, StackConfig
 from tests.reference.generate_changes import Plans, changes, queue_control, selector_settings
+from tests.reference.generate_checks import path_failure_handling
 from tests.reference.stations import Pool
 
 PAGE = 4096
@@ -313,6 +314,7 @@ def _multipath_host(host: ArrayHostSpec) -> st.SearchStrategy[MultipathHostSpec]
         sched_num_req_outstanding=st.sampled_from([32, 1, 2, 3]),
         adapter_queue_depth=st.sampled_from([4096, 1, 2, 5]),
         queue_control=queue_control(),
+        path_failure_handling=path_failure_handling(),
         ios_per_path=st.integers(1, 5),
         selector_settings=selector_settings(),
         claim_rules=st.lists(_claim_rules(), max_size=2).map(tuple),

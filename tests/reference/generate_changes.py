@@ -47,6 +47,7 @@ from tests.reference.config import (
     VolumeQueueLimit,
     VolumeZeroDetect,
 )
+from tests.reference.generate_checks import path_failure_handling
 from tests.reference.generate_copies import Copies, copy_changes
 
 KINDS = (
@@ -282,7 +283,8 @@ def _device_change(draw: st.DrawFn, plans: Plans, time: int, kind: str) -> list[
     dsnro = draw(st.none() | st.integers(1, 8))
     control = draw(st.none() | queue_control())
     shares = draw(st.none() | st.sampled_from(SHARES))
-    changed = (depth, ios, preferred, selector, settings, dsnro, control, shares)
+    checking = draw(st.none() | path_failure_handling())
+    changed = (depth, ios, preferred, selector, settings, dsnro, control, shares, checking)
     return [DeviceUpdated(time, host, device, *changed)]
 
 

@@ -22,6 +22,7 @@ from tests.reference import selectors
 from tests.reference.access import TELLING
 from tests.reference.agenda import CHANGE, HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
 from tests.reference.array import Array
+from tests.reference.checkers import FIRST, Checkers
 from tests.reference.claims import claimed
 from tests.reference.config import (
     AdapterUpdated,
@@ -43,7 +44,7 @@ UNIT_ATTENTION = 6  # the sense key
 TIMER, ANSWER, RETRY = -2, 1, 2  # links change at -1
 
 
-class Multipath(Wires):
+class Multipath(Checkers, Wires):
     """The multipath layer of every host."""
 
     def __init__(
@@ -65,6 +66,7 @@ class Multipath(Wires):
         self.fabrics = {}
         self._crossing: set[tuple[int, int]] = set()
         self._moves = 0  # of links
+        self._rows = 0  # paths found so far
         self._service = f"multipaths/{spec.name}"
         self.rules = Rules(agenda, self._service, seed)
         self.rules.moved = self._rules_move
@@ -116,6 +118,7 @@ class Multipath(Wires):
         for path in device.paths:
             now = says[path.itl]
             path.up, path.gone = now.up, False
+            path.failed = path.silent
             path.access, path.preferred_group = now.access, now.preferred_group
         self._turn(device)
 
@@ -140,6 +143,10 @@ class Multipath(Wires):
             full = f"{self._service}/hosts/{spec.host_id}/devices/{name}/paths/{path.name}"
             path.held = partial(self._held, full)
             path.peers = paths
+            path.row = self._rows
+            self._rows += 1
+            path.failed = path.silent
+        self.check_paths(device, spec.path_failure_handling)
         for path in paths:
             path.was_usable = path.usable
         self._map_cpus(device)
@@ -195,6 +202,8 @@ class Multipath(Wires):
             device.dsnro = change.sched_num_req_outstanding
         if change.queue_control is not None:
             device.control(change.queue_control)
+        if change.path_failure_handling is not None:
+            self.check_paths(device, change.path_failure_handling)
         if change.world_shares is not None:
             device.mclock = MClock(change.world_shares) if change.world_shares else None
         self._pump(device)  # which does nothing when no limit has changed
@@ -255,6 +264,10 @@ class Multipath(Wires):
             io = device.queue[place]
             del device.queue[place]
             path = self._select(device, io)
+            while path is not None and path.checked and path.silent:
+                device.policy.unanswered(path, self._agenda.now)
+                self.fails(device, path)
+                path = self._select(device, io)
             if path is None and self._waits(device):
                 if device.mclock:
                     device.mclock.undo()
@@ -343,13 +356,16 @@ class Multipath(Wires):
             self._event(array, record)
             return
         hint = array.hints.pop((record.ident, record.attempt), 0)
+        if record.ident >= FIRST:
+            self._hear_check(array, record)
+            return
         io = self._ios.get(record.ident)
         if io is None or io.path is None or io.attempt != record.attempt:
             return  # of an attempt that was given up
         io.hint = hint
-        if self._damaged(io, record):
+        if self._damaged(io.path, record):
             record = record._replace(kind=Kind.HOST, status=HostStatus.PARITY, sense=0)
-        through = self._cross(io, record)
+        through = self._cross(io.path, self._frames(io, record))
         if through > self._agenda.now:
             key = (through, MULTIPATH, ANSWER, record.ident, record.attempt)
             self._crossing.add((record.ident, record.attempt))
@@ -384,7 +400,10 @@ class Multipath(Wires):
         elif attention or gone or damaged:
             io.attempt += 1
             self._learn(device, path, record)
-            path.gone = path.gone or gone
+            if gone:
+                self.goes(device, path)
+            if damaged and path.checked:
+                self.fails(device, path)
             self._turn(device)
             self._rejoin(device, io)
         elif record.sense in NOT_READY:
@@ -482,6 +501,8 @@ class Multipath(Wires):
         path.up = record.sense == EventCode.PATH_UP
         self._turn(device)
         if not path.up:
+            if path.checked:
+                self.falls_silent(device, path)
             self._take_back(device, path)
             self._serve(path.adapter)
         self._pump(device)
@@ -508,6 +529,7 @@ class Multipath(Wires):
             mine = [path for path in device.paths if path.array is array]
             for path in mine:
                 path.up = False
+                path.failed = True
             self._turn(device)
             for path in mine:
                 self._take_back(device, path, answered)
@@ -542,6 +564,8 @@ class Multipath(Wires):
         device = self._by_index[io.nexus]
         io.attempt += 1
         self._land(device, io, answered=False)
+        if path.checked:
+            self.fails(device, path)
         self._rejoin(device, io)
         self._serve(path.adapter)
         self._pump(device)

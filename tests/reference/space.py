@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from smokestack.array.specs import OutOfSpace, Provisioning
-from smokestack.engine.records import Attention, Sense, Status
+from smokestack.engine.records import BLOCK_BYTES, Attention, Op, Sense, Status
 from tests.reference.agenda import ARRAY, Agenda
 from tests.reference.config import SnapshotCreated, SnapshotDeleted, VolumeCreated, VolumeDeleted
 from tests.reference.stations import Command, Itl, Pool, Volume
@@ -25,6 +25,18 @@ class Space:
     _known: list[Volume]
     _at: Callable[[int, int, Command], None]
     _fail: Callable[[Command, Sense, int], None]
+    _read: Callable[[Command, Volume, range, int], None]
+    _write: Callable[[Command, Volume, range, int], None]
+
+    def _execute(self, command: Command, volume: Volume, done: int) -> None:
+        """Has a command find the pages that it is about."""
+        page_bytes, first_byte = volume.pool.spec.page_bytes, command.lba * BLOCK_BYTES
+        last_byte = first_byte + command.length - 1
+        pages = range(first_byte // page_bytes, last_byte // page_bytes + 1)
+        if command.op == Op.READ:
+            self._read(command, volume, pages, done)
+        else:
+            self._write(command, volume, pages, done)
 
     def _adopt(self, volume: Volume, controller_id: str, then: int) -> None:
         """Gives a new volume its owner."""

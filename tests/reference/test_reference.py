@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from smokestack.array.specs import Access, OutOfSpace
 from smokestack.engine.records import Kind, Sense, Status
-from smokestack.multipath.specs import ApdHandling, QueueControl
+from smokestack.multipath.specs import ApdHandling, PathFailureHandling, QueueControl
 from tests.reference.build import build_reference
 from tests.reference.config import Change, FaultChange, StackConfig
 from tests.reference.digest import digest_of
@@ -56,7 +56,10 @@ def yielding(stack: StackConfig) -> StackConfig:
         )
         for array in stack.arrays
     )
-    hosts = tuple(replace(host, queue_control=QueueControl()) for host in stack.multipath_hosts)
+    hosts = tuple(
+        replace(host, queue_control=QueueControl(), path_failure_handling=PathFailureHandling())
+        for host in stack.multipath_hosts
+    )
     patient = replace(stack.multipath, command_timeout_ns=0, apd_handling=ApdHandling.FAIL)
     return replace(stack, arrays=arrays, multipath_hosts=hosts, multipath=patient)
 

@@ -30,6 +30,7 @@ class Wires:
     _take_back: Callable[[Device, Path], None]
     _serve: Callable[[Adapter], None]
     _pump: Callable[[Device], None]
+    falls_silent: Callable[[Device, Path], None]
 
     def _join(self, path: Path) -> None:
         """Finds the links that a path crosses."""
@@ -87,6 +88,8 @@ class Wires:
             path.links_down += 1 if down else -1
             self._turn(device)
             if down:
+                if path.checked:
+                    self.falls_silent(device, path)
                 self._take_back(device, path)
                 self._serve(path.adapter)
             self._pump(device)
@@ -96,21 +99,23 @@ class Wires:
         target = f"{path.array.array_id}.{port.port_id}"
         return self.fabrics[port.fabric].hops(target, path.itl.initiator)
 
-    def _damaged(self, io: HostIo, record: Completion) -> bool:
+    def _damaged(self, path: Path, record: Completion) -> bool:
         """Whether a rule damages a frame of an answer on its way."""
-        assert io.path is not None
         since = self._agenda.now - self.lookahead_ns
         return any(
             self.rules.hit("FRAME_DAMAGED", link.name, record.ident, record.attempt, since)
-            for link in self._hops(io.path)
+            for link in self._hops(path)
         )
 
-    def _cross(self, io: HostIo, record: Completion) -> int:
-        """When an answer that comes now from a port has crossed the fabric."""
-        assert io.path is not None
-        itl = io.path.itl
+    @staticmethod
+    def _frames(io: HostIo, record: Completion) -> int:
+        """How many frames an answer has."""
         carries = io.op == Op.READ and record.status == Status.GOOD
-        frames = max(1, -(-io.length // FRAME_BYTES)) if carries else 1
+        return max(1, -(-io.length // FRAME_BYTES)) if carries else 1
+
+    def _cross(self, path: Path, frames: int) -> int:
+        """When an answer that comes now from a port has crossed the fabric."""
+        itl = path.itl
         fabric = self.fabrics[itl.port.spec.fabric]
-        target = f"{io.path.array.array_id}.{itl.port.spec.port_id}"
+        target = f"{path.array.array_id}.{itl.port.spec.port_id}"
         return fabric.cross(target, itl.initiator, frames, self._agenda.now)

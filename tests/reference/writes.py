@@ -18,7 +18,7 @@ from tests.reference.space import CHANGED, DEPART, Space
 from tests.reference.stations import Command, Controller, Volume
 
 SpaceChange = VolumeCreated | VolumeDeleted | SnapshotCreated | SnapshotDeleted | VolumeZeroDetect
-DESTAGE = 0  # the op of dirty data on their way to the media
+DESTAGE = 0xFF  # the op of dirty data on their way to the media
 
 
 class Writes(Space):

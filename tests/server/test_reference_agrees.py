@@ -30,6 +30,7 @@ from smokestack.multipath.specs import (
     NATIVE,
     ClaimRule,
     MultipathHostSpec,
+    PathState,
     Plugin,
     Selector,
     SelectorSettings,
@@ -80,6 +81,7 @@ def agree(config: StackConfig, until_ns: int, cuts: tuple[int, ...] = ()) -> Non
     assert first_difference(reference.completions, models.completions) is None
     assert reference.digest() == models.digest()
     assert times_of_models(models) == times_of_reference(reference)
+    assert dead_in_models(models) == dead_in_reference(reference)
     space_agrees(reference, models, until_ns)
 
 
@@ -105,6 +107,27 @@ def times_of_models(models: Models) -> dict[tuple[int, int], tuple[int, ...]]:
         )
         for w in state["world"][1 : state.row["world_count"]]
         if w["ios"]
+    }
+
+
+def dead_in_reference(world: World) -> set[tuple[str, str, str]]:
+    """The paths that hosts take for dead."""
+    return {
+        (*key, path.name)
+        for key, device in world.multipath.devices.items()
+        for path in device.paths
+        if (path.failed if path.checked else path.silent) or path.gone
+    }
+
+
+def dead_in_models(models: Models) -> set[tuple[str, str, str]]:
+    """The same of the kernel's rows."""
+    state = models.multipath.state["path"]["state"]
+    return {
+        (device.host_id, device.name, path.name)
+        for device in models.multipath.all_devices()
+        for path in device.paths.values()
+        if state[path.row] == PathState.DEAD
     }
 
 

@@ -15,8 +15,10 @@ from .service import Service
 from .words import (
     AccessState,
     ApdHandling,
+    CheckerState,
     DeviceState,
     FabricLinkKind,
+    PathChecker,
     PathState,
     Plugin,
     QueueDepthRule,
@@ -42,6 +44,7 @@ class Path(Resource[Way]):
     initiator: str
     state: PathState
     access_state: AccessState
+    checker_state: CheckerState
     preferred_group: bool
     enabled: bool
     in_flight_count: int
@@ -55,6 +58,8 @@ class Path(Resource[Way]):
     mean_response_ns: int
     out_of_range_count: int
     not_ready_ns: int
+    check_count: int
+    next_check_ns: int | None
     # What the device's policy knows of it; None: it keeps no such thing.
     latency_ns: int | None
     sample_count: int | None
@@ -127,6 +132,15 @@ class QueueControl(TypedDict, total=False):
     shares: int
 
 
+class PathFailureHandling(TypedDict, total=False):
+    """What a host does about paths that fail; what is left out has the default."""
+
+    checker: PathChecker
+    polling_interval_ns: int
+    max_polling_interval_ns: int
+    checker_timeout_ns: int
+
+
 class WorldShares(TypedDict, total=False):
     """What mClock gives a VM of a device; what is left out has the default."""
 
@@ -147,6 +161,7 @@ class DeviceUpdate(TypedDict, total=False):
     labels: Mapping[str, str] | None
     selector_settings: SelectorSettings | None  # replaced as a whole
     queue_control: QueueControl | None  # replaced as a whole
+    path_failure_handling: PathFailureHandling | None  # replaced as a whole
     world_shares: Sequence[WorldShares] | None  # replaced as a whole
 
 
@@ -178,6 +193,7 @@ class Device(Resource[Way]):
     sched_num_req_outstanding: int
     queue_limit: int
     queue_control: pb.QueueControl
+    path_failure_handling: pb.PathFailureHandling
     world_shares: tuple[pb.WorldShares, ...]
     throttled_depth: int
     latency_window: int
@@ -246,6 +262,7 @@ class MultipathHostFields(TypedDict, total=False):
     ios_per_path: int
     selector_settings: SelectorSettings
     queue_control: QueueControl
+    path_failure_handling: PathFailureHandling
     sched_num_req_outstanding: int
     adapter_queue_depth: int
     claim_rules: Sequence[ClaimRule]
@@ -261,6 +278,7 @@ class MultipathHost(Deletable[Way]):
     ios_per_path: int
     selector_settings: pb.SelectorSettings
     queue_control: pb.QueueControl
+    path_failure_handling: pb.PathFailureHandling
     sched_num_req_outstanding: int
     adapter_queue_depth: int
     claim_rules: tuple[pb.ClaimRule, ...]

@@ -52,6 +52,8 @@ DeviceState = Literal["ON", "APD", "APD_TIMEOUT", "PDL"]
 ApdHandling = Literal["FAIL", "UNTIL_TIMEOUT", "HOLD"]
 QueueDepthRule = Literal["FIXED", "COUNTER", "WINDOW", "LEGACY_NO_THROTTLE"]
 PathState = Literal["ACTIVE", "DEAD", "DISABLED", "STANDBY"]
+PathChecker = Literal["NONE", "TUR"]
+CheckerState = Literal["UNCHECKED", "UP", "GHOST", "DOWN", "TIMEOUT", "PENDING"]
 Access = Literal["SYMMETRIC", "ALUA", "STANDBY", "UNAVAILABLE", "ACTIVE_PASSIVE"]
 AccessState = Literal[
     "OPTIMIZED", "NON_OPTIMIZED", "STANDBY", "UNAVAILABLE", "TRANSITIONING", "PASSIVE"

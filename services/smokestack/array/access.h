@@ -68,8 +68,11 @@ static __attribute__((noinline, cold)) int64_t access_check(array_t *a, io_t *io
     if (state == STATE_OPTIMIZED) return 0;
     if (state != STATE_TRANSITIONING) {
         if (itl->attentions) return 0; /* that is told first, without effect */
-        if (state == STATE_NON_OPTIMIZED) return a->state->non_optimized_ns;
-        if (state == STATE_PASSIVE) {
+        if (state == STATE_NON_OPTIMIZED)
+            return io->op == OP_TEST_UNIT_READY ? 0 : a->state->non_optimized_ns;
+        if (state == STATE_PASSIVE && io->op == OP_TEST_UNIT_READY) {
+            state = STATE_STANDBY; /* who only asks pulls nothing over */
+        } else if (state == STATE_PASSIVE) {
             trespass(a, io, v, controller);
             state = STATE_TRANSITIONING;
         }

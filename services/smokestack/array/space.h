@@ -6,7 +6,8 @@
 
 /* Most pages that a command may map or unmap, whatever its pool's page size (at least 4 KiB). */
 static inline uint32_t page_bound(const submission_t *s) {
-    return s->op == OP_READ ? 0 : s->length / 4096u + 2u;
+    if (s->op == OP_READ || s->op == OP_TEST_UNIT_READY) return 0;
+    return s->length / 4096u + 2u;
 }
 
 /* Before the controller a command's `sense` says what it may map, and has its flags. */
@@ -23,6 +24,7 @@ static inline uint32_t io_sense(const array_t *a, const io_t *io) {
     const itl_t *itl = &a->itl[io->itl];
     const volume_t *volume = &a->volume[itl->volume];
     if (!itl->valid || !volume->valid) return SENSE_LU_NOT_SUPPORTED;
+    if (io->op == OP_TEST_UNIT_READY) return SENSE_NONE;
     uint64_t end;
     if (io->length == 0 || __builtin_mul_overflow(io->lba, (uint64_t)BLOCK_BYTES, &end) ||
         __builtin_add_overflow(end, (uint64_t)io->length, &end) || end > volume->capacity_bytes)

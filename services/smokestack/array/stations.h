@@ -147,7 +147,7 @@ static void controller_take(array_t *a, uint32_t i) {
         return;
     }
     controller_t *c = &a->controller[a->port[itl->port].controller];
-    int writes = io->op != OP_READ;
+    int asks = io->op == OP_TEST_UNIT_READY, writes = io->op != OP_READ && !asks;
     int64_t service = writes ? c->write_ns : c->read_ns;
     if (c->faults) service = slowed(a, c->faults, FAULT_CONTROLLER_SLOW, io, service);
     int64_t done = core_commit(a, c, io->time, service);
@@ -163,7 +163,7 @@ static void controller_take(array_t *a, uint32_t i) {
     }
     if (faults && !io->sense) spoil(a, faults, FAULT_COMMAND_FAILED, io, SENSE_INTERNAL_FAILURE);
     if (faults && !io->sense) spoil(a, faults, FAULT_NOT_READY, io, SENSE_TRANSITION);
-    if (io->sense) schedule(a, i, done, DEPART);
+    if (io->sense || asks) schedule(a, i, done, DEPART);
     else if (writes) controller_write(a, i, c, flags, done);
     else controller_read(a, i, c, done);
 }

@@ -274,6 +274,6 @@ _Static_assert(sizeof(itl_t) == 128, "a nexus is two");
 /* At one instant events are taken in this order: what leaves before what arrives. */
 enum { DESTAGED = 0, DEPART = 1, REFUSE = 2, TX = 3, MEDIA = 4, CTRL = 5, ARRIVE = 6 };
 
-#define OP_DESTAGE 0 /* of a row that is no command: dirty data on its way to the media */
+#define OP_DESTAGE 0xFF /* of a row that is no command: dirty data on its way to the media */
 
 #endif

@@ -69,6 +69,7 @@ TIME_NS_MAX: Final = 1 << 62  # 146 years: room to add two times
 class Op(IntEnum):
     """SCSI operation codes, as they stand in a submission's ``op``."""
 
+    TEST_UNIT_READY = 0x00  # no data, no address: whether the nexus reaches a unit that is ready
     READ = 0x28
     WRITE = 0x2A
     # Gives the pages back that lie whole in `lba` and `length`; in the rest the data become zeros,
@@ -107,6 +108,7 @@ class HostStatus(IntEnum):
     """Why a host gave up without an array's answer, the ``status`` of a HOST record."""
 
     NO_CONNECT = 0x01
+    TIME_OUT = 0x03  # said of a path alone: its command is sent again
     PARITY = 0x06  # a frame was damaged on the way: the command is sent again
 
 

@@ -41,8 +41,9 @@ static void run(mp_t *m, int64_t until, const submission_t *batch, uint32_t coun
             const completion_t *c = &m->hand[taken++];
             if (taken < s->hand_count)
                 __builtin_prefetch(&m->slot[m->hand[taken].id >> SLOT_SHIFT]);
-            if (c->kind == KIND_EVENT) path_event(m, c, taken);
-            else complete(m, c);
+            if (c->kind < KIND_EVENT) complete(m, c);
+            else if (c->kind == KIND_EVENT) path_event(m, c, taken);
+            else check_answered(m, c);
         } else if (go < bound) {
             if (in + 4 < count) __builtin_prefetch(&m->slot[batch[in + 4].id >> SLOT_SHIFT], 1);
             submit(m, &batch[in++]);
@@ -64,7 +65,8 @@ static void run(mp_t *m, int64_t until, const submission_t *batch, uint32_t coun
 static inline int awaited(const mp_t *m, const completion_t *c) {
     uint32_t i = (uint32_t)(c->id >> SLOT_SHIFT);
     if (c->kind == KIND_EVENT) return 1;
-    if (i >= m->slot_rows || m->slot[i].id != c->id || m->slot[i].attempt != c->attempt ||
+    if (i >= m->slot_rows) return check_awaited(m, c);
+    if (m->slot[i].id != c->id || m->slot[i].attempt != c->attempt ||
         m->slot[i].phase != PHASE_IN_FLIGHT)
         return 0;
     if (m->state->command_timeout_ns && c->time >= deadline_of(m, &m->slot[i])) return 0;
@@ -94,6 +96,7 @@ static void accept(
         completion_t *at = &m->hand[to--];
         *at = *c;
         if (c->kind == KIND_EVENT) at->nexus = c->nexus < itls ? path_of[c->nexus] : NIL;
+        else if (c->id >= CHECK_IDS) at->kind = KIND_CHECK;
         else {
             slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
             slot->phase = PHASE_ANSWERED;
@@ -104,7 +107,7 @@ static void accept(
 
 /* When a completion in hand can make a device dispatch, at the earliest. */
 static inline int64_t stirs(const mp_t *m, const completion_t *c) {
-    if (c->kind == KIND_EVENT) return c->time;
+    if (c->kind >= KIND_EVENT) return c->time;
     const device_t *d = &m->device[m->slot[c->id >> SLOT_SHIFT].device];
     if (d->queued || m->state->held_count) return c->time;
     return retried(c) ? c->time + retry_delay(m, c) : NEVER_NS;
@@ -132,7 +135,7 @@ static uint32_t finish(mp_t *m, int64_t *next) {
             break;
         }
         told = n + 1;
-        if (c->kind == KIND_EVENT || retried(c)) continue;
+        if (c->kind >= KIND_EVENT || retried(c)) continue;
         while (born < s->born_count && before(&m->born[born], c)) m->out[ready++] = m->born[born++];
         m->out[ready] = *c;
         if (c->status == STATUS_GOOD) m->out[ready].cause = 0; /* a hint, for policies alone */
@@ -338,6 +341,8 @@ static PyMethodDef METHODS[] = {
 #define LINK_ROW(type, field) ROW("link", link_t, field)
 #define TAP_ROW(type, field) ROW("tap", tap_t, field)
 #define CONTROL_ROW(type, field) ROW("control", control_t, field)
+#define CARE_ROW(type, field) ROW("care", care_t, field)
+#define HEALTH_ROW(type, field) ROW("health", health_t, field)
 static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVICE_ROW)
                                           PATH_FIELDS(PATH_ROW) ORDER_FIELDS(ORDER_ROW)
                                               SLOT_FIELDS(SLOT_ROW) NOTE_FIELDS(NOTE_ROW)
@@ -348,6 +353,8 @@ static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVI
                                                           LINK_FIELDS(LINK_ROW)
                                                               TAP_FIELDS(TAP_ROW)
                                                               CONTROL_FIELDS(CONTROL_ROW)
+                                                              CARE_FIELDS(CARE_ROW)
+                                                              HEALTH_FIELDS(HEALTH_ROW)
                                                               FAULT_FIELDS(FAULT_ROW)
                                                               CHAIN_FIELDS(CHAIN_ROW)};
 

@@ -15,19 +15,25 @@ static inline int64_t deadline_of(const mp_t *m, const slot_t *s) {
     return s->dispatch_ns + (timeout > least ? timeout : least);
 }
 
+/* The place of what leaves for an array now, in the order of its batch. */
+static inline submission_t *wire_place(mp_t *m, uint32_t array, uint64_t id, int64_t now) {
+    submission_t *batch = &m->dispatch[(size_t)array * m->state->dispatch_rows];
+    uint32_t at = m->counts[array]++;
+    for (; at > 0 && batch[at - 1].time == now && batch[at - 1].id > id; at--)
+        batch[at] = batch[at - 1];
+    if (m->dispatched_ns == NEVER_NS) m->dispatched_ns = now;
+    return &batch[at];
+}
+
 /* Puts a command on the wire. */
 static void send(mp_t *m, uint32_t i, int64_t now) {
     slot_t *s = &m->slot[i];
     const path_t *path = &m->path[s->path];
     uint64_t id = s->id, lba = lba_of(s);
     uint32_t length = s->length, itl = path->itl, vm = m->world[s->world].vm;
-    submission_t *batch = &m->dispatch[(size_t)path->array * m->state->dispatch_rows];
-    uint32_t at = m->counts[path->array]++;
-    for (; at > 0 && batch[at - 1].time == now && batch[at - 1].id > id; at--)
-        batch[at] = batch[at - 1];
     uint8_t flags = (uint8_t)(s->lba >> LBA_BITS);
-    batch[at] = (submission_t){now, id, lba, length, itl, vm, s->attempt, s->op, flags};
-    if (m->dispatched_ns == NEVER_NS) m->dispatched_ns = now;
+    *wire_place(m, path->array, id, now) =
+        (submission_t){now, id, lba, length, itl, vm, s->attempt, s->op, flags};
     s->phase = PHASE_IN_FLIGHT;
     s->dispatch_ns = now;
     if (m->state->command_timeout_ns && deadline_of(m, s) < m->state->timer_ns)

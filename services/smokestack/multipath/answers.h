@@ -2,6 +2,7 @@
 #ifndef SMOKESTACK_MULTIPATH_ANSWERS_H
 #define SMOKESTACK_MULTIPATH_ANSWERS_H
 
+#include "checkers.h"
 #include "throttle.h"
 
 /* Of a command that was refused, or lost with a path: the time of its kernel share that it spent

@@ -55,13 +55,14 @@ static inline int64_t retry_delay(const mp_t *m, const completion_t *c) {
 
 /* Counts an attention, and tells of it unless it is what the device told of last: each path of a
  * device hears of one cause. */
-static void hear_attention(mp_t *m, const completion_t *c, const slot_t *s) {
-    device_t *d = &m->device[s->device];
+static void hear_attention(mp_t *m, const completion_t *c, uint32_t path) {
+    uint32_t device = m->path[path].device;
+    device_t *d = &m->device[device];
     uint64_t heard = (uint64_t)c->sense << 32 | c->cause;
-    m->heard[(size_t)s->device * HEARD_ROWS + attention_of(c->sense)]++;
+    m->heard[(size_t)device * HEARD_ROWS + attention_of(c->sense)]++;
     if (heard == d->heard) return;
     d->heard = heard;
-    NOTE(m->state, m->note, .time = c->time, .kind = NOTE_ATTENTION, .subject = s->path,
+    NOTE(m->state, m->note, .time = c->time, .kind = NOTE_ATTENTION, .subject = path,
          .detail = c->sense, .cause = c->cause);
 }
 
@@ -73,15 +74,20 @@ static void not_ready(mp_t *m, const completion_t *c, const slot_t *s) {
     m->path[s->path].not_ready_ios = m->path[s->path].ios;
 }
 
+static void frame_damaged(mp_t *m, uint32_t path, int64_t now) {
+    m->path[path].errors++;
+    io_failed(m, path, HOST_PARITY, now);
+}
+
 /* Sends a command again, at once or later; its place in the device is free until then. */
 static void try_again(mp_t *m, const completion_t *c, uint32_t i, device_t *d) {
     slot_t *s = &m->slot[i];
     s->attempt++;
     if (m->path[s->path].access && tells_of_access(c)) access_learn(m, c, s->device);
     if (!is_not_ready(c)) {
-        if (is_damaged(c)) m->path[s->path].errors++;
+        if (is_damaged(c)) frame_damaged(m, s->path, c->time);
         else if (is_gone(c)) unit_gone(m, s->path, c);
-        else hear_attention(m, c, s);
+        else hear_attention(m, c, s->path);
         d->retries++;
         detour(m, i, c->time);
         queue_rejoin(m, d, i, c->time);

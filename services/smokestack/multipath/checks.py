@@ -16,6 +16,8 @@ from .specs import (
     DeviceSettings,
     MultipathHostSpec,
     MultipathSpec,
+    PathChecker,
+    PathFailureHandling,
     QueueControl,
     Selector,
     SelectorSettings,
@@ -69,6 +71,7 @@ def check_host(spec: MultipathHostSpec) -> None:
     check_rules("host.claim_rules", spec.claim_rules)
     _check_settings("host.selector_settings", spec.selector_settings)
     _check_control("host.queue_control", spec.queue_control)
+    _check_handling("host.path_failure_handling", spec.path_failure_handling)
     for name, (least, most) in _RANGES.items():
         in_range(f"host.{name}", getattr(spec, name), least, most)
     in_range("host.adapter_queue_depth", spec.adapter_queue_depth, 1, 65536)
@@ -87,6 +90,11 @@ def check_update(device: Device, settings: DeviceSettings) -> None:
         _check_settings("device.selector_settings", wanted)
     if "queue_control" in given:
         _check_control("device.queue_control", cast(QueueControl, given["queue_control"]))
+    if "path_failure_handling" in given:
+        _check_handling(
+            "device.path_failure_handling",
+            cast(PathFailureHandling, given["path_failure_handling"]),
+        )
     _check_worlds(settings.get("world_shares") or ())
     preferred = settings.get("preferred_path")
     if preferred and preferred not in device.paths:
@@ -172,4 +180,25 @@ def _check_control(field: str, settings: QueueControl) -> None:
         raise InvalidArgument.at(
             f"{field}.window_max",
             f"{settings.window_max} is less than window_min, {settings.window_min}",
+        )
+
+
+_HANDLING: Final = {
+    "polling_interval_ns": (1_000, 3600 * 10**9),
+    "max_polling_interval_ns": (0, 4 * 3600 * 10**9),
+    "checker_timeout_ns": (1_000, 3600 * 10**9),
+}
+
+
+def _check_handling(field: str, settings: PathFailureHandling) -> None:
+    if settings.checker not in tuple(PathChecker):
+        choice = ", ".join(PathChecker.__members__)
+        raise InvalidArgument.at(f"{field}.checker", f"is none of {choice}")
+    for name, (least, most) in _HANDLING.items():
+        in_range(f"{field}.{name}", getattr(settings, name), least, most)
+    if 0 < settings.max_polling_interval_ns < settings.polling_interval_ns:
+        raise InvalidArgument.at(
+            f"{field}.max_polling_interval_ns",
+            f"{settings.max_polling_interval_ns} is less than polling_interval_ns, "
+            f"{settings.polling_interval_ns}",
         )

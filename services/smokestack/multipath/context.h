@@ -18,7 +18,7 @@
 enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISPATCH, T_COUNTS,
        T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_HEARD, T_POLICY,
        T_MEASURE, T_ADAPTER, T_WORLD, T_DETOUR, T_DETOUR_HISTOGRAM, T_LINK, T_TAP,
-       T_PROBE, T_CHUNK, T_CONTROL, T_FAULT, T_CHAIN, T_COUNT };
+       T_PROBE, T_CHUNK, T_CONTROL, T_FAULT, T_CHAIN, T_CARE, T_HEALTH, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
     {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
@@ -34,7 +34,11 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"link", sizeof(link_t)}, {"tap", sizeof(tap_t)},
     {"probe", sizeof(sparse_hist_t)}, {"chunk", sizeof(hist_chunk_t)},
     {"control", sizeof(control_t)},
-    {"fault", sizeof(fault_t)}, {"chain", sizeof(chain_t)}};
+    {"fault", sizeof(fault_t)}, {"chain", sizeof(chain_t)},
+    {"care", sizeof(care_t)}, {"health", sizeof(health_t)}};
+
+/* What an answer to a path's check is in hand; it never leaves. */
+enum { KIND_CHECK = KIND_EVENT + 1 };
 
 typedef struct {
     mp_state_t *state;
@@ -66,6 +70,9 @@ typedef struct {
     control_t *control; /* by device */
     fault_t *fault;
     chain_t *chain;
+    care_t *care;     /* by device */
+    health_t *health; /* by path */
+    uint32_t health_rows;
     uint32_t slot_rows;
     uint32_t world_rows;
     int64_t dispatched_ns; /* of this window's first dispatch */
@@ -87,7 +94,9 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_PROBE],    k->table[T_CHUNK],
                   k->table[T_CONTROL],
                   k->table[T_FAULT],    k->table[T_CHAIN],
-                  k->rows[T_SLOT],      k->rows[T_WORLD],
+                  k->table[T_CARE],     k->table[T_HEALTH],
+                  k->rows[T_HEALTH],    k->rows[T_SLOT],
+                  k->rows[T_WORLD],
                   NEVER_NS};
 }
 

@@ -12,10 +12,10 @@ from typing import Final
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.events import Detail, Event, event_name
 from smokestack.engine.notes import KernelLog, Note
-from smokestack.engine.records import Sense, sense_text
+from smokestack.engine.records import HostStatus, Sense, sense_text
 
 from .inventory import Device, Path, copied
-from .specs import DeviceState, PathState
+from .specs import CheckerState, DeviceState, PathState
 from .state import STIRRED, MultipathState
 
 
@@ -37,6 +37,9 @@ class NoteKind(IntEnum):
     HUNG = 22
     ACCESS = 30  # because of an array's event
     PATH_FOUND = 31  # because of an event of ours
+    CHECKED_DOWN = 40  # a check says so
+    CHECKED_UP = 41
+    IO_FAILED = 42  # a command did, on the way
 
 
 _OF_PATHS = {
@@ -45,6 +48,9 @@ _OF_PATHS = {
     NoteKind.PATH_LOST: EventKind.PATH_DOWN,
     NoteKind.PATH_FOUND: EventKind.PATH_UP,
     NoteKind.UNIT_GONE: EventKind.PATH_DOWN,
+    NoteKind.CHECKED_DOWN: EventKind.PATH_DOWN,
+    NoteKind.CHECKED_UP: EventKind.PATH_UP,
+    NoteKind.IO_FAILED: EventKind.PATH_DOWN,
 }
 _OURS = (NoteKind.PATH_LOST, NoteKind.PATH_FOUND)
 _OF_DEVICES = {
@@ -117,6 +123,10 @@ class MultipathEvents(KernelLog):
                 detail = _ends(path)
                 if kind is NoteKind.UNIT_GONE:
                     detail = {"sense": sense_text(note.detail), **detail}
+                elif kind is NoteKind.IO_FAILED:
+                    detail = {"host_status": HostStatus(note.detail).name, **detail}
+                elif kind in (NoteKind.CHECKED_DOWN, NoteKind.CHECKED_UP):
+                    detail = {**_found(note.detail), **detail}
                 self.add(note.time_ns, _OF_PATHS[kind], name, cause, detail)
 
     def _tell_depth(self, kind: NoteKind, note: Note) -> None:
@@ -216,6 +226,13 @@ def _kind_of(before: PathStates | None, now: PathStates) -> EventKind | None:
         return EventKind.DEVICE_REMOVED
     rows = {row for row, _ in before.values()}, {row for row, _ in now.values()}
     return EventKind.DEVICE_PATHS_CHANGED if rows[0] != rows[1] else None
+
+
+def _found(detail: int) -> Detail:
+    """Tells what a check has found: its verdict, and the sense if that came with one."""
+    told: Detail = {"checker": CheckerState(detail >> 32).name}
+    sense = detail & 0xFFFFFFFF
+    return {**told, "sense": sense_text(sense)} if sense else told
 
 
 def _ends(path: Path) -> Detail:

@@ -81,9 +81,19 @@ static void damage(mp_t *m, const path_t *path, completion_t *c) {
     }
 }
 
+/* Sends the answer to a check across: a frame, without data. */
+static void check_cross(mp_t *m, completion_t *c) {
+    const path_t *path = &m->path[check_path(c->id)];
+    damage(m, path, c);
+    if (c->kind == KIND_HOST) c->status = CHECK_DAMAGED;
+    c->kind = KIND_CHECK;
+    c->time = fabric_cross(m, path, 1, c->time);
+}
+
 /* Whether an answer counts when it is through: nothing took its path down meanwhile. */
 static inline int landed(const mp_t *m, const completion_t *c) {
     if (c->kind == KIND_EVENT) return 1;
+    if (c->kind == KIND_CHECK) return check_awaited(m, c);
     const slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
     if (slot->id != c->id || slot->attempt != c->attempt || slot->phase != PHASE_ANSWERED) return 0;
     int64_t down_ns = m->path[slot->path].down_ns;
@@ -106,6 +116,10 @@ static void fabric_carry(mp_t *m, int64_t end) {
     for (uint32_t n = s->hand_fresh; n < s->hand_count; n++) {
         completion_t *c = &m->hand[n];
         if (c->kind == KIND_EVENT) continue;
+        if (c->kind == KIND_CHECK) {
+            check_cross(m, c);
+            continue;
+        }
         slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
         int data = slot->op == OP_READ && c->status == STATUS_GOOD;
         uint32_t frames = frames_of(data ? slot->length : 0);

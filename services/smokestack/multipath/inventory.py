@@ -94,6 +94,7 @@ def add_device(
     device["ios_per_path"] = spec.ios_per_path
     set_settings(state, row, spec.selector_settings)
     state.append("control")
+    state.append("care")
     queues.fit_limit(device)
     return Device(
         name=nexus.volume,
@@ -117,6 +118,7 @@ def add_path(
     row = state.append("path")
     state.append("path_histogram")
     state.append("measure")
+    state.append("health")
     state["measure"][row]["relative_throughput"] = 1
     path = state["path"][row]
     path["array"], path["itl"], path["device"] = array_row, nexus.index, device.row
@@ -146,6 +148,7 @@ def update_paths(
     ]
     for path in gone:
         state["path"][path.row]["state"] = PathState.DEAD
+        state["health"][path.row]["due_ns"] = state["health"][path.row]["out"] = 0
         del device.paths[path.name]
     added = [name for name in reported if name not in device.paths]
     for name in added:
@@ -170,6 +173,8 @@ def _take_states(
         found = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
         found = found if nexus.usable and not row["links_down"] else PathState.DEAD
         row["gone"], row["target_down"] = 0, not nexus.usable
+        if found is not PathState.DEAD:
+            state["health"][path.row]["down"] = 0
         row["access"], row["group"], row["preferred"] = nexus.access, nexus.group, nexus.preferred
         if anew:
             row["state"] = found

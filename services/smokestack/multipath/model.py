@@ -27,7 +27,7 @@ from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import NEVER_NS
 from smokestack.engine.snapshot import Piece, Pieces
 
-from . import control, queues, snapshot
+from . import checking, control, queues, snapshot
 from .checks import check_host, check_multipath, check_path, check_update
 from .events import MultipathEvents
 from .fabrics import TRUNK, Fabrics
@@ -138,6 +138,7 @@ class MultipathModel:
         self.driver, self.seed, self.epoch = attachment.driver, attachment.seed, attachment.epoch
         self.state.row["lookahead_ns"] = attachment.lookahead_ns
         self.state.row["until_ns"] = attachment.start_ns
+        checking.resume(self.state, attachment.start_ns)
         self._plan_evaluation()
         self.state.row["seed"] = attachment.seed
         self.state.row["arrays_next_ns"] = attachment.start_ns + attachment.lookahead_ns
@@ -381,6 +382,7 @@ class MultipathModel:
                     device = add_device(self.state, spec, array.array_id, found[name][0])
                     self._devices[host_id, name] = device
                     control.set_control(self.state, device.row, spec.queue_control)
+                    checking.set_handling(self.state, device, spec.path_failure_handling)
                     counts[0] += 1
                 device = self._devices[host_id, name]
                 old = {path.row for path in device.paths.values()}
@@ -391,9 +393,10 @@ class MultipathModel:
                 counts[3] += removed
                 self._map_paths(array, device)
                 self.fabrics.join(device)
-                for path in device.paths.values():
-                    if path.row not in old:  # the others hear of links by events
-                        self.wires.join(path)
+                new = [path for path in device.paths.values() if path.row not in old]
+                for path in new:  # the others hear of links by events
+                    self.wires.join(path)
+                checking.begin(self.state, device, [path.row for path in new])
                 changed.append(device)
         seen = {device.name for device in changed}
         for name, device in known.items():
@@ -456,6 +459,9 @@ class MultipathModel:
         if queue_control is not None:
             control.set_control(self.state, found.row, queue_control)
             self._plan_evaluation()
+        path_failure_handling = settings.get("path_failure_handling")
+        if path_failure_handling is not None:
+            checking.set_handling(self.state, found, path_failure_handling)
         world_shares = settings.get("world_shares")
         if world_shares is not None:
             set_shares(self.state, found.row, world_shares)
@@ -475,7 +481,9 @@ class MultipathModel:
         labels = settings.get("labels")
         if labels is not None:
             found.labels = labels
-        self.events.tell(EventKind.DEVICE_UPDATED, f"hosts/{host_id}/devices/{device}")
+        told = self.events.tell(EventKind.DEVICE_UPDATED, f"hosts/{host_id}/devices/{device}")
+        if path_failure_handling is not None:
+            self.events.judge(found, told)
 
     # --- adapters ---------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-/* Paths lost and found, and arrays whose process is gone. */
+/* Paths that events take and give back, and arrays whose process is gone. */
 #ifndef SMOKESTACK_MULTIPATH_PATHS_H
 #define SMOKESTACK_MULTIPATH_PATHS_H
 
@@ -45,26 +45,14 @@ static void requeue_path(mp_t *m, uint32_t p, int64_t now, int answers_too) {
     m->adapter[path->adapter].stirred = 1;
 }
 
-static void path_lost(mp_t *m, uint32_t p, note_t note) {
-    path_t *path = &m->path[p];
-    device_t *d = &m->device[path->device];
-    if (path->state == PATH_DEAD) return;
-    if (is_alive(path->state)) path->failovers++;
-    set_path_state(m, p, PATH_DEAD, note.time);
-    note.subject = p;
-    uint64_t number = note_take(m->note, &m->state->note_count, &m->state->event_count, note);
-    if (!d->cut_off && d->path_count && !reachable(m, d))
-        begin_loss(m, path->device, note.time, number);
-}
-
-static void path_found(mp_t *m, uint32_t p, const completion_t *c, uint32_t kind) {
+static void path_found(mp_t *m, uint32_t p, note_t note) {
     path_t *path = &m->path[p];
     device_t *d = &m->device[path->device];
     if (path->state != PATH_DEAD || path->gone) return;
-    set_path_state(m, p, path->disabled ? PATH_DISABLED : PATH_ACTIVE, c->time);
-    uint64_t number = NOTE(m->state, m->note, .time = c->time, .kind = kind, .subject = p,
-                           .cause = c->array_ns);
-    if (d->cut_off && reachable(m, d)) end_loss(m, path->device, c->time, number);
+    set_path_state(m, p, path->disabled ? PATH_DISABLED : PATH_ACTIVE, note.time);
+    note.subject = p;
+    uint64_t number = note_take(m->note, &m->state->note_count, &m->state->event_count, note);
+    if (d->cut_off && reachable(m, d)) end_loss(m, path->device, note.time, number);
 }
 
 /* A path answered that there is no such unit: nothing more is sent on it. */
@@ -93,6 +81,18 @@ static int64_t next_down(const mp_t *m, uint32_t p, uint32_t from) {
     return 0;
 }
 
+static void check_ends(mp_t *m, uint32_t p, uint8_t verdict, uint32_t sense, int64_t now);
+
+/* A checked path's transport is down: its commands fail at once, and that is how its host knows.
+ * While there are none it takes the path for what it was, until one comes, or a check. */
+static void fall_silent(mp_t *m, uint32_t p, note_t note) {
+    health_t *h = &m->health[p];
+    h->down = note.cause;
+    h->down_kind = note.kind;
+    if (m->path[p].in_flight) path_lost(m, p, note);
+    if (h->out) check_ends(m, p, CHECK_DOWN, SENSE_NONE, note.time);
+}
+
 static void path_event(mp_t *m, const completion_t *c, uint32_t rest) {
     uint32_t p = c->nexus; /* accept has put the path's row in the ITL's place */
     if (p == NIL) return; /* of an ITL that no rescan has found */
@@ -101,14 +101,18 @@ static void path_event(mp_t *m, const completion_t *c, uint32_t rest) {
     if (link) path->links_down += c->sense == EVENT_LINK_DOWN ? 1u : -1u;
     if (path->lost) return; /* too late */
     if (!link) path->target_down = c->sense == EVENT_PATH_DOWN;
+    note_t note = {.time = c->time, .cause = c->array_ns};
     if (takes_down(c)) {
-        uint32_t kind = link ? NOTE_PATH_LOST : NOTE_PATH_DOWN;
+        note.kind = link ? NOTE_PATH_LOST : NOTE_PATH_DOWN;
         path->down_ns = next_down(m, p, rest);
-        path_lost(m, p, (note_t){.time = c->time, .kind = kind, .cause = c->array_ns});
+        if (is_checked(m, path)) fall_silent(m, p, note);
+        else path_lost(m, p, note);
         requeue_path(m, p, c->time, 1);
         adapter_stirred(m, &m->adapter[m->path[p].adapter], c->time);
-    } else if (!path->links_down && !path->target_down) {
-        path_found(m, p, c, link ? NOTE_PATH_FOUND : NOTE_PATH_UP);
+    } else if (!is_silent(path)) {
+        note.kind = link ? NOTE_PATH_FOUND : NOTE_PATH_UP;
+        m->health[p].down = 0;
+        if (!is_checked(m, path)) path_found(m, p, note);
     }
     pump(m, m->path[p].device, c->time);
 }
@@ -137,6 +141,7 @@ static void lose_array(mp_t *m, uint32_t array, int64_t now, uint64_t cause) {
             path_lost(m, order[i].sorted,
                       (note_t){.time = now, .kind = NOTE_PATH_LOST, .cause = cause});
             m->path[order[i].sorted].lost = 1;
+            check_forget(m, order[i].sorted, now);
         }
         for (uint32_t i = 0; i < d->path_count; i++)
             if (m->path[order[i].sorted].array == array)

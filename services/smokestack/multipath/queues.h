@@ -6,6 +6,7 @@
 #include "losses.h"
 #include "access.h"
 #include "mclock.h"
+#include "silence.h"
 
 static inline void queue_append(mp_t *m, device_t *d, uint32_t i) {
     m->slot[i].next = NIL;
@@ -98,7 +99,7 @@ static void pump(mp_t *m, uint32_t device, int64_t now) {
     while (d->queued && d->active < d->limit) {
         uint32_t i = d->mclock ? mclock_take(m, d, now, &undo) : queue_take(m, d);
         if (i == NIL) return;
-        uint32_t path = choose(m, device, &m->slot[i], now);
+        uint32_t path = reach(m, device, i, now);
         if (path != NIL) {
             dispatch(m, i, path, now);
         } else if (waits(m, d)) {

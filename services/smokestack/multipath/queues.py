@@ -69,3 +69,4 @@ def empty(state: MultipathState) -> None:
     for column in ("hand_count", "hand_told", "born_count", "held_count"):
         state.row[column] = 0
     state["link"]["free_ns"] = 0
+    state["health"]["out"] = state["health"]["again_ns"] = 0

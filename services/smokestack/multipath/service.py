@@ -29,6 +29,8 @@ from .specs import (
     ClaimRule,
     DepthRule,
     MultipathHostSpec,
+    PathChecker,
+    PathFailureHandling,
     Plugin,
     QueueControl,
     Selector,
@@ -54,6 +56,7 @@ _DEVICE_FIELDS = (
     "labels",
     "selector_settings",
     "queue_control",
+    "path_failure_handling",
     "world_shares",
 )
 _PATH_FIELDS = ("enabled", "relative_throughput", "cpus")
@@ -217,6 +220,9 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
             "labels": checked_labels("device.labels", message.labels),
             "selector_settings": _settings(message.selector_settings, host.selector_settings),
             "queue_control": _control(message.queue_control, host.queue_control, "device"),
+            "path_failure_handling": _handling(
+                message.path_failure_handling, host.path_failure_handling, "device"
+            ),
             "world_shares": tuple(
                 WorldShares(**{"vm_number": each.vm_number, **given(each, WorldShares)})
                 for each in message.world_shares
@@ -341,6 +347,7 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
             ios_per_path=spec.ios_per_path,
             selector_settings=pb.SelectorSettings(**settings(spec.selector_settings)),
             queue_control=_control_message(spec.queue_control),
+            path_failure_handling=_handling_message(spec.path_failure_handling),
             sched_num_req_outstanding=spec.sched_num_req_outstanding,
             adapter_queue_depth=spec.adapter_queue_depth,
             claim_rules=map(_claim_message, spec.claim_rules),
@@ -373,6 +380,7 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
             sched_num_req_outstanding=status.sched_num_req_outstanding,
             queue_limit=status.queue_limit,
             queue_control=_control_message(status.queue_control),
+            path_failure_handling=_handling_message(status.path_failure_handling),
             world_shares=[pb.WorldShares(**settings(each)) for each in status.world_shares],
             throttled_depth=status.throttled_depth,
             latency_window=status.latency_window,
@@ -419,7 +427,15 @@ def _path_message(name: str, status: PathStatus) -> pb.Path:
         mean_response_ns=status.mean_response_ns,
         out_of_range_count=status.out_of_range_count,
         not_ready_ns=status.not_ready_ns,
+        checker_state=_checker_state(status),
+        next_check_ns=status.next_check_ns,
+        check_count=status.check_count,
     )
+
+
+def _checker_state(status: PathStatus) -> str | None:
+    found = status.checker_state
+    return f"CHECKER_STATE_{found.name}" if found else None
 
 
 def _claim_rule(place: str, message: pb.ClaimRule) -> ClaimRule:
@@ -459,6 +475,19 @@ def _control_message(control: QueueControl) -> pb.QueueControl:
     return pb.QueueControl(rule=rule, **settings(control, "rule"))
 
 
+def _handling(
+    message: pb.PathFailureHandling, defaults: PathFailureHandling, field: str
+) -> PathFailureHandling:
+    at = f"{field}.path_failure_handling"
+    checker = member(PathChecker, message.checker, f"{at}.checker", defaults.checker)
+    return replace(defaults, **present(message) | {"checker": checker})
+
+
+def _handling_message(handling: PathFailureHandling) -> pb.PathFailureHandling:
+    checker = f"PATH_CHECKER_{handling.checker.name}"
+    return pb.PathFailureHandling(checker=checker, **settings(handling, "checker"))
+
+
 def _host_spec(host_id: str, message: pb.MultipathHost) -> MultipathHostSpec:
     fields = given(message, MultipathHostSpec) | {
         "initiators": tuple(message.initiators),
@@ -474,5 +503,8 @@ def _host_spec(host_id: str, message: pb.MultipathHost) -> MultipathHostSpec:
             for index, rule in enumerate(message.claim_rules)
         ),
         "queue_control": _control(message.queue_control, QueueControl(), "multipath_host"),
+        "path_failure_handling": _handling(
+            message.path_failure_handling, PathFailureHandling(), "multipath_host"
+        ),
     }
     return MultipathHostSpec(host_id, **fields)

@@ -22,6 +22,8 @@ from .specs import (
     DepthRule,
     MultipathHostSpec,
     MultipathSpec,
+    PathChecker,
+    PathFailureHandling,
     PathState,
     Plugin,
     QueueControl,
@@ -75,6 +77,8 @@ _CLASSES: Final = (
     SelectorSettings,
     DepthRule,
     QueueControl,
+    PathChecker,
+    PathFailureHandling,
 )
 
 

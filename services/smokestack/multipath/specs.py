@@ -122,6 +122,34 @@ class QueueControl:
     shares: int = 1000  # SIOC's Normal: FACTS 2.5
 
 
+class PathChecker(IntEnum):
+    """How a host finds out what has become of its paths (FACTS 3.2)."""
+
+    NONE = 1  # events tell it at once
+    TUR = 2  # commands fail, and a TEST UNIT READY now and then
+
+
+class CheckerState(IntEnum):
+    """What the last check of a path has found; multipathd's words."""
+
+    UNCHECKED = 1
+    UP = 2
+    GHOST = 3  # standby: alive, and not to be used now
+    DOWN = 4
+    TIMEOUT = 5
+    PENDING = 6  # in transition: the path is left as it was
+
+
+@dataclass(frozen=True)
+class PathFailureHandling:
+    """What a host does about a device's paths that fail; by default it just knows (FACTS 3.2)."""
+
+    checker: PathChecker = PathChecker.NONE
+    polling_interval_ns: int = 5 * 10**9  # multipathd; ESX evaluates paths every 300 s
+    max_polling_interval_ns: int = 0  # while a path stays good; 0: four times the other
+    checker_timeout_ns: int = 30 * 10**9  # as of any command that Linux sends itself
+
+
 @dataclass(frozen=True)
 class MultipathHostSpec:
     """A host's side of the fabrics, and the defaults of the devices that a rescan finds."""
@@ -136,6 +164,7 @@ class MultipathHostSpec:
     adapter_queue_depth: int = 4096  # AQLEN of each initiator, 1..65536
     claim_rules: tuple[ClaimRule, ...] = ()  # the first that takes a device decides
     queue_control: QueueControl = QueueControl()
+    path_failure_handling: PathFailureHandling = PathFailureHandling()
 
 
 @dataclass(frozen=True)
@@ -159,6 +188,7 @@ class DeviceSettings(TypedDict, total=False):
     labels: Labels | None
     selector_settings: SelectorSettings | None
     queue_control: QueueControl | None
+    path_failure_handling: PathFailureHandling | None
     world_shares: tuple[WorldShares, ...] | None
 
 

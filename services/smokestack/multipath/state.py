@@ -47,6 +47,8 @@ _ORDER: Final = (
     "control",
     "fault",
     "chain",
+    "care",
+    "health",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,
@@ -65,6 +67,7 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "heard": np.dtype("<u8"),
 }
 _SLOT_ROWS = 1024
+_CHECKS_PER_PATH: Final = 2  # commands that they send in one window at most
 PROBE_HISTOGRAMS: Final = 10  # of each path; probe.h has as many
 _CHUNKS_PER_ANSWER: Final = 6  # new ones that it can take at most, its dispatch included
 
@@ -133,9 +136,16 @@ class MultipathState(Tables):
         """Makes room for what a window may bring to be noted.
 
         Of each completion in hand a path's event, its device's, and that of its timer; of each slot
-        that it timed out; and of each device that of a timer that ran before.
+        that it timed out; of each device that of a timer that ran before; and of each path that a
+        check or a command found it dead and another check alive, with what that is to its device.
         """
-        self.reserve("note", 4 * len(self["hand"]) + len(self.used("device")))
+        paths = len(self.used("path")) if self.row["caring"] else 0
+        self.reserve("note", 4 * len(self["hand"]) + len(self.used("device")) + 8 * paths)
+
+    def fit_checks(self) -> None:
+        """Makes room for the checks of every path, and for what they find."""
+        self._fit_dispatch()
+        self.fit_notes()
 
     def fit_probe(self) -> None:
         """Makes room for what the probe sees of every path in one window."""
@@ -153,7 +163,8 @@ class MultipathState(Tables):
 
     def _fit_dispatch(self) -> None:
         """Gives each array a batch of its own; the batches are empty between windows."""
-        rows = len(self["slot"]) * (1 + self.paths_most)
+        checks = _CHECKS_PER_PATH * len(self.used("path")) if self.row["caring"] else 0
+        rows = len(self["slot"]) * (1 + self.paths_most) + checks
         arrays = max(1, int(self.row["array_count"]))
         if rows * arrays > len(self["dispatch"]):
             self.replace("dispatch", zeros(rows * arrays, SUBMISSION))

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from smokestack.engine.labels import Labels
 from smokestack.engine.records import AccessState
 
+from . import checking
 from .control import control_of
 from .inventory import Device
 from .selection import SelectionStatus, current_path, selection_status, settings_of
 from .specs import (
+    CheckerState,
     DeviceState,
     DisabledBy,
+    PathFailureHandling,
     PathState,
     Plugin,
     QueueControl,
@@ -45,6 +48,9 @@ class PathStatus:
     mean_response_ns: int
     out_of_range_count: int
     not_ready_ns: int
+    checker_state: CheckerState | None  # None: it is not checked
+    next_check_ns: int | None
+    check_count: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class DeviceStatus:
     queue_limit: int
     state: DeviceState
     queue_control: QueueControl
+    path_failure_handling: PathFailureHandling
     world_shares: tuple[WorldShares, ...]
     throttled_depth: int
     latency_window: int
@@ -108,6 +115,7 @@ class DeviceStatus:
             queue_limit=int(row["limit"]),
             state=DeviceState(int(row["state"])),
             queue_control=control_of(state, device.row),
+            path_failure_handling=checking.handling_of(state, device.row),
             world_shares=shares_of(state, device.row),
             throttled_depth=int(row["depth"]),
             latency_window=int(row["window"]),
@@ -137,4 +145,7 @@ def _path_status(state: MultipathState, device: Device, name: str) -> PathStatus
         mean_response_ns=int(answered["sum"]) // max(int(answered["count"]), 1),
         out_of_range_count=int(row["out_of_range"]),
         not_ready_ns=int(row["not_ready_ns"]) if row["not_ready_ios"] == row["ios"] else 0,
+        checker_state=checking.verdict_of(state, path.row),
+        next_check_ns=checking.next_check_ns(state, path.row),
+        check_count=int(state["health"]["checks"][path.row]),
     )

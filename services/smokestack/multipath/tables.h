@@ -35,6 +35,7 @@
     F(uint32_t, fabric_limits) /* a link of a fabric can hold answers up */                    \
     F(uint32_t, probing)                                                                       \
     F(uint32_t, chunk_used) /* chunks of sparse histograms; the first stands for none */       \
+    F(uint32_t, caring) /* some device's paths are checked */                                  \
     F(uint32_t, padding)                                                                       \
     F(uint64_t, seed)                                                                          \
     F(uint64_t, event_count) /* number of the newest event */
@@ -222,6 +223,41 @@
     F(uint32_t, pending)                                                                       \
     F(uint32_t, pending_before)
 
+/* What a device's software does about paths that fail: settings.  One cache line. */
+#define CARE_FIELDS(F)                                                                         \
+    F(int64_t, polling_ns)     /* from one check of a path to the next, at first */            \
+    F(int64_t, polling_max_ns) /* ... and once it has been good for a while */                 \
+    F(int64_t, check_timeout_ns)                                                               \
+    F(uint32_t, checker)       /* a specs.PathChecker */                                       \
+    F(uint32_t, padding)                                                                       \
+    F(uint64_t, padding_1)                                                                     \
+    F(uint64_t, padding_2)                                                                     \
+    F(uint64_t, padding_3)                                                                     \
+    F(uint64_t, padding_4)
+
+/* What that software knows of a path.  Two cache lines. */
+#define HEALTH_FIELDS(F)                                                                       \
+    F(int64_t, due_ns)      /* when its next check begins, or 0 */                             \
+    F(int64_t, begun_ns)    /* when its last one did */                                        \
+    F(int64_t, again_ns)    /* a check that was refused is sent again then, or 0 */            \
+    F(int64_t, deadline_ns) /* when what is under way times out */                             \
+    F(int64_t, interval_ns) /* between checks now */                                           \
+    F(uint64_t, out)        /* id of the TEST UNIT READY of a check that is under way, or 0 */ \
+    F(uint64_t, checks)     /* that were sent */                                               \
+    F(uint64_t, down)       /* number of the event that took its transport down, or 0 */       \
+    F(uint32_t, down_kind)  /* ... and how that is noted */                                    \
+    F(uint32_t, sequence)   /* of checks */                                                    \
+    F(uint16_t, attempt)                                                                       \
+    F(uint8_t, tries)       /* that are left of a check */                                     \
+    F(uint8_t, verdict)     /* a specs.CheckerState */                                         \
+    F(uint32_t, sense)      /* with the last verdict */                                        \
+    F(uint64_t, padding_1)                                                                     \
+    F(uint64_t, padding_2)                                                                     \
+    F(uint64_t, padding_3)                                                                     \
+    F(uint64_t, padding_4)                                                                     \
+    F(uint64_t, padding_5)                                                                     \
+    F(uint64_t, padding_6)
+
 /* A link of a fabric, in the direction of the hosts. */
 #define LINK_FIELDS(F)                                                                         \
     F(int64_t, free_ns)  /* when it has sent all that has come to it */                        \
@@ -270,6 +306,8 @@ DECLARE_STRUCT(order_t, ORDER_FIELDS)
 DECLARE_STRUCT(link_t, LINK_FIELDS)
 DECLARE_STRUCT(tap_t, TAP_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
+DECLARE_STRUCT(care_t, CARE_FIELDS)
+DECLARE_STRUCT(health_t, HEALTH_FIELDS)
 
 static inline uint64_t lba_of(const slot_t *s) {
     return s->lba & (((uint64_t)1 << LBA_BITS) - 1);
@@ -280,13 +318,16 @@ _Static_assert(sizeof(policy_t) == 64, "a policy is one cache line");
 _Static_assert(sizeof(measure_t) == 64, "a path's measures are one cache line");
 _Static_assert(sizeof(world_t) == 128, "a world is two cache lines, the first one hot");
 _Static_assert(sizeof(control_t) == 128, "two cache lines");
+_Static_assert(sizeof(care_t) == 64, "one cache line");
+_Static_assert(sizeof(health_t) == 128, "two cache lines");
 
 /* What the kernel notes; multipath/events.py has the same numbers. */
 enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,
        NOTE_RESTORED = 5, NOTE_ATTENTION = 6, NOTE_UNIT_GONE = 7, NOTE_PDL = 8,
        NOTE_APD_TIMEOUT = 9, NOTE_TIMED_OUT = 10,
        NOTE_THROTTLED = 20, NOTE_RECOVERED = 21, NOTE_HUNG = 22,
-       NOTE_ACCESS = 30, NOTE_PATH_FOUND = 31 };
+       NOTE_ACCESS = 30, NOTE_PATH_FOUND = 31,
+       NOTE_CHECKED_DOWN = 40, NOTE_CHECKED_UP = 41, NOTE_IO_FAILED = 42 };
 
 /* Faults that hit single answers; multipath/faults.py has the same number. */
 enum { FAULT_FRAME_DAMAGED = 1 };
@@ -294,6 +335,9 @@ enum { FAULT_FRAME_DAMAGED = 1 };
 enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING,
        PHASE_HELD, /* has a path, and waits for a place in its adapter */
        PHASE_MARK = 0x80 /* beside another, while a batch is checked */ };
+/* As specs.PathChecker, and specs.CheckerState. */
+enum { CHECKER_NONE = 1, CHECKER_TUR = 2 };
+enum { CHECK_UNCHECKED = 1, CHECK_UP, CHECK_GHOST, CHECK_DOWN, CHECK_TIMEOUT, CHECK_PENDING };
 /* As specs.PathState. */
 enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3, PATH_STANDBY = 4 };
 enum { ACCESS_STATE_PASSIVE = 6 }; /* as engine/records.py's AccessState */

@@ -308,6 +308,8 @@ def _build_multipath_host(
     settings.claim_rules.extend(host.claim_rules)
     if host.HasField("queue_control"):
         settings.queue_control.CopyFrom(host.queue_control)
+    if host.HasField("path_failure_handling"):
+        settings.path_failure_handling.CopyFrom(host.path_failure_handling)
     _call(
         place,
         "multipath_host",

@@ -36,7 +36,8 @@ static inline int submissions_check(const submission_t *in, uint64_t count, int6
         if (s->time < from_ns || s->time >= until_ns) return SUBMISSIONS_OUTSIDE;
         if (n && !submission_follows(s - 1, s)) return SUBMISSIONS_DISORDER;
         if (s->nexus >= nexus_count) return SUBMISSIONS_NEXUS;
-        if (s->op != OP_READ && s->op != OP_WRITE && s->op != OP_UNMAP && s->op != OP_WRITE_SAME)
+        if (s->op != OP_READ && s->op != OP_WRITE && s->op != OP_UNMAP &&
+            s->op != OP_WRITE_SAME && s->op != OP_TEST_UNIT_READY)
             return SUBMISSIONS_OP;
         if (!flags_fit(s->op, s->flags)) return SUBMISSIONS_FLAGS;
         if (s->lba > SUBMISSION_LBA_MAX) return SUBMISSIONS_LBA;

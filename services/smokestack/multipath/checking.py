@@ -1,0 +1,92 @@
+"""Checks of paths between windows: settings, and when the next one begins.
+
+Within windows it is ``checkers.h`` that sends them and acts on what they find.
+"""
+
+from __future__ import annotations
+
+from .inventory import Device
+from .selection import set_path_state
+from .specs import CheckerState, PathChecker, PathFailureHandling, PathState
+from .state import MultipathState
+
+_COLUMNS = {
+    "polling_interval_ns": "polling_ns",
+    "max_polling_interval_ns": "polling_max_ns",
+    "checker_timeout_ns": "check_timeout_ns",
+}
+
+
+def set_handling(state: MultipathState, device: Device, settings: PathFailureHandling) -> None:
+    """Writes a device's settings; its paths are checked anew, the first time after an interval.
+
+    What is under way is still to be answered.  Without a checker a host knows what it would have
+    been told.
+    """
+    row = state["care"][device.row]
+    row["checker"] = settings.checker
+    for name, column in _COLUMNS.items():
+        row[column] = getattr(settings, name)
+    row["polling_max_ns"] = settings.max_polling_interval_ns or 4 * settings.polling_interval_ns
+    for path in device.paths.values():
+        if settings.checker is PathChecker.NONE:
+            hear(state, path.row)
+    checks = state["care"]["checker"] == PathChecker.TUR
+    state.row["caring"] = checks.any() or state["health"]["out"].any()
+    begin(state, device, [path.row for path in device.paths.values()])
+
+
+def begin(state: MultipathState, device: Device, paths: list[int]) -> None:
+    """Has paths of a device, that are new or under new settings, be checked from now on."""
+    care, now_ns = state["care"][device.row], int(state.row["until_ns"])
+    for path in paths:
+        health = state["health"][path]
+        health["verdict"] = CheckerState.UNCHECKED
+        health["interval_ns"] = care["polling_ns"]
+        if care["checker"] == PathChecker.TUR:
+            health["due_ns"] = now_ns + int(care["polling_ns"])
+            state.row["timer_ns"] = min(int(state.row["timer_ns"]), int(health["due_ns"]))
+        elif not health["out"]:
+            health["due_ns"] = 0
+    if state.row["caring"]:
+        state.fit_checks()
+
+
+def hear(state: MultipathState, path: int) -> None:
+    """Has a host know of a path's transport at once."""
+    row = state["path"][path]
+    dead = row["links_down"] or row["target_down"] or row["gone"] or row["lost"]
+    if bool(dead) != (row["state"] == PathState.DEAD):
+        found = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
+        set_path_state(state, path, PathState.DEAD if dead else found)
+
+
+def resume(state: MultipathState, now_ns: int) -> None:
+    """Begins checks anew where time goes on from; what was under way is gone."""
+    health = state.used("health")
+    health["out"] = health["again_ns"] = 0
+    due = health["due_ns"]
+    due[(due > 0) & (due < now_ns)] = now_ns
+    if len(due[due > 0]):
+        state.row["timer_ns"] = min(int(state.row["timer_ns"]), int(due[due > 0].min()))
+
+
+def handling_of(state: MultipathState, device: int) -> PathFailureHandling:
+    """Returns a device's settings."""
+    row = state["care"][device]
+    times = {name: int(row[column]) for name, column in _COLUMNS.items()}
+    return PathFailureHandling(PathChecker(int(row["checker"])), **times)
+
+
+def next_check_ns(state: MultipathState, path: int) -> int | None:
+    """Returns when a path's next check begins; None: it is not checked, or just now is."""
+    health = state["health"][path]
+    return int(health["due_ns"]) if health["due_ns"] and not health["out"] else None
+
+
+def verdict_of(state: MultipathState, path: int) -> CheckerState | None:
+    """Returns what a path's last check has found; None: it is not checked."""
+    checker = state["care"]["checker"][int(state["path"]["device"][path])]
+    if checker != PathChecker.TUR:
+        return None
+    return CheckerState(int(state["health"]["verdict"][path]))
