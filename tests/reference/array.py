@@ -88,7 +88,11 @@ class Array(Moves, Limits, Writes):
                 this, that = self.ports[port.port_id], self.ports[port.partner]
                 this.partner, that.partner = that, this
         self.drives = Drives(config.drives)
-        self.pools = {spec.pool_id: Pool(spec, self.drives) for spec in config.pools}
+        self.groups = {group.group_id: Drives(group) for group in config.drive_groups}
+        self.pools = {
+            spec.pool_id: Pool(spec, self.groups.get(spec.drive_group, self.drives))
+            for spec in config.pools
+        }
         self.volumes = {
             spec.volume_id: Volume(spec.volume_id, self.pools[spec.pool_id], spec.capacity_bytes)
             for spec in config.volumes

@@ -303,6 +303,8 @@ def build_array(config: ArrayConfig) -> ArrayModel:
         array.create_port(port)
     if config.drives.raw_bytes:
         array.drives.configure(config.drives)
+    for group in config.drive_groups:
+        array.drives.create(group)
     for pool in config.pools:
         array.create_pool(pool)
     for volume in config.volumes:

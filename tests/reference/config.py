@@ -11,6 +11,7 @@ from smokestack.array.specs import (
     AccessSpec,
     ArrayHostSpec,
     ControllerSpec,
+    DriveGroupSpec,
     DrivesSpec,
     ExportSpec,
     PoolSpec,
@@ -48,6 +49,7 @@ class ArrayConfig:
     hints_enabled: bool = False
     access: AccessSpec = field(default_factory=AccessSpec)
     drives: DrivesSpec = field(default_factory=DrivesSpec)
+    drive_groups: tuple[DriveGroupSpec, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from smokestack.array.specs import (
     AccessSpec,
     ArrayHostSpec,
     ControllerSpec,
+    DriveGroupSpec,
     DrivesSpec,
     ExportSpec,
     InitiatorSpec,
@@ -173,6 +174,12 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         )
     )
     exports = draw(st.permutations(sorted(chosen)))
+    in_group = draw(st.sampled_from([0, 0, 1, 2, 3]))  # a bit for each pool
+    grouped = tuple(pool for n, pool in enumerate(pools) if in_group >> n & 1)
+    others = tuple(pool for pool in pools if pool not in grouped)
+    size = draw(_drives(grouped, volumes)).drive_bytes if grouped else 0
+    if size:
+        pools = tuple(replace(p, drive_group="g" if p in grouped else "") for p in pools)
     limits = st.sampled_from([0, 0, 0, 1, 2, 4])
     known = tuple(
         replace(host, queue_limit=draw(limits), port_queue_limit=draw(limits)) for host in hosts
@@ -185,7 +192,8 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         volumes=volumes,
         hosts=known,
         access=access,
-        drives=draw(_drives(pools, volumes)),
+        drives=draw(_drives(others if size else pools, volumes)),
+        drive_groups=(DriveGroupSpec("g", 1, size),) if size else (),
         exports=tuple(ExportSpec(v, h, lun=pairs.index((v, h))) for v, h in exports),
         vendor=draw(st.sampled_from(VENDORS)),
         hints_enabled=draw(st.booleans()),
@@ -284,7 +292,9 @@ def _drives(
     at_once = [
         p.capacity_bytes // p.page_bytes * p.raw_page_bytes for p in pools if not p.growth_bytes
     ]
-    return DrivesSpec(1, sum(at_once) + spare * max(p.raw_page_bytes for p in pools) + 1)
+    return DrivesSpec(
+        1, sum(at_once) + spare * max((p.raw_page_bytes for p in pools), default=0) + 1
+    )
 
 
 def _thickened(

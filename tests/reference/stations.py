@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from smokestack.array.specs import (
     ControllerSpec,
+    DriveGroupSpec,
     DrivesSpec,
     ExportSpec,
     OutOfSpace,
@@ -75,9 +76,9 @@ class Controller:
 
 
 class Drives:
-    """Raw space that an array's pools draw from."""
+    """Raw space of a group of drives that pools draw from."""
 
-    def __init__(self, spec: DrivesSpec) -> None:
+    def __init__(self, spec: DrivesSpec | DriveGroupSpec) -> None:
         self.free = spec.raw_bytes if spec.raw_bytes else None  # None: not counted
 
     def pages(self, spec: PoolSpec) -> int:

@@ -186,6 +186,31 @@ def test_where_drives_are_counted_all_sums_to_them() -> None:
     assert sum(found.values()) == 300 * MIB
 
 
+def test_groups_of_drives_sum_to_raw_beside_pools_that_draw_from_none() -> None:
+    text = SCENARIO.replace(
+        "  - name: a1\n",
+        "  - name: a1\n    drive_groups: [{name: g, drive_count: 10, drive_bytes: 30 MiB}]\n",
+    )
+    text = text.replace(
+        "{name: p1, capacity_bytes: 64 MiB}",
+        "{name: p1, capacity_bytes: 640 MiB, growth_bytes: 16 MiB, raid_level: RAID10, "
+        "drive_group: g}",
+    )
+    with Stack(parse_scenario(text)) as served:
+        served.serve(metrics_ports=None)
+        with connect(served.endpoints[0].address) as client:
+            client.set_clock(mode="MANUAL", autojump=True)
+            assert client.hypervisor.hosts["h1"].vms["v"].disks["d0"].write(PAGE).succeeded
+            raw = (300 + 32) * MIB
+            found = {name: physical for name, (physical, _) in sizes(client, raw).items()}
+            array = client.array("a1")
+            assert (array.raw_bytes, array.raw_free_bytes) == (300 * MIB, 268 * MIB)
+            assert array.pools["p1"].drive_group == "g"
+            assert array.drive_groups["g"].raw_free_bytes == 268 * MIB
+    assert (found["REDUNDANCY"], found["RAW_UNCONFIGURED"]) == (16 * MIB, 268 * MIB)
+    assert found["POOL_FREE"] == (16 + 32) * MIB - PAGE
+
+
 def test_without_hosts_what_is_exported_is_not_judged(served: Stack, stack: Client) -> None:
     fill(stack, "p1", "used", 3)
     place = stack.addresses["arrays/a1"]

@@ -198,11 +198,13 @@ def test_pools_of_every_family_come_back_as_they_ran_out(state: Path, profile: P
         build(room)
         drives = pb.Array(name=ARRAY, drive_count=16, drive_bytes=1 << 40)
         room.api.UpdateArray(pb.UpdateArrayRequest(array=drives))
-        made = pool_of(room, profile)
+        group = pb.DriveGroup(drive_count=16, drive_bytes=1 << 40)
+        request = pb.CreateDriveGroupRequest(parent=ARRAY, drive_group_id="g", drive_group=group)
+        made = pool_of(room, profile, room.api.CreateDriveGroup(request).name)
         for number in range(3):
             volume = pb.Volume(pool=made.name, capacity_bytes=1 << 40)
-            request = pb.CreateVolumeRequest(parent=ARRAY, volume_id=f"f{number}", volume=volume)
-            room.api.CreateVolume(request)
+            create = pb.CreateVolumeRequest(parent=ARRAY, volume_id=f"f{number}", volume=volume)
+            room.api.CreateVolume(create)
             export(room, f"f{number}")
         with room.border.change():
             attach(room.model)
@@ -251,10 +253,10 @@ def test_thick_volumes_keep_their_pages(state: Path) -> None:
         assert (observed(room), families(room)) == expected
 
 
-def pool_of(room: Room[Any], profile: Profile) -> pb.Pool:
+def pool_of(room: Room[Any], profile: Profile, group: str) -> pb.Pool:
     """Makes a pool of a family, as small as its pages allow."""
     for size in (42 << 24, 42 * 3 * GIB):
-        pool = pb.Pool(capacity_bytes=size, profile=int(profile))
+        pool = pb.Pool(capacity_bytes=size, profile=int(profile), drive_group=group)
         request = pb.CreatePoolRequest(parent=ARRAY, pool_id="f", pool=pool)
         with suppress(InvalidArgument):
             return room.api.CreatePool(request)
@@ -283,7 +285,7 @@ def families(room: Room[Any]) -> Any:
     return (
         state.used("volume")[volumes].tolist(),
         state.used("pool")[pools].tolist(),
-        int(state.row["raw_free_bytes"]),
+        state.used("raw_free").tolist(),
     )
 
 

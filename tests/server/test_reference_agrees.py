@@ -138,7 +138,8 @@ def space_agrees(reference: World, models: Models, until_ns: int) -> None:
             continue
         reference.run(until_ns + there.forward_ns)
         here = models.arrays[there.array_id]
-        assert here.drives.free_bytes == (there.drives.free or 0)
+        groups = [there.drives, *there.groups.values()]
+        assert here.drives.free_bytes == sum(group.free or 0 for group in groups)
         for pool_id, pool in there.pools.items():
             page, usage = pool.spec.page_bytes, here.pool_usage(pool_id)
             kept = [v.pages.values() for v in there.snapshots.values() if v.pool is pool]

@@ -61,6 +61,7 @@ KINDS = (
     Kind("array", "arrays/*", "Array"),
     Kind("controller", "arrays/*/controllers/*", "Controller"),
     Kind("port", "arrays/*/ports/*", "Port"),
+    Kind("drive-group", "arrays/*/driveGroups/*", "DriveGroup"),
     Kind("pool", "arrays/*/pools/*", "Pool"),
     Kind("volume", "arrays/*/volumes/*", "Volume"),
     Kind("volume-snapshot", "arrays/*/snapshots/*", "VolumeSnapshot"),

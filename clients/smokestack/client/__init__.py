@@ -14,7 +14,7 @@ from . import aio, errors
 from .array import Array, ArrayHost, Export, Pool, Volume, VolumeSnapshot
 from .blocking import connect, connect_array, connect_hypervisor, connect_multipath
 from .events import Event, Watch
-from .hardware import Controller, Port
+from .hardware import Controller, DriveGroup, Port
 from .hypervisor import Disk, Host, Hypervisor, Job, Trace, Vm
 from .multipath import (
     Adapter,
@@ -41,6 +41,7 @@ __all__ = [
     "Controller",
     "Device",
     "Disk",
+    "DriveGroup",
     "Event",
     "Export",
     "Fabric",

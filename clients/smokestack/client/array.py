@@ -8,7 +8,7 @@ from typing import NotRequired, Required, TypedDict, Unpack
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1.types_pb2 import Initiator
 
-from .hardware import Controllers, Ports
+from .hardware import Controllers, DriveGroups, Ports
 from .kinds import Kind, full
 from .operations import Call, Way, operation
 from .resources import Collection, Deletable, Resource
@@ -57,6 +57,7 @@ class PoolFields(TypedDict, total=False):
     conservation_ns: int
     raid_level: RaidLevel
     raid_set_size: int
+    drive_group: str
 
 
 class PoolUpdate(TypedDict, total=False):
@@ -70,7 +71,7 @@ class PoolUpdate(TypedDict, total=False):
 class Pool(Deletable[Way]):
     """A thin pool: pages on disks, handed to volumes on first write."""
 
-    of_kind = Kind(pb, _SERVICE, "Pool", "pools")
+    of_kind = Kind(pb, _SERVICE, "Pool", "pools", {"drive_group": "{parent}/driveGroups"})
     capacity_bytes: int
     page_bytes: int
     disk_count: int
@@ -106,6 +107,7 @@ class Pool(Deletable[Way]):
     raid_level: RaidLevel
     raid_set_size: int
     redundancy_bytes: int
+    drive_group: str
     media_busy_ns: int
 
     @operation
@@ -414,6 +416,11 @@ class Array(Resource[Way], Service[Way]):
     def ports(self) -> Ports[Way]:
         """Its front-end ports."""
         return Ports(self._session, self.name)
+
+    @property
+    def drive_groups(self) -> DriveGroups[Way]:
+        """Its groups of drives."""
+        return DriveGroups(self._session, self.name)
 
     @property
     def pools(self) -> Pools[Way]:

@@ -1,4 +1,4 @@
-"""What an array is made of: controllers and front-end ports."""
+"""What an array is made of: controllers, front-end ports and drives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from smokestack.v1 import array_pb2 as pb
 from .kinds import Kind
 from .operations import Call, Way, operation
 from .resources import Collection, Deletable
-from .words import ControllerState, PortKind
+from .words import ControllerState, MediaKind, PortKind
 
 _SERVICE = "ArrayService"
 
@@ -171,3 +171,38 @@ class Ports(Collection[Way, Port[Way]]):
     def create(self, port_id: str, **fields: Unpack[PortFields]) -> Call[Port[Way]]:
         """Creates a port; hosts on its fabric find the new paths at their next rescan."""
         return self._create(port_id, fields)
+
+
+class DriveGroupFields(TypedDict, total=False):
+    """What a group of drives is created from; what is left out has the API's default."""
+
+    drive_count: Required[int]
+    drive_bytes: Required[int]
+    media_kind: MediaKind
+
+
+class DriveGroup(Deletable[Way]):
+    """A group of drives, all alike: raw space that pools draw from."""
+
+    of_kind = Kind(pb, _SERVICE, "DriveGroup", "driveGroups")
+    media_kind: MediaKind
+    drive_count: int
+    drive_bytes: int
+    raw_bytes: int
+    raw_free_bytes: int
+
+    @operation
+    def update(self, *, drive_count: int) -> Call[DriveGroup[Way]]:
+        """Adds drives, or takes some that no pool has drawn from."""
+        return self._update({"drive_count": drive_count})
+
+
+class DriveGroups(Collection[Way, DriveGroup[Way]]):
+    """An array's groups of drives."""
+
+    resource = DriveGroup
+
+    @operation
+    def create(self, group_id: str, **fields: Unpack[DriveGroupFields]) -> Call[DriveGroup[Way]]:
+        """Creates a group of drives, from which pools can draw."""
+        return self._create(group_id, fields)

@@ -233,6 +233,7 @@ class _Copy:
     assigned_bytes: int
     raw_bytes: int  # of drives; 0: not counted
     raw_free_bytes: int
+    counted: NDArray[np.bool_]  # pools that draw from drives
 
 
 class ArrayCollector:
@@ -283,8 +284,11 @@ class ArrayCollector:
             itls=list(model.itls),
             table=table,
             latency=octaves(model.state.histograms()),
-            raw_bytes=model.drives.spec.raw_bytes,
+            raw_bytes=model.drives.raw_bytes,
             raw_free_bytes=model.drives.free_bytes,
+            counted=np.array(
+                [model.drives.counts(spec) for _, spec in sorted(model.pools.items())], dtype=bool
+            ),
             assigned_bytes=distinct_bytes(model, sorted({v for v, _ in model.exports})),
         )
 
@@ -398,10 +402,12 @@ class ArrayCollector:
             "assigned": copy.assigned_bytes,
         }
         if copy.raw_bytes:
-            raw = copy.raw_bytes
+            counted = copy.counted
+            raw = copy.raw_bytes + int(capacity[~counted].sum())
             raw_page = table["raw_page_bytes"].astype(np.int64)
-            sizes["raw_unconfigured"] = copy.raw_free_bytes
-            sizes["redundancy"] = int((drawn // page * (raw_page - page)).sum())
+            left = int((capacity - drawn)[~counted].sum())
+            sizes["raw_unconfigured"] = copy.raw_free_bytes + left
+            sizes["redundancy"] = int((drawn // page * (raw_page - page))[counted].sum())
         by_category = self._category_level.rows([(self._array, name) for name in sizes])
         array = self._array_level.rows([(self._array,)])
         ratio = np.array([dark / raw if raw else np.nan])

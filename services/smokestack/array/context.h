@@ -23,7 +23,8 @@ static inline int io_before(const io_t *a, const io_t *b) {
 
 enum { T_STATE, T_PORT, T_CONTROLLER, T_CORE, T_POOL, T_DISK, T_VOLUME, T_ITL, T_IO, T_PAGE,
        T_SHARE, T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_FAULT,
-       T_CHAIN, T_DELTA, T_ATTENTION, T_HEAD, T_QUOTA, T_QUOTAS_OF, T_UNIT, T_COUNT };
+       T_CHAIN, T_DELTA, T_ATTENTION, T_HEAD, T_QUOTA, T_QUOTAS_OF, T_RAW_FREE, T_UNIT,
+       T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(array_state_t)}, {"port", sizeof(port_t)},
     {"controller", sizeof(controller_t)}, {"core", sizeof(int64_t)},
@@ -37,7 +38,8 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"fault", sizeof(fault_t)}, {"chain", sizeof(chain_t)},
     {"delta", sizeof(page_t)}, {"attention", sizeof(attention_t)},
     {"head", sizeof(uint64_t)}, {"quota", sizeof(quota_t)},
-    {"quotas_of", sizeof(quotas_of_t)}, {"unit", sizeof(unit_t)}};
+    {"quotas_of", sizeof(quotas_of_t)}, {"raw_free", sizeof(uint64_t)},
+    {"unit", sizeof(unit_t)}};
 
 /* The bound tables, with their types; made anew for each call. */
 typedef struct {
@@ -67,6 +69,7 @@ typedef struct {
     uint64_t *head; /* a row for each disk: 1 more than the page of its last access */
     quota_t *quota; /* a row for each host, and for each host and port that it reaches */
     quotas_of_t *quotas_of; /* a row for each ITL */
+    uint64_t *raw_free; /* bytes of each group's drives, for pools to draw; all bits: not counted */
     unit_t *unit;
 } array_t;
 
@@ -80,7 +83,7 @@ static inline array_t array_of(const kernel_t *k) {
                      k->table[T_BUCKET], k->table[T_NOTE],      k->table[T_FAULT],
                      k->table[T_CHAIN],  k->table[T_DELTA],     k->table[T_ATTENTION],
                      k->table[T_HEAD],   k->table[T_QUOTA],     k->table[T_QUOTAS_OF],
-                     k->table[T_UNIT]};
+                     k->table[T_RAW_FREE], k->table[T_UNIT]};
 }
 
 static inline void schedule(array_t *a, uint32_t i, int64_t time, uint8_t kind) {

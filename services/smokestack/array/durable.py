@@ -46,7 +46,7 @@ _NOT_TAKEN: Final = frozenset(
     }
 )
 # How each of the other tables comes through: a new one belongs into one of these lists.
-_APPENDED: Final = ("port", "controller", "pool")  # taken whole: none grows with volumes
+_APPENDED: Final = ("port", "controller", "pool", "raw_free")  # whole: none grows with volumes
 _WRITTEN: Final = ("fault", "chain")  # taken whole, too
 _TOUCHED: Final = "volume"  # the rows that windows have changed are taken
 _NOTED: Final = ("page", "share")  # by notes of what changed

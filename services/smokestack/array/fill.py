@@ -60,7 +60,7 @@ def fill_pool(model: ArrayModel, pool_id: str, ratio: float, volume_id: str = ""
             reason="VOLUMES_TOO_SMALL",
             resource=f"{model.name}/pools/{pool_id}",
         )
-    room = free_pages(pool, int(model.state.row["raw_free_bytes"]))
+    room = free_pages(pool, model.drives.left(pool_id))
     if _taken(model, free, missing) > room:
         raise FailedPrecondition(
             f"{model.name}/pools/{pool_id} can hand out {room} more pages, {missing} are missing "

@@ -3,7 +3,7 @@
  * A volume takes its pages one by one, or in steps of which it keeps the rest as room (FACTS 4.6:
  * 3PAR's grow when they are used up in less than a minute).  A thick volume has room for each of
  * its pages from the start; only to part from a shared one it needs another.  A pool has all its
- * space from the start, or draws it in increments from the array's disks, which other pools draw
+ * space from the start, or draws it in increments from a group of drives, which other pools draw
  * from, too.
  */
 #ifndef SMOKESTACK_ARRAY_GROWTH_H
@@ -22,21 +22,21 @@ static uint64_t pool_free(const array_t *a, const pool_t *pool) {
     uint64_t free = pool->limit_pages > used ? pool->limit_pages - used : 0;
     if (!pool->growth_pages || !pool->raw_page_bytes) return free;
     uint64_t ahead = pool->grown_pages > used ? pool->grown_pages - used : 0;
-    uint64_t more = a->state->raw_free_bytes / pool->raw_page_bytes;
+    uint64_t more = a->raw_free[pool->drive_group] / pool->raw_page_bytes;
     return free > ahead + more ? ahead + more : free;
 }
 
 /* Draws increments until the pool has what it handed out; `pool_free` has seen that it can. */
 static uint64_t pool_grow(array_t *a, pool_t *pool) {
-    array_state_t *s = a->state;
+    uint64_t *raw_free = &a->raw_free[pool->drive_group];
     uint64_t missing = pool_used(pool) - pool->grown_pages;
     uint64_t more = (missing + pool->growth_pages - 1) / pool->growth_pages * pool->growth_pages;
     uint64_t most = pool->limit_pages - pool->grown_pages;
     if (more > most) more = most;
-    if (pool->raw_page_bytes && s->raw_free_bytes != UINT64_MAX) {
-        uint64_t last = s->raw_free_bytes / pool->raw_page_bytes;
+    if (pool->raw_page_bytes && *raw_free != UINT64_MAX) {
+        uint64_t last = *raw_free / pool->raw_page_bytes;
         if (more > last) more = last;
-        s->raw_free_bytes -= more * pool->raw_page_bytes;
+        *raw_free -= more * pool->raw_page_bytes;
     }
     pool->grown_pages += more;
     pool->growths++;

@@ -30,6 +30,7 @@ from .quotas import Quotas
 from .specs import (
     ArrayHostSpec,
     ControllerSpec,
+    DriveGroupSpec,
     ExportSpec,
     HostSetSpec,
     PoolSpec,
@@ -71,6 +72,7 @@ class ArrayInventory:
         self.product = ProductSpec()
         self.controllers: dict[str, ControllerSpec] = {}
         self.ports: dict[str, PortSpec] = {}
+        self.drive_groups: dict[str, DriveGroupSpec] = {}
         self.pools: dict[str, PoolSpec] = {}
         self.volumes: dict[str, VolumeSpec] = {}
         self.snapshots: dict[str, VolumeSnapshotSpec] = {}

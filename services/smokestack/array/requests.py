@@ -16,6 +16,7 @@ from .specs import (
     Access,
     AccessSpec,
     ArrayHostSpec,
+    DriveGroupSpec,
     DrivesSpec,
     FamilySpec,
     InitiatorSpec,
@@ -71,21 +72,23 @@ def port_spec(
     return PortSpec(port_id, controller_id, **fields)
 
 
-def pool_spec(pool_id: str, message: Any, family: FamilySpec) -> PoolSpec:
+def pool_spec(
+    pool_id: str, message: Any, family: FamilySpec, group: DriveGroupSpec | None = None
+) -> PoolSpec:
     """Returns what a Pool message describes; the rest is as its profile and its media have it.
 
-    Its profile is the array's unless it has its own.
+    Its profile is the array's, and its media are its group's, unless it has its own.
     """
-    enums = {
+    media = group.media_kind if group else PoolSpec.media_kind
+    enums: dict[str, Any] = {
+        "drive_group": group.group_id if group else "",
         "media_distribution": member(
             MediaDistribution,
             message.media_distribution,
             "pool.media_distribution",
             PoolSpec.media_distribution,
         ),
-        "media_kind": (
-            kind := member(MediaKind, message.media_kind, "pool.media_kind", PoolSpec.media_kind)
-        ),
+        "media_kind": (kind := member(MediaKind, message.media_kind, "pool.media_kind", media)),
         "profile": (profile := member(Profile, message.profile, "pool.profile", family.profile)),
     }
     nodes = message.node_count if message.HasField("node_count") else family.node_count

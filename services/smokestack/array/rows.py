@@ -50,12 +50,13 @@ def append_port(state: ArrayState, spec: PortSpec, controller: int) -> int:
     return index
 
 
-def append_pool(state: ArrayState, spec: PoolSpec) -> int:
+def append_pool(state: ArrayState, spec: PoolSpec, drive_group: int) -> int:
     """Adds a pool's row and its disks; returns the row's index."""
     index = state.append("pool")
     state.reserve_notes()
     row = state["pool"][index]
     row["page_bytes"] = spec.page_bytes
+    row["drive_group"] = drive_group
     write_ns, sequential_ns = spec.media_write_ns, spec.media_sequential_ns
     row["media_ns"] = spec.media_ns
     row["media_write_ns"] = spec.media_ns if write_ns is None else write_ns

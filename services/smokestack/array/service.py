@@ -23,12 +23,25 @@ from smokestack.v1 import array_pb2_grpc
 
 from .checks import check_queue_limit, check_service_level
 from .controller_service import ControllerHandlers
+from .drive_service import DriveHandlers
+from .drives import group_of
 from .fill import fill_pool
 from .host_service import HostHandlers
 from .luns import Luns
 from .measure import distinct_bytes
 from .model import ArrayModel
-from .names import ARRAY, CONTROLLER, EXPORT, HOST, HOST_SET, POOL, PORT, SNAPSHOT, VOLUME
+from .names import (
+    ARRAY,
+    CONTROLLER,
+    DRIVE_GROUP,
+    EXPORT,
+    HOST,
+    HOST_SET,
+    POOL,
+    PORT,
+    SNAPSHOT,
+    VOLUME,
+)
 from .requests import (
     access_spec,
     drives_spec,
@@ -60,7 +73,11 @@ _T = TypeVar("_T")
 
 
 class ArrayService(
-    ControllerHandlers, HostHandlers, SetHandlers, array_pb2_grpc.ArrayServiceServicer
+    ControllerHandlers,
+    DriveHandlers,
+    HostHandlers,
+    SetHandlers,
+    array_pb2_grpc.ArrayServiceServicer,
 ):
     """Serves one array."""
 
@@ -168,8 +185,10 @@ class ArrayService(
 
     def CreatePool(self, request: pb.CreatePoolRequest, context: Any = None) -> pb.Pool:
         def create() -> pb.Pool:
-            family = self._model.family.spec
-            self._model.create_pool(pool_spec(request.pool_id, request.pool, family))
+            family, asked = self._model.family.spec, request.pool.drive_group
+            group_id = self._partner(DRIVE_GROUP, asked, "pool.drive_group")
+            group = self._model.drives.find(group_id)
+            self._model.create_pool(pool_spec(request.pool_id, request.pool, family, group))
             return self._pool(request.pool_id)
 
         return self._create(request.parent, request, create)
@@ -446,7 +465,7 @@ class ArrayService(
             | {"initiator_limit": self._model.family.initiator_limit},
             **access | {"access": int(access["access"])},
             **settings(self._model.drives.spec),
-            raw_bytes=self._model.drives.spec.raw_bytes,
+            raw_bytes=self._model.drives.raw_bytes,
             raw_free_bytes=self._model.drives.free_bytes,
         )
 
@@ -465,8 +484,14 @@ class ArrayService(
     def _pool(self, pool_id: str) -> pb.Pool:
         name, spec = self._found(POOL, pool_id, self._model.pools, pool_id)
         usage = asdict(self._model.pool_usage(pool_id))
-        redundancy = self._model.drives.redundancy_bytes(pool_id)
-        return pb.Pool(name=name, redundancy_bytes=redundancy, **settings(spec, "pool_id") | usage)
+        drives = self._model.drives
+        group = DRIVE_GROUP.format(self._model.array_id, group_of(spec))
+        return pb.Pool(
+            name=name,
+            redundancy_bytes=drives.redundancy_bytes(pool_id),
+            drive_group=group if drives.counts(spec) else "",
+            **settings(spec, "pool_id", "drive_group") | usage,
+        )
 
     def _volume(self, volume_id: str) -> pb.Volume:
         model, array_id = self._model, self._model.array_id

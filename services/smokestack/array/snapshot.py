@@ -14,6 +14,7 @@ from .luns import Luns
 from .specs import (
     ArrayHostSpec,
     ControllerSpec,
+    DriveGroupSpec,
     ExportSpec,
     FamilySpec,
     HostSetSpec,
@@ -44,6 +45,7 @@ _CLASSES: Final = (
     TableCopy,
     ArrayHostSpec,
     ControllerSpec,
+    DriveGroupSpec,
     ExportSpec,
     FamilySpec,
     HostSetSpec,
@@ -73,6 +75,7 @@ _COPYING: Final = Copying(
 _HELD: Final = (
     "controllers",
     "ports",
+    "drive_groups",
     "pools",
     "volumes",
     "snapshots",

@@ -18,7 +18,7 @@ from smokestack.engine.labels import Labels
 from smokestack.engine.records import BLOCK_BYTES, Attention
 
 from . import checks
-from .drives import Drives
+from .drives import Drives, group_of
 from .inventory import ArrayInventory
 from .rows import append_pool, set_space
 from .specs import PoolSpec, Provisioning, VolumeSnapshotSpec, VolumeSpec, ZeroDetect
@@ -39,7 +39,9 @@ class ArraySpace(ArrayInventory):
         checks.check_pool(spec)
         self._absent("pools", self.pools, spec.pool_id)
         self.drives.check_pool(spec)
-        self._rows["pools", spec.pool_id] = append_pool(self.state, spec)
+        self._rows["pools", spec.pool_id] = append_pool(
+            self.state, spec, self.drives.row(group_of(spec))
+        )
         self.pools[spec.pool_id] = spec
         self.faults.link("pools", spec.pool_id)
         told = self._tell(
@@ -119,7 +121,7 @@ class ArraySpace(ArrayInventory):
 
     def _check_free(self, pool_id: str, pages: int) -> None:
         row = self.state["pool"][self._rows["pools", pool_id]]
-        free = free_pages(row, int(self.state.row["raw_free_bytes"]))
+        free = free_pages(row, self.drives.left(pool_id))
         if pages > free:
             page_bytes = self.pools[pool_id].page_bytes
             raise ResourceExhausted(

@@ -128,8 +128,23 @@ RAID_SETS: Final = {
 
 
 @dataclass(frozen=True)
+class DriveGroupSpec:
+    """A group of drives, all alike, that pools draw from by its name."""
+
+    group_id: str
+    drive_count: int
+    drive_bytes: int
+    media_kind: MediaKind = MediaKind.CUSTOM  # its pools' media, unless they have their own
+
+    @property
+    def raw_bytes(self) -> int:
+        """What they have together."""
+        return self.drive_count * self.drive_bytes
+
+
+@dataclass(frozen=True)
 class DrivesSpec:
-    """An array's drives, all alike; none: raw space is not counted."""
+    """Drives of the default group, all alike; none: raw space is not counted for its pools."""
 
     drive_count: int = 0
     drive_bytes: int = 0
@@ -236,8 +251,9 @@ class PoolSpec:
     conservation_bytes: int = 0  # free, at which CONSERVE slows writes that need pages down
     emergency_bytes: int = 0  # free, at which it refuses all writes
     conservation_ns: int = 0  # how much longer such a write takes
-    raid_level: RaidLevel = RaidLevel.RAID0  # by which it draws from the array's drives
+    raid_level: RaidLevel = RaidLevel.RAID0  # by which it draws from drives
     raid_set_size: int = 1  # drives of a set: copies, or data and parity
+    drive_group: str = ""  # whose; empty: the default group, if that has drives
 
     @property
     def raw_page_bytes(self) -> int:

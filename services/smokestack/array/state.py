@@ -17,6 +17,7 @@ from . import _kernel
 PAGE_NUMBER_BITS: Final = 40  # of a row of the page map, as in pages.h
 ATTENTION_ROWS: Final = 16  # of each ITL, as in tables.h
 RAW_NOT_COUNTED: Final = (1 << 64) - 1
+DRIVES_DEFAULT_ROW: Final = 0  # of raw_free: the group of pools that name none
 _NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS, _NEEDS_NOTES = 1, 2, 3, 4, 5
 _ORDER: Final = (
     "state",
@@ -43,12 +44,14 @@ _ORDER: Final = (
     "head",
     "quota",
     "quotas_of",
+    "raw_free",
     "unit",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
     "disk": np.dtype("<i8"),
     "head": np.dtype("<u8"),
+    "raw_free": np.dtype("<u8"),
     "inbox": np.dtype("<u4"),
     "out": COMPLETION,
     "histogram": HISTOGRAM,
@@ -75,7 +78,7 @@ class ArrayState(Tables):
             "share": _SHARE_ROWS,
         }
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
-        self.row["raw_free_bytes"] = RAW_NOT_COUNTED
+        self["raw_free"][self.append("raw_free")] = RAW_NOT_COUNTED
         self.append("unit")  # nobody's: of volumes that were never exported
         self.noted = 0  # notes that the last window left
         self.restart(0)

@@ -15,7 +15,6 @@
     F(uint64_t, page_count)   /* mapped pages of all volumes and snapshots */                  \
     F(uint64_t, share_count)  /* pages of the pools that more than one of them may have */     \
     F(uint64_t, snapshot_count) /* snapshots that there are */                                 \
-    F(uint64_t, raw_free_bytes) /* of the disks, for pools to grow; all bits: not counted */   \
     F(uint64_t, page_pending) /* most pages that accepted writes may still map */              \
     F(uint64_t, event_count)  /* number of the newest event */                                 \
     F(uint64_t, delta_count)  /* changes of the page map since they were last taken */         \
@@ -37,9 +36,7 @@
     F(uint32_t, access)          /* as specs.Access; 0: symmetric */                           \
     F(uint32_t, port_count)                                                                    \
     F(uint32_t, lun_limits) /* some volume has had a limit: their commands are counted */      \
-    F(uint32_t, host_limits) /* so has some host */                                            \
-    F(uint64_t, drive_count) /* 0: raw space is not counted */                                 \
-    F(uint64_t, drive_bytes)
+    F(uint32_t, host_limits) /* so has some host */
 
 #define PORT_FIELDS(F)                                                                         \
     F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \
@@ -135,6 +132,8 @@
     F(uint32_t, disk_base)                                                                     \
     F(uint32_t, disk_count)                                                                    \
     F(uint32_t, faults)                                                                        \
+    F(uint32_t, drive_group) /* whose raw space it draws */                                    \
+    F(uint32_t, padding)                                                                       \
     F(uint64_t, media_busy_ns)
 
 /* A volume, or a snapshot of one: it has pages, but no initiator reaches it. */

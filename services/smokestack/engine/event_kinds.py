@@ -80,6 +80,9 @@ class EventKind(StrEnum):
     PORT_RETURNED = "PORT_RETURNED", "A port carries its own identity again."
     POOL_CREATED = "POOL_CREATED", "A thin pool was added."
     POOL_DELETED = "POOL_DELETED", "A thin pool was removed."
+    DRIVE_GROUP_CREATED = "DRIVE_GROUP_CREATED", "A group of drives was added."
+    DRIVE_GROUP_RESIZED = "DRIVE_GROUP_RESIZED", "A group was given more drives, or fewer."
+    DRIVE_GROUP_DELETED = "DRIVE_GROUP_DELETED", "A group of drives was removed."
     DRIVES_SET = "DRIVES_SET", "An array was given other drives, or more or fewer of them."
     POOL_RESIZED = "POOL_RESIZED", "A pool's capacity was changed."
     POOL_EXHAUSTED = (

@@ -189,12 +189,22 @@ class _ArrayBuilder:
         return short and f"{self._name}/{collection}/{short}"
 
     def _build_space(self) -> None:
+        for index, group in enumerate(self._array.drive_groups):
+            self._create(
+                f"drive_groups[{index}]",
+                "drive_group",
+                self._api.CreateDriveGroup,
+                array_pb2.CreateDriveGroupRequest(
+                    parent=self._name, drive_group_id=group.name, drive_group=group
+                ),
+            )
         for index, pool in enumerate(self._array.pools):
+            drawing = _with(pool, drive_group=self._full("driveGroups", pool.drive_group))
             self._create(
                 f"pools[{index}]",
                 "pool",
                 self._api.CreatePool,
-                array_pb2.CreatePoolRequest(parent=self._name, pool_id=pool.name, pool=pool),
+                array_pb2.CreatePoolRequest(parent=self._name, pool_id=pool.name, pool=drawing),
             )
         for index, volume in enumerate(self._array.volumes):
             full = _with(volume, pool=f"{self._name}/pools/{volume.pool}")

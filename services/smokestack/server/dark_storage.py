@@ -172,7 +172,7 @@ def _of_array(
         rows[category].volume_count += 1
     for category, physical_bytes in _physical(array, of_volume):
         rows[category].physical_bytes += physical_bytes
-    raw = array.raw_bytes or sum(pool.capacity_bytes for pool in array.pools)
+    raw = array.raw_bytes + sum(p.capacity_bytes for p in array.pools if not p.drive_group)
     subscribed = sum(volume.capacity_bytes for volume in array.volumes.values())
     dark = sum(rows[category].physical_bytes for category in DARK)
     promised = sum(rows[category].subscribed_bytes for category in DARK)
@@ -193,12 +193,12 @@ def _physical(
 ) -> Iterator[tuple[pb.DarkStorageCategory, int]]:
     """Yields what each category has.
 
-    Where drives are counted, they are what there is; else it is all that pools say they have.
+    Where drives are counted, they are what there is; else it is what a pool says that it has.
     """
     if array.raw_bytes:
         yield RAW_UNCONFIGURED, array.raw_free_bytes
     for pool in array.pools:
-        if array.raw_bytes:
+        if pool.drive_group:
             yield REDUNDANCY, pool.redundancy_bytes
         else:
             yield RAW_UNCONFIGURED, pool.capacity_bytes - pool.grown_bytes

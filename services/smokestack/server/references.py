@@ -49,6 +49,7 @@ class _References:
                 self._note(f"{path}.{field}", f"is missing: give at least one, e.g. {example}")
         self._names(f"{path}.controllers", array.controllers, "c0")
         self._names(f"{path}.ports", array.ports, "p0")
+        self._names(f"{path}.drive_groups", array.drive_groups, "g1")
         self._names(f"{path}.pools", array.pools, "p1")
         self._names(f"{path}.volumes", array.volumes, "v1")
         self._names(f"{path}.hosts", array.hosts, "h1")
@@ -59,6 +60,11 @@ class _References:
             place = f"{path}.ports[{index}]"
             self._known(f"{place}.controller", "controller", port.controller, controllers)
             self._known(f"{place}.fabric", "fabric", port.fabric, self._scenario.fabrics)
+        groups = [group.name for group in array.drive_groups]
+        for index, pool in enumerate(array.pools):
+            if pool.drive_group:
+                place = f"{path}.pools[{index}].drive_group"
+                self._known(place, "group of drives", pool.drive_group, groups)
         for index, volume in enumerate(array.volumes):
             place = f"{path}.volumes[{index}]"
             self._known(f"{place}.pool", "pool", volume.pool, [p.name for p in array.pools])

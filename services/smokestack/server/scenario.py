@@ -57,10 +57,12 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
     "Volume": frozenset(
         {
             *("allocated_bytes", "identifier", "mean_response_ns", "response_count", "state"),
-            *("owner", "in_transition", "reserved_bytes"),
+            *("owner", "in_transition", "reserved_bytes", "unmap_count", "unmapped_bytes"),
+            *("write_same_count", "zero_write_count", "zero_bytes"),
         }
     ),
     "Export": frozenset({"host_set"}),
+    "DriveGroup": frozenset({"raw_bytes", "raw_free_bytes"}),
     "FaultRule": frozenset({"state", "hit_count", "begin_ns", "end_ns"}),
     "Job": frozenset({"state", "issued_count", "completed_count", "error_count", "backlog_count"}),
 }
