@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from smokestack.cli.columns import COLUMNS
 from smokestack.cli.failures import explain
+from smokestack.cli.kinds import KINDS
 from smokestack.cli.main import main
 from smokestack.server.stack import Stack
 from tests.server.scenarios import small_scenario
@@ -72,6 +75,15 @@ def test_every_kind_is_listed_and_got_by_its_name(run: Run) -> None:
         found = data(run, "list", kind)
         assert found, kind
         assert data(run, "get", found[0]["name"]) == found[0]
+
+
+def test_a_line_of_a_table_can_be_taken_in_at_a_glance(run: Run) -> None:
+    for kind in KINDS:
+        if columns := COLUMNS.get(kind.word):
+            assert set(columns) <= set(kind.rules.message.DESCRIPTOR.fields_by_name), kind.word
+        if table := run("list", kind.plural).splitlines():
+            heads = re.split(r"  +", table[1].strip())
+            assert len(heads) <= 10, f"{kind.plural}: choose some of {', '.join(heads)}"
 
 
 def test_people_get_tables_and_programs_yaml(run: Run) -> None:

@@ -9,44 +9,16 @@ import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from google.protobuf import descriptor_pb2
 
-from tests.house import tree
+from tests.house.comments import PROTOS, elements, package
 
 F = descriptor_pb2.FieldDescriptorProto
 UNSIGNED = {F.TYPE_UINT32, F.TYPE_UINT64, F.TYPE_FIXED32, F.TYPE_FIXED64}
-DECLARATION = re.compile(
-    r" *(?:syntax|(?:message|enum|service|oneof|rpc) (?P<name>\w+)"
-    r"|(?:optional |repeated )?(?:[\w.]+|map<\w+, \w+>) (?P<field>\w+) = \d+;"
-    r"|(?P<value>[A-Z][A-Z0-9_]+) = \d+;)"
-)
-PROTOS = tree.with_suffix(".proto")
 # The rest are protocols of others, whose shapes are not ours to choose.
 OURS = [path for path in PROTOS if path.parent == Path("protos/smokestack/v1")]
-
-
-class Element(NamedTuple):
-    """One thing that a proto declares, and the comment above it."""
-
-    where: str
-    name: str
-    comment: str
-
-
-def elements(path: Path) -> Iterator[Element]:
-    comment: list[str] = []
-    for number, line in enumerate(tree.text(path).splitlines(), start=1):
-        if line.strip().startswith("//"):
-            comment.append(line.strip().removeprefix("//").removeprefix(" "))
-            continue
-        found = DECLARATION.match(line)
-        if found:
-            name = found["name"] or found["field"] or found["value"] or path.name
-            yield Element(f"{path}:{number}: {name}", name, "\n".join(comment))
-        comment = []
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +28,7 @@ def files() -> list[descriptor_pb2.FileDescriptorProto]:
 
 
 def described(path: Path) -> descriptor_pb2.FileDescriptorProto:
-    package = ".".join(path.parent.parts[1:])
-    module = importlib.import_module(f"{package}.{path.stem}_pb2")
+    module = importlib.import_module(f"{package(path)}.{path.stem}_pb2")
     file = descriptor_pb2.FileDescriptorProto()
     module.DESCRIPTOR.CopyToProto(file)
     return file

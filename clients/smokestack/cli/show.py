@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from .columns import COLUMNS
 from .kinds import Kind
 from .output import print_json, print_table
 from .tables import as_text
@@ -55,7 +56,7 @@ def show_all(kind: Kind, messages: Sequence[Any], output: str) -> None:
         print_data([plain(message) for message in messages], output)
         return
     rows = [plain(message) for message in messages]
-    shown = _telling(kind, rows)
+    shown = COLUMNS.get(kind.word) or _telling(kind, rows)
     print_table(kind.plural, as_text([{k: _cell(row.get(k, "")) for k in shown} for row in rows]))
 
 
