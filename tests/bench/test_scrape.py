@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smokestack.engine.clock import sleep_ns
-from smokestack.server.bench import scrape
+from smokestack.server.bench import paths, scrape
 
 
 def test_the_figures_are_of_as_many_series_as_wanted() -> None:
@@ -20,3 +20,13 @@ def test_the_border_measures_the_longest_change() -> None:
     with border.change():
         pass
     assert border.held_ns >= 20_000_000
+
+
+def test_paths_are_all_busy_while_they_are_scraped() -> None:
+    size = paths.Size(hosts=2, devices=3, warm_ns=20_000_000, ios=2_000)
+    result = paths.run(size)
+    assert result["paths"] == result["busy_paths"] == 24
+    assert 0 < result["built_rss_mib"] <= result["peak_rss_mib"]
+    assert result["probed_series"] > result["series"] > 1_000
+    assert result["held_ms"] > 0
+    assert result["scraped_ratio"] > 0

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from smokestack.engine.exposition import Family, Level, Samples, octaves, virtual_time
-from smokestack.engine.histogram import HISTOGRAM, lower_bounds
+from smokestack.engine import _core
+from smokestack.engine.exposition import Family, Level, Samples, virtual_time
+from tests.engine.sparse import octaves
 
 GAUGE = Family("smokestack_example", "gauge", "An example.")
 LATENCY = Family("smokestack_example_seconds", "histogram", "An example.")
@@ -28,18 +29,10 @@ def parsed(samples: Samples) -> list[Any]:
     return family.samples
 
 
-def histogram(values: list[int]) -> np.ndarray:
-    table = np.zeros(1, HISTOGRAM)
-    table["count"], table["sum"] = len(values), sum(values)
-    for value in values:
-        table["bucket"][0][np.searchsorted(lower_bounds(), value, side="right") - 1] += 1
-    return table
-
-
 @given(st.lists(nanoseconds, max_size=40))
 def test_a_bucket_counts_exactly_what_is_at_most_its_bound(values: list[int]) -> None:
     rows = Level("host").rows([("h1",)])
-    samples = parsed(rows.latencies(LATENCY, octaves(histogram(values))))
+    samples = parsed(rows.latencies(LATENCY, octaves([values])))
     by_name = {s.name.removeprefix(LATENCY.name): s.value for s in samples if "le" not in s.labels}
     assert by_name == {"_count": len(values), "_sum": float(f"{sum(values)}e-9")}
     for sample in samples:
@@ -50,8 +43,8 @@ def test_a_bucket_counts_exactly_what_is_at_most_its_bound(values: list[int]) ->
 
 @given(st.lists(st.lists(nanoseconds, max_size=8), min_size=1, max_size=6))
 def test_octaves_of_parts_add_up_to_that_of_the_whole(parts: list[list[int]]) -> None:
-    each = np.concatenate([octaves(histogram(part)) for part in parts])
-    whole = octaves(histogram([value for part in parts for value in part]))
+    each = octaves(parts)
+    whole = octaves([[value for part in parts for value in part]])
     assert (each.sum(axis=0) == whole[0]).all()
 
 
@@ -66,11 +59,11 @@ def test_any_label_value_comes_back_as_it_was(keys: list[tuple[str, str]]) -> No
 
 
 def test_numbers_come_back_bit_for_bit_and_nothing_is_nan() -> None:
-    values = [0.1, 1 / 3, 1e-300, 1e300, float("nan")]
+    values = [0.1, 1 / 3, 1e-300, 1e300, 2.0, -1.5, float("inf"), float("nan")]
     rows = Level("n").rows([(str(n),) for n in range(len(values))])
     samples = rows.numbers(GAUGE, np.array(values))
     assert [s.value for s in parsed(samples)][:-1] == values[:-1]
-    assert samples.pieces[-1].endswith(b'{n="4"} NaN\n')
+    assert samples.pieces[-1].endswith(b'{n="7"} NaN\n')
 
 
 def test_more_rows_than_a_piece_holds_stay_in_order() -> None:
@@ -98,7 +91,7 @@ def test_rows_stay_prepared_until_their_labels_differ() -> None:
     rows = level.rows([("p0",), ("p1",)])
     assert level.rows([("p0",), ("p1",)]) is rows
     assert level.rows([("p1",), ("p0",)]) is not rows
-    assert level.rows([]).counts(GAUGE, []).pieces == []
+    assert not level.rows([]).counts(GAUGE, []).pieces
 
 
 def test_two_rows_with_the_same_labels_are_refused() -> None:
@@ -116,3 +109,35 @@ def test_values_that_do_not_match_their_rows_are_refused() -> None:
 def test_virtual_time_is_exact() -> None:
     samples = virtual_time("arrays/a1", 86_400_000_000_001)
     assert b"".join(samples.pieces).endswith(b'{service="arrays/a1"} 86400.000000001\n')
+
+
+def test_text_is_written_when_it_is_asked_for() -> None:
+    keys = [(f"r{n}",) for n in range(9_000)]
+    pieces = Level("row").rows(keys).counts(GAUGE, range(9_000)).pieces
+    assert len(pieces) == 2
+    assert pieces[-1].startswith(b'smokestack_example{row="r8192"} 8192\n')
+    assert pieces[0:2] == [pieces[0], pieces[1]]
+
+
+def test_numbers_are_those_of_the_time_of_the_scrape() -> None:
+    table = np.array([1, -2], np.int64)
+    samples = Level("n").rows([("a",), ("b",)]).counts(GAUGE, table)
+    table[:] = 7
+    assert [s.value for s in parsed(samples)] == [1, -2]
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written() -> None:
+    line, ends, values = ((b"a{", b"} "),), np.array([0, 1]), np.array([5])
+    assert _core.render(line, b"d", b"x", ends, values, b"", 0, 1) == b"a{x} 5\n"
+    for bad in (
+        (line, b"dd", b"x", ends, values, b"", 0, 1),
+        (line, b"d", b"", ends, values, b"", 0, 1),
+        (line, b"d", b"x", ends, values, b"", 0, 2),
+        (line, b"d", b"x", ends, values, b"", -1, 1),
+        (line, b"d", b"x", np.array([1, 0]), values, b"", 0, 1),
+        (line, b"d", b"x", ends, values[:0], b"", 0, 1),
+        (line, b"t", b"x", ends, values, b"1234", 0, 1),
+        (line, b"t", b"x", ends, -values, b"1234", 0, 1),
+    ):
+        with pytest.raises(ValueError, match="do not match"):
+            _core.render(*bad)

@@ -8,6 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from smokestack.engine import _core, histogram
+from smokestack.engine.sparse_histogram import dense, merged
+from tests.engine import sparse
 from tests.reference import histogram as reference
 
 # Every magnitude is as likely as any other, not only the huge ones.
@@ -70,8 +72,9 @@ def test_a_rank_is_taken_in_decimals_as_the_ratio_is_written() -> None:
 
 @given(st.lists(st.lists(VALUES, max_size=20), max_size=5))
 def test_histograms_of_parts_merge_into_that_of_the_whole(parts: list[list[int]]) -> None:
-    rows = np.concatenate([filled(part) for part in parts] or [filled([])[:0]])
-    assert histogram.merge(rows) == filled([value for part in parts for value in part])
+    whole = filled([value for part in parts for value in part])
+    assert merged(*sparse.filled(parts)) == whole
+    assert dense(*sparse.filled([[value for part in parts for value in part]])) == whole
 
 
 def test_an_empty_histogram_has_percentiles_of_nought() -> None:

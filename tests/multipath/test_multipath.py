@@ -26,6 +26,7 @@ from smokestack.engine.errors import (
     Refused,
 )
 from smokestack.engine.records import SLOT_SHIFT, SUBMISSION, HostStatus, Kind, Op, Status
+from smokestack.engine.sparse_histogram import dense
 from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.specs import (
     NATIVE,
@@ -218,8 +219,8 @@ def test_the_adapters_depth_binds_over_all_devices() -> None:
 def test_the_queues_histogram_is_the_kernels_without_detours() -> None:
     _, multipath = make_stack(ports=1, queue_limit=1, retry_delay_ns=700_000)
     serve(multipath, writes(0, 0))
-    kernel = multipath.state["kernel_histogram"][0]
-    detour = multipath.state["detour_histogram"][0]
+    tables = (multipath.state[f"{name}_histogram"][:1] for name in ("kernel", "detour"))
+    kernel, detour = (dense(table, multipath.state["wide_chunk"])[0] for table in tables)
     queue = (kernel["bucket"] + detour["bucket"]).astype(np.int64)  # modulo 2^64
     assert (kernel["count"], queue.sum(), queue[0]) == (2, 2, 2)
     assert kernel["sum"] > 700_000

@@ -11,6 +11,7 @@ from smokestack.engine.sparse_histogram import CHUNK, SPARSE_HISTOGRAM, dense
 from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.probe import Seen, histograms, peaks
 from smokestack.multipath.specs import MultipathSpec
+from smokestack.multipath.updates import update_layer
 from tests.reference.build import Models, build_models
 from tests.reference.config import StackConfig
 from tests.reference.generate import Scenario, scenarios
@@ -74,7 +75,7 @@ def test_peaks_are_of_this_second_and_the_one_before() -> None:
 @given(scenarios())
 def test_any_stack_is_the_same_when_it_is_probed(scenario: Scenario) -> None:
     plain, probed = (build_models(scenario.stack) for _ in range(2))
-    probed.multipath.set_probing(True)
+    update_layer(probed.multipath, {"probing": 1})
     for models in (plain, probed):
         models.run(scenario.until_ns)
     assert plain.completions == probed.completions

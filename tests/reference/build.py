@@ -91,9 +91,9 @@ class Link:
         if not self.broken:
             self.device.detach()
 
-    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
+    def report_luns(self, initiators: Sequence[str], volume: str = "") -> tuple[Nexus, ...]:
         """Asks the device."""
-        return self.device.report_luns(initiators)
+        return self.device.report_luns(initiators, volume)
 
     def snapshot(self, snapshot_id: str, only: Sequence[str] = ()) -> tuple[Piece, ...]:
         """Has the device save itself."""

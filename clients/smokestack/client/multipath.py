@@ -268,6 +268,20 @@ class MultipathHostFields(TypedDict, total=False):
     claim_rules: Sequence[ClaimRule]
 
 
+class MultipathHostUpdate(TypedDict, total=False):
+    """What of a host can be changed; None goes back to the default."""
+
+    selector: Selector | None
+    lun_queue_depth: int | None
+    ios_per_path: int | None
+    selector_settings: SelectorSettings | None
+    queue_control: QueueControl | None
+    sched_num_req_outstanding: int | None
+    adapter_queue_depth: int | None
+    claim_rules: Sequence[ClaimRule] | None
+    path_failure_handling: PathFailureHandling | None
+
+
 class MultipathHost(Deletable[Way]):
     """A host's side of the fabrics, and the defaults of the devices that a rescan finds."""
 
@@ -292,6 +306,11 @@ class MultipathHost(Deletable[Way]):
     def devices(self) -> Devices[Way]:
         """The devices that its last rescan found."""
         return Devices(self._session, self.name)
+
+    @operation
+    def update(self, **fields: Unpack[MultipathHostUpdate]) -> Call[MultipathHost[Way]]:
+        """Changes what is given; devices and adapters that have the host's values follow it."""
+        return self._update(fields)
 
     @operation
     def rescan(self) -> Call[pb.RescanMultipathHostResponse]:
@@ -390,6 +409,15 @@ class PathWatch(Stream[pb.PathChange, Way]):
         return message
 
 
+class MultipathUpdate(TypedDict, total=False):
+    """What of a layer can be changed; None goes back to the default."""
+
+    probing: bool | None
+    apd_timeout_ns: int | None
+    apd_handling: ApdHandling | None
+    congestion_evaluation_ns: int | None
+
+
 class Multipath(Resource[Way], Service[Way]):
     """A multipath layer."""
 
@@ -428,9 +456,9 @@ class Multipath(Resource[Way], Service[Way]):
         return MultipathHosts(self._session, self.name)
 
     @operation
-    def update(self, *, probing: bool) -> Call[Multipath[Way]]:
-        """Has the probe watch every nexus, or no more."""
-        return self._update({"probing": probing})
+    def update(self, **fields: Unpack[MultipathUpdate]) -> Call[Multipath[Way]]:
+        """Changes what is given: the probe, what happens in APD, how often latency is looked at."""
+        return self._update(fields)
 
     @property
     def fabrics(self) -> Fabrics[Way]:

@@ -108,7 +108,7 @@ static uint32_t exchange(array_t *a, int64_t until, const submission_t *batch, u
 }
 
 enum { NEEDS_NOTHING = 0, NEEDS_COMMANDS = 1, NEEDS_PAGES = 2, NEEDS_OUT = 3, NEEDS_DELTAS = 4,
-       NEEDS_NOTES = 5, BAD_NEXUS = -1 };
+       NEEDS_NOTES = 5, NEEDS_CHUNKS = 6, BAD_NEXUS = -1 };
 
 /* What a batch needs before any of it is taken, so that a window never stops half-way. */
 static int needs(const kernel_t *k, const array_t *a, const submission_t *batch, uint32_t count) {
@@ -128,6 +128,7 @@ static int needs(const kernel_t *k, const array_t *a, const submission_t *batch,
         return NEEDS_NOTES;
     if (s->delta_kept && s->delta_count + pages + s->snapshot_count > k->rows[T_DELTA])
         return NEEDS_DELTAS;
+    if (s->chunk_used + used + count > k->rows[T_CHUNK]) return NEEDS_CHUNKS; /* one an answer */
     uint64_t leaving = (uint64_t)(s->out_end - s->out_start) + used;
     return leaving + count > k->rows[T_OUT] ? NEEDS_OUT : NEEDS_NOTHING;
 }

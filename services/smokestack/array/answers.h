@@ -107,7 +107,8 @@ static void depart(array_t *a, uint32_t i) {
         int failed = io->sense != 0;
         if (failed) count_check(a, itl, io);
         else itl->good++;
-        hist_add(&a->histogram[io->itl], (uint64_t)(io->time - io->arrival_ns));
+        wide_add(&a->histogram[io->itl], a->chunk, &a->state->chunk_used,
+                 (uint64_t)(io->time - io->arrival_ns));
         respond(a, i, failed ? STATUS_CHECK : STATUS_GOOD, io->time);
         completion_t *record = &a->out[a->state->out_end - 1];
         if (failed) record->cause = cause_of(itl, io);

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smokestack.engine.border import BorderLock
-from smokestack.engine.exposition import Family, Level, Samples, octaves, virtual_time
+from smokestack.engine.exposition import Family, Level, Samples, virtual_time
 from smokestack.engine.records import Attention, Sense
+from smokestack.engine.sparse_histogram import chunk_sums, octaves_of
 
 from .measure import distinct_bytes
 from .model import ArrayModel
@@ -229,7 +230,8 @@ class _Copy:
     hosts: frozenset[str]
     itls: list[tuple[str, str, str, str]]
     table: dict[str, NDArray[Any]]
-    latency: NDArray[np.int64]
+    histogram: NDArray[Any]
+    chunk_sums: NDArray[np.int64]
     assigned_bytes: int
     raw_bytes: int  # of drives; 0: not counted
     raw_free_bytes: int
@@ -283,7 +285,8 @@ class ArrayCollector:
             hosts=frozenset(model.hosts),
             itls=list(model.itls),
             table=table,
-            latency=octaves(model.state.histograms()),
+            histogram=model.state.used("histogram").copy(),
+            chunk_sums=chunk_sums(model.state["chunk"][: int(model.state.row["chunk_used"])]),
             raw_bytes=model.drives.raw_bytes,
             raw_free_bytes=model.drives.free_bytes,
             counted=np.array(
@@ -312,8 +315,9 @@ class ArrayCollector:
         at, owner, keys = self._nexuses(copy)
         rows = self._itl_level.rows(keys)
         table = _added(copy.table["itl"][at], owner, len(keys))
-        latency = np.zeros((len(keys), copy.latency.shape[1]), np.int64)
-        np.add.at(latency, owner, copy.latency[at])
+        octaves = octaves_of(copy.histogram[at], copy.chunk_sums)
+        latency = np.zeros((len(keys), octaves.shape[1]), np.int64)
+        np.add.at(latency, owner, octaves)
         status = np.stack([table[name] for name in _STATUS_COLUMNS], axis=1)
         senses, sense = _senses(copy, at, owner, table)
         sense_keys = tuple(sorted({kcq.partition("/")[0] for kcq in senses}))

@@ -6,7 +6,7 @@
 #include "smokestack/records.h"
 #include "tables.h"
 
-#include "smokestack/histogram.h"
+#include "smokestack/sparse_histogram.h"
 
 static inline int io_before(const io_t *a, const io_t *b) {
     if (a->time != b->time) return a->time < b->time;
@@ -23,7 +23,7 @@ static inline int io_before(const io_t *a, const io_t *b) {
 
 enum { T_STATE, T_PORT, T_CONTROLLER, T_CORE, T_POOL, T_DISK, T_VOLUME, T_ITL, T_IO, T_PAGE,
        T_SHARE, T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_FAULT,
-       T_CHAIN, T_DELTA, T_ATTENTION, T_HEAD, T_QUOTA, T_QUOTAS_OF, T_RAW_FREE, T_UNIT,
+       T_CHAIN, T_DELTA, T_ATTENTION, T_HEAD, T_QUOTA, T_QUOTAS_OF, T_RAW_FREE, T_UNIT, T_CHUNK,
        T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(array_state_t)}, {"port", sizeof(port_t)},
@@ -33,13 +33,13 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"io", sizeof(io_t)}, {"page", sizeof(page_t)},
     {"share", sizeof(page_t)},
     {"inbox", sizeof(uint32_t)}, {"out", sizeof(completion_t)},
-    {"histogram", sizeof(hist_t)}, {"calendar", sizeof(calendar_t)},
+    {"histogram", sizeof(sparse_hist_t)}, {"calendar", sizeof(calendar_t)},
     {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)},
     {"fault", sizeof(fault_t)}, {"chain", sizeof(chain_t)},
     {"delta", sizeof(page_t)}, {"attention", sizeof(attention_t)},
     {"head", sizeof(uint64_t)}, {"quota", sizeof(quota_t)},
     {"quotas_of", sizeof(quotas_of_t)}, {"raw_free", sizeof(uint64_t)},
-    {"unit", sizeof(unit_t)}};
+    {"unit", sizeof(unit_t)}, {"chunk", sizeof(wide_chunk_t)}};
 
 /* The bound tables, with their types; made anew for each call. */
 typedef struct {
@@ -58,7 +58,7 @@ typedef struct {
     uint64_t share_mask;
     uint32_t *inbox;
     completion_t *out;
-    hist_t *histogram;
+    sparse_hist_t *histogram; /* by ITL */
     calendar_t *calendar;
     cal_bucket_t *bucket;
     note_t *note; /* a row for each pool and each fault */
@@ -71,6 +71,7 @@ typedef struct {
     quotas_of_t *quotas_of; /* a row for each ITL */
     uint64_t *raw_free; /* bytes of each group's drives, for pools to draw; all bits: not counted */
     unit_t *unit;
+    wide_chunk_t *chunk; /* of the histograms */
 } array_t;
 
 static inline array_t array_of(const kernel_t *k) {
@@ -83,7 +84,8 @@ static inline array_t array_of(const kernel_t *k) {
                      k->table[T_BUCKET], k->table[T_NOTE],      k->table[T_FAULT],
                      k->table[T_CHAIN],  k->table[T_DELTA],     k->table[T_ATTENTION],
                      k->table[T_HEAD],   k->table[T_QUOTA],     k->table[T_QUOTAS_OF],
-                     k->table[T_RAW_FREE], k->table[T_UNIT]};
+                     k->table[T_RAW_FREE], k->table[T_UNIT],
+                     k->table[T_CHUNK]};
 }
 
 static inline void schedule(array_t *a, uint32_t i, int64_t time, uint8_t kind) {

@@ -43,6 +43,7 @@ _NOT_TAKEN: Final = frozenset(
         "out_disorder",
         "note_count",
         "destages",
+        "chunk_used",
     }
 )
 # How each of the other tables comes through: a new one belongs into one of these lists.
@@ -65,6 +66,7 @@ _ENDED: Final = (  # with the power
     "inbox",
     "out",
     "histogram",
+    "chunk",
     "calendar",
     "bucket",
     "note",
@@ -216,7 +218,7 @@ class ArrayDurable:
         for name, counters in _COUNTERS.items():
             for counter in counters:
                 state[name][counter] = 0
-        state["histogram"].view("u1")[:] = 0
+        state.forget_latencies()
         model.advertised.diversions.forget_answers()
         state["core"][:] = 0
         state["disk"][:] = state["head"][:] = 0

@@ -109,13 +109,16 @@ class ArrayInventory:
 
     # --- nexuses ---------------------------------------------------------------------------
 
-    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
-        """Returns the ITLs of these initiators, in index order."""
+    def report_luns(self, initiators: Sequence[str], volume: str = "") -> tuple[Nexus, ...]:
+        """Returns the ITLs of these initiators, or those of one volume, in index order."""
         wanted = set(initiators)
+        valid = self.state["itl"]["valid"]
         usable = {port_id: self.links.usable(port_id) for port_id in self.ports}
         found = []
         for index, (volume_id, host_id, initiator, port_id) in enumerate(self.itls):
-            if initiator not in wanted or not self.state["itl"][index]["valid"]:
+            if initiator not in wanted or not valid[index]:
+                continue
+            if volume and volume != f"{self.array_id}.{volume_id}":
                 continue
             access, preferred = self.ownership.seen(volume_id, port_id)
             found.append(

@@ -69,7 +69,12 @@ _CLASSES: Final = (
 _COPYING: Final = Copying(
     sparse=frozenset({"histogram", "page", "share", "attention"}),
     scratch=frozenset({"delta"}),
-    heads={"inbox": "inbox_count", "out": "out_end", "note": "note_count"},
+    heads={
+        "inbox": "inbox_count",
+        "out": "out_end",
+        "note": "note_count",
+        "chunk": "chunk_used",
+    },
 )
 # The model's own attributes: dictionaries and lists of values that never change.
 _HELD: Final = (

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smokestack.engine.blockdevice import IoBatch, Reply
-from smokestack.engine.histogram import HISTOGRAM
 from smokestack.engine.records import COMPLETION
+from smokestack.engine.sparse_histogram import SPARSE_HISTOGRAM, WIDE_CHUNK
 from smokestack.engine.tables import Tables, dtypes, zeros
 
 from . import _kernel
@@ -19,6 +19,7 @@ ATTENTION_ROWS: Final = 16  # of each ITL, as in tables.h
 RAW_NOT_COUNTED: Final = (1 << 64) - 1
 DRIVES_DEFAULT_ROW: Final = 0  # of raw_free: the group of pools that name none
 _NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS, _NEEDS_NOTES = 1, 2, 3, 4, 5
+_NEEDS_CHUNKS = 6
 _ORDER: Final = (
     "state",
     "port",
@@ -46,6 +47,7 @@ _ORDER: Final = (
     "quotas_of",
     "raw_free",
     "unit",
+    "chunk",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
@@ -54,7 +56,8 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "raw_free": np.dtype("<u8"),
     "inbox": np.dtype("<u4"),
     "out": COMPLETION,
-    "histogram": HISTOGRAM,
+    "histogram": SPARSE_HISTOGRAM,
+    "chunk": WIDE_CHUNK,
     "calendar": np.dtype("V64"),
     "bucket": np.dtype("<u8"),
     "delta": dtypes(_kernel.layout())["page"],
@@ -80,6 +83,7 @@ class ArrayState(Tables):
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
         self["raw_free"][self.append("raw_free")] = RAW_NOT_COUNTED
         self.append("unit")  # nobody's: of volumes that were never exported
+        self.row["chunk_used"] = 1
         self.noted = 0  # notes that the last window left
         self.restart(0)
 
@@ -119,6 +123,8 @@ class ArrayState(Tables):
             self.reserve("out", 2 * len(self["out"]))
         elif need == _NEEDS_NOTES:
             self.reserve("note", 2 * len(self["note"]) + count)
+        elif need == _NEEDS_CHUNKS:
+            self.reserve("chunk", int(self.row["chunk_used"]) + len(self["io"]) + count)
         elif need == _NEEDS_DELTAS:
             self.reserve("delta", max(_DELTA_ROWS, 2 * len(self["delta"])))
 
@@ -200,9 +206,11 @@ class ArrayState(Tables):
             for kind in ("host", "at_port"):
                 np.add.at(quotas, of[kind], self.used("itl")["outstanding"])
 
-    def histograms(self) -> NDArray[Any]:
-        """Returns the array-latency histogram of each ITL, by ITL index."""
-        return self.used("histogram")
+    def forget_latencies(self) -> None:
+        """Empties every ITL's histogram."""
+        self["histogram"].view("u1")[:] = 0
+        self["chunk"].view("u1")[: int(self.row["chunk_used"]) * self["chunk"].itemsize] = 0
+        self.row["chunk_used"] = 1
 
 
 def _doubled(rows: int, used: int) -> int:

@@ -36,7 +36,9 @@
     F(uint32_t, access)          /* as specs.Access; 0: symmetric */                           \
     F(uint32_t, port_count)                                                                    \
     F(uint32_t, lun_limits) /* some volume has had a limit: their commands are counted */      \
-    F(uint32_t, host_limits) /* so has some host */
+    F(uint32_t, host_limits) /* so has some host */                                            \
+    F(uint32_t, chunk_used) /* chunks of histograms; the first stands for none */              \
+    F(uint32_t, padding)
 
 #define PORT_FIELDS(F)                                                                         \
     F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \

@@ -1,8 +1,8 @@
 /* smokestack.engine._core: the event core's parts, one by one, for tests and for benchmarks.
  *
  * The services' kernels include the same headers and never call this module; it shows Python what
- * they compile, so that the references under tests/reference can be held against it.  The check of
- * submissions alone is at work: on the border between processes.
+ * they compile, so that the references under tests/reference can be held against it.  Two are at
+ * work: the check of submissions, on the border between processes, and the text of metrics.
  */
 #include "smokestack/buffer.h"
 #include "smokestack/histogram.h"
@@ -10,6 +10,7 @@
 #include "smokestack/submissions.h"
 
 #include "closed_network.h"
+#include "render.h"
 
 typedef struct {
     int64_t until;
@@ -321,6 +322,81 @@ static PyObject *core_sha256_plain(PyObject *self, PyObject *args) {
     return PyBytes_FromStringAndSize((const char *)state, sizeof state);
 }
 
+/* Fills `line` from a tuple of (prefix, suffix); returns the bytes that they take in all. */
+static Py_ssize_t render_lines(PyObject *lines, render_line_t *line) {
+    Py_ssize_t size = 0;
+    for (Py_ssize_t n = 0; n < PyTuple_Size(lines); n++) {
+        PyObject *prefix, *suffix;
+        char *text[2];
+        if (!PyArg_ParseTuple(PyTuple_GetItem(lines, n), "SS", &prefix, &suffix) ||
+            PyBytes_AsStringAndSize(prefix, &text[0], &line[n].prefix_size) < 0 ||
+            PyBytes_AsStringAndSize(suffix, &text[1], &line[n].suffix_size) < 0)
+            return -1;
+        line[n].prefix = text[0];
+        line[n].suffix = text[1];
+        size += line[n].prefix_size + line[n].suffix_size + RENDER_VALUE_MAX;
+    }
+    return size;
+}
+
+static PyObject *render_text(PyObject *lines, const char *kinds, Py_ssize_t width,
+                             const view_t *labels, const view_t *ends, const view_t *values,
+                             const view_t *texts, long long first, long long count) {
+    render_line_t *line = PyMem_Malloc((size_t)(width ? width : 1) * sizeof *line);
+    if (!line) return PyErr_NoMemory();
+    const int64_t *end = ends->data;
+    Py_ssize_t fixed = render_lines(lines, line);
+    Py_ssize_t most = fixed * count + width * (Py_ssize_t)(end[first + count] - end[first]);
+    PyObject *text = fixed < 0 ? NULL : PyBytes_FromStringAndSize(NULL, most);
+    if (text) {
+        char *begin = PyBytes_AsString(text), *to;
+        Py_BEGIN_ALLOW_THREADS
+        to = render_rows(begin, labels->data, end, line, kinds, width, values->data, texts, first,
+                         count);
+        Py_END_ALLOW_THREADS
+        if (!to) {
+            Py_CLEAR(text);
+            PyErr_SetString(PyExc_ValueError, "values and texts do not match");
+        } else _PyBytes_Resize(&text, (Py_ssize_t)(to - begin));
+    }
+    PyMem_Free(line);
+    return text;
+}
+
+static PyObject *core_render(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *lines, *kind_o, *label_o, *end_o, *value_o, *text_o;
+    char *kinds;
+    Py_ssize_t width;
+    long long first, count;
+    if (!PyArg_ParseTuple(args, "O!SOOOOLL:render", &PyTuple_Type, &lines, &kind_o, &label_o,
+                          &end_o, &value_o, &text_o, &first, &count) ||
+        PyBytes_AsStringAndSize(kind_o, &kinds, &width) < 0)
+        return NULL;
+    view_t labels = {0}, ends = {0}, values = {0}, texts = {0};
+    PyObject *text = NULL;
+    if (view_get_const(label_o, &labels, 1, "labels") == 0 &&
+        view_get_const(end_o, &ends, sizeof(int64_t), "ends") == 0 &&
+        view_get_const(value_o, &values, sizeof(int64_t), "values") == 0 &&
+        view_get_const(text_o, &texts, 1, "texts") == 0) {
+        const int64_t *end = ends.data;
+        int rows = first >= 0 && count >= 0 && first + count < ends.count &&
+                   (first + count) * width <= values.count;
+        for (long long row = first; rows && row <= first + count; row++)
+            rows = end[row] >= (row > first ? end[row - 1] : 0) && end[row] <= labels.count;
+        if (!rows || PyTuple_Size(lines) != width)
+            PyErr_SetString(PyExc_ValueError, "rows, lines and values do not match");
+        else
+            text = render_text(lines, kinds, width, &labels, &ends, &values, &texts, first,
+                               count);
+    }
+    view_release(&labels);
+    view_release(&ends);
+    view_release(&values);
+    view_release(&texts);
+    return text;
+}
+
 static PyMethodDef core_functions[] = {
     {"layout", core_layout, METH_NOARGS, "Fields of the C records."},
     {"philox", core_philox, METH_VARARGS, "One Philox4x64-10 block."},
@@ -332,6 +408,7 @@ static PyMethodDef core_functions[] = {
     {"hist_add", core_hist_add, METH_VARARGS, "Adds values to one histogram."},
     {"calendar_script", core_calendar_script, METH_VARARGS, "Plays pushes and pops."},
     {"check_submissions", core_check_submissions, METH_VARARGS, "What is wrong, and where."},
+    {"render", core_render, METH_VARARGS, "Rows as lines of Prometheus text."},
     {"sha256", core_sha256, METH_VARARGS, "SHA-256, absorbed in pieces of a size."},
     {"sha256_plain", core_sha256_plain, METH_VARARGS, "The state after whole blocks."},
     {"closed_network_start", core_network_start, METH_VARARGS, "Sends all customers out."},

@@ -16,6 +16,20 @@ def hist_add(histogram: NDArray[Any], values: NDArray[Any], /) -> None: ...
 def sha256(data: bytes, step: int, /) -> bytes: ...
 def sha256_plain(blocks: bytes, /) -> bytes: ...
 
+# For rows from `first` on a line of each (prefix, suffix); `ends` has one more row than there are
+# labels, `kinds` a letter for each line (render.h), `values` a word for each line of each row.
+def render(
+    lines: tuple[tuple[bytes, bytes], ...],
+    kinds: bytes,
+    labels: bytes,
+    ends: NDArray[Any],
+    values: NDArray[Any],
+    texts: bytes,
+    first: int,
+    count: int,
+    /,
+) -> bytes: ...
+
 # (0, ...) or what is wrong (submissions.h) and the index of the record.
 def check_submissions(
     records: NDArray[Any], from_ns: int, until_ns: int, nexus_count: int, /

@@ -101,8 +101,11 @@ class BlockDevice(Protocol):
     def detach(self) -> None:
         """Gives the device back."""
 
-    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
-        """Returns the nexuses that these initiators can reach, in index order, at a border."""
+    def report_luns(self, initiators: Sequence[str], volume: str = "") -> tuple[Nexus, ...]:
+        """Returns the nexuses that these initiators can reach, in index order, at a border.
+
+        With a volume's name only those of it.
+        """
 
     def exchange(self, until_ns: int, submissions: IoBatch) -> Reply:
         """Runs one window; raises PeerLost when the device is gone."""

@@ -43,6 +43,7 @@ class EventKind(StrEnum):
     )
     HOST_CREATED = "HOST_CREATED", "A host was added."
     HOST_DELETED = "HOST_DELETED", "A host was removed."
+    HOST_UPDATED = "HOST_UPDATED", "A host's settings were changed, and those of what follows it."
 
     # Array
     ARRAY_POWER_LOST = "ARRAY_POWER_LOST", "An array lost its power, and all that was in it."
@@ -142,6 +143,7 @@ class EventKind(StrEnum):
         "A device without a throttle took refusals for acceptance, and waits for answers that "
         "never come; told once a second at most.",
     )
+    MULTIPATH_UPDATED = "MULTIPATH_UPDATED", "Settings of a multipath layer were changed."
     ADAPTER_UPDATED = "ADAPTER_UPDATED", "An adapter's queue depth was changed."
     DEVICE_UPDATED = "DEVICE_UPDATED", "A device's queue depth or path selection was changed."
     PATH_DOWN = "PATH_DOWN", "A path died: what was in flight on it is sent again on another."

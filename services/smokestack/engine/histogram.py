@@ -48,18 +48,6 @@ def buckets(rows: NDArray[Any]) -> NDArray[np.int64]:
     return found
 
 
-def merge(rows: NDArray[Any]) -> NDArray[Any]:
-    """Returns one histogram (a table of one row) that counts what all the rows count."""
-    merged = np.zeros(1, HISTOGRAM)
-    if len(rows):
-        for field in ("count", "sum", "bucket"):
-            merged[field][0] = rows[field].sum(axis=0)
-        merged["max"][0] = rows["max"].max()
-        filled = rows["count"] > 0
-        merged["min"][0] = rows["min"][filled].min() if filled.any() else 0
-    return merged
-
-
 def percentile_ns(row: Any, ratio: float) -> int:
     """Returns the value below which a share of the counts lies, off by at most 1.6 %; 0 if none.
 

@@ -7,12 +7,12 @@
 #include "tables.h"
 
 #include "smokestack/exponential.h"
-#include "smokestack/histogram.h"
 #include "smokestack/philox.h"
 #include "smokestack/sha256.h"
+#include "smokestack/sparse_histogram.h"
 
 enum { T_STATE, T_JOB, T_SLOT, T_DISK, T_SIZE, T_ZIPF, T_TRACE, T_FREE, T_INBOX, T_OUT,
-       T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_DIGEST, T_COUNT };
+       T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_DIGEST, T_CHUNK, T_COUNT };
 
 typedef struct {
     hv_state_t *state;
@@ -25,7 +25,8 @@ typedef struct {
     uint32_t *free; /* each job's stack of free slots, at its slot_base */
     completion_t *inbox;
     submission_t *out;
-    hist_t *histogram;
+    sparse_hist_t *histogram; /* by disk */
+    wide_chunk_t *chunk;
     note_t *note; /* a row for each completion in the inbox and each job */
 } hv_t;
 
@@ -54,15 +55,15 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"size", sizeof(size_row_t)}, {"zipf", sizeof(uint32_t)},
     {"trace", sizeof(trace_record_t)}, {"free", sizeof(uint32_t)},
     {"inbox", sizeof(completion_t)}, {"out", sizeof(submission_t)},
-    {"histogram", sizeof(hist_t)}, {"calendar", sizeof(calendar_t)},
+    {"histogram", sizeof(sparse_hist_t)}, {"calendar", sizeof(calendar_t)},
     {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)},
-    {"digest", sizeof(sha256_t)}};
+    {"digest", sizeof(sha256_t)}, {"chunk", sizeof(wide_chunk_t)}};
 
 static inline hv_t hv_of(const kernel_t *k) {
     return (hv_t){k->table[T_STATE], k->table[T_JOB],   k->table[T_SLOT],  k->table[T_DISK],
                   k->table[T_SIZE],  k->table[T_ZIPF],  k->table[T_TRACE], k->table[T_FREE],
                   k->table[T_INBOX], k->table[T_OUT],   k->table[T_HISTOGRAM],
-                  k->table[T_NOTE]};
+                  k->table[T_CHUNK], k->table[T_NOTE]};
 }
 
 static inline calendar_t *calendar_of(const kernel_t *k) { return k->table[T_CALENDAR]; }
@@ -263,7 +264,8 @@ static int complete(hv_t *h, completion_t *c, uint32_t slot_rows) {
         d->reads++;
         d->read_bytes += s->length;
     }
-    hist_add(&h->histogram[j->disk], (uint64_t)(c->time - (s->time - j->broker_ns)));
+    wide_add(&h->histogram[j->disk], h->chunk, &h->state->chunk_used,
+             (uint64_t)(c->time - (s->time - j->broker_ns)));
     if (!clock_driven(j)) {
         s->time = c->time + think(h, j, c->id, failed) + j->broker_ns;
         return 1;
@@ -400,6 +402,10 @@ static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (kept + count > k->rows[T_INBOX]) {
         PyBuffer_Release(&from);
         return PyErr_Format(PyExc_ValueError, "more completions than slots");
+    }
+    if (h.state->chunk_used + kept + count > k->rows[T_CHUNK]) { /* each may take a new one */
+        PyBuffer_Release(&from);
+        Py_RETURN_NONE;
     }
     uint32_t out_count = 0;
     int promised = 0;

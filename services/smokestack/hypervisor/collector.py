@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from smokestack.engine.border import BorderLock
-from smokestack.engine.exposition import Family, Level, Samples, octaves, virtual_time
+from smokestack.engine.exposition import Family, Level, Samples, virtual_time
+from smokestack.engine.sparse_histogram import chunk_sums, octaves_of
 
 from .model import HypervisorModel
 
@@ -47,7 +48,8 @@ class HypervisorCollector:
             now_ns = model.now_ns
             vm_keys = list(model.vms)
             disks = [(*key, disk.spec.device, disk.row) for key, disk in model.disks.items()]
-            latency = octaves(model.state.used("histogram"))
+            histograms = model.state.used("histogram").copy()
+            sums = chunk_sums(model.state["chunk"][: int(model.state.row["chunk_used"])])
         vms = self._vm_level.rows(sorted(vm_keys))
         disks.sort()
         placed = self._disk_level.rows([(host, vm, disk, lun) for host, vm, disk, lun, _ in disks])
@@ -56,5 +58,5 @@ class HypervisorCollector:
             virtual_time(self.name, now_ns),
             vms.states(_VM_STATE, ("running",), np.zeros(len(vm_keys), np.int64)),
             placed.counts(_PLACEMENT, np.ones(len(disks), np.int64)),
-            placed.latencies(_GUEST_LATENCY, latency[rows]),
+            placed.latencies(_GUEST_LATENCY, octaves_of(histograms[rows], sums)),
         ]

@@ -57,8 +57,9 @@ class Nexuses:
 
     def find(self, host_id: str, device: str) -> Nexus:
         """Returns a host's device, or refuses one that it does not have."""
-        found = self._of(host_id)
+        found = self._of(host_id, device)
         if device not in found:
+            found = self._of(host_id)
             known = ", ".join(sorted(found)) or "none: export a volume and rescan"
             raise InvalidArgument.at(
                 "disk.device", f"{device!r} is no device of hosts/{host_id} (it has {known})"
@@ -74,12 +75,14 @@ class Nexuses:
         finally:
             self._seen = None
 
-    def _of(self, host_id: str) -> dict[str, Nexus]:
+    def _of(self, host_id: str, device: str = "") -> dict[str, Nexus]:
+        """Returns a host's devices by name, or the one that is named."""
         if self._seen is not None and host_id in self._seen:
             return self._seen[host_id]
         if self.device is None:
             raise FailedPrecondition(f"{self._owner} has no devices: connect multipath first")
-        found = {nexus.volume: nexus for nexus in self.device.report_luns([host_id])}
+        only = device if self._seen is None else ""  # who asks for one will ask for others
+        found = {nexus.volume: nexus for nexus in self.device.report_luns([host_id], only)}
         if self._seen is not None:
             self._seen[host_id] = found
         return found

@@ -190,7 +190,11 @@ class HypervisorModel:
         """Takes the last reply in and runs on; returns (submissions, time reached, promised)."""
         state = self.state
         records, count = (self._reply.records, self._reply.count) if self._reply else _EMPTY
-        submitted, until_ns, noted, promised = state.kernel.run(limit_ns, records, count, end_ns)
+        ran = state.kernel.run(limit_ns, records, count, end_ns)
+        if ran is None:
+            state.fit_chunks(count)
+            ran = state.kernel.run(limit_ns, records, count, end_ns)
+        submitted, until_ns, noted, promised = ran
         self._reply = None
         if noted:
             self.events.tell_notes(self.disks, self.jobs, device.name)

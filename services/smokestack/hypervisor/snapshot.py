@@ -35,7 +35,7 @@ _CLASSES: Final = (
 )
 _COPYING: Final = Copying(
     sparse=frozenset({"histogram"}),
-    heads={"inbox": "inbox_count", "note": "note_count"},
+    heads={"inbox": "inbox_count", "note": "note_count", "chunk": "chunk_used"},
     scratch=frozenset({"out"}),
 )
 _HELD: Final = ("hosts", "vms", "disks", "jobs")

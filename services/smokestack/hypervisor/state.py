@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from smokestack.engine.histogram import HISTOGRAM
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.records import COMPLETION, NEVER_NS, SUBMISSION, TRACE
+from smokestack.engine.sparse_histogram import SPARSE_HISTOGRAM, WIDE_CHUNK
 from smokestack.engine.tables import Tables
 
 from . import _kernel
@@ -29,6 +29,7 @@ _ORDER: Final = (
     "bucket",
     "note",
     "digest",
+    "chunk",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "zipf": np.dtype("<u4"),
@@ -36,7 +37,8 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "free": np.dtype("<u4"),
     "inbox": COMPLETION,
     "out": SUBMISSION,
-    "histogram": HISTOGRAM,
+    "histogram": SPARSE_HISTOGRAM,
+    "chunk": WIDE_CHUNK,
     "calendar": np.dtype("V64"),
     "bucket": np.dtype("<u8"),
     "digest": np.dtype("V128"),
@@ -50,6 +52,7 @@ class HypervisorState(Tables):
         rows = {"bucket": 64}
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
         self.row["change_ns"] = NEVER_NS
+        self.row["chunk_used"] = 1
         self.kernel.start(0)
 
     @property
@@ -73,6 +76,11 @@ class HypervisorState(Tables):
         self.reserve("bucket", 1 << (buckets - 1).bit_length())
         self.kernel.grow()
         return base
+
+    def fit_chunks(self, count: int) -> None:
+        """Makes room for what this many more completions may add to histograms."""
+        waiting = int(self.row["inbox_count"]) + count
+        self.reserve("chunk", int(self.row["chunk_used"]) + waiting)
 
     def append_job(self, plan: JobPlan, *, region_bytes: int, now_ns: int, broker_ns: int) -> int:
         """Writes a job's rows and tables; returns its index.  It does not run before start_job."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from smokestack.engine.histogram import merge, percentile_ns
+from smokestack.engine.histogram import percentile_ns
+from smokestack.engine.sparse_histogram import dense, merged
 
 from .state import HypervisorState
 
@@ -73,7 +74,7 @@ def disk_statistics(state: HypervisorState, disk: int) -> DiskStatistics:
         write_bytes=int(row["write_bytes"]),
         error_count=int(row["errors"]),
         outstanding_count=int(row["outstanding"]),
-        latency=latency(state["histogram"][disk]),
+        latency=latency(dense(state["histogram"][disk : disk + 1], state["chunk"])[0]),
     )
 
 
@@ -86,6 +87,6 @@ def statistics(state: HypervisorState, now_ns: int, digest: str) -> Statistics:
         io_count=int(row["ios"]),
         error_count=int(row["errors"]),
         outstanding_count=int(row["outstanding"]),
-        latency=latency(merge(state.used("histogram"))[0]),
+        latency=latency(merged(state.used("histogram"), state["chunk"])[0]),
         digest=digest,
     )

@@ -19,7 +19,9 @@
     F(uint32_t, inbox_count)                                                                   \
     F(uint32_t, inbox_taken) /* of those, processed by the last window */                      \
     F(uint32_t, note_count)                                                                    \
-    F(uint32_t, held_count) /* events of paused VMs, kept out of the calendar */
+    F(uint32_t, held_count) /* events of paused VMs, kept out of the calendar */               \
+    F(uint32_t, chunk_used) /* chunks of histograms; the first stands for none */              \
+    F(uint32_t, padding)
 
 #define JOB_FIELDS(F)                                                                          \
     F(uint64_t, uid)                                                                           \

@@ -155,6 +155,9 @@ static uint32_t finish(mp_t *m, int64_t *next) {
 
 /* --- Python -------------------------------------------------------------------------------- */
 
+/* New chunks that an answer can take: its path's, its device's, and two of its detour. */
+#define CHUNKS_PER_ANSWER 4
+
 /* Submissions must name a slot within the table; the caller grows it to the answer and retries. */
 static uint32_t slots_needed(const submission_t *batch, uint32_t count) {
     uint64_t most = 0;
@@ -218,7 +221,9 @@ static PyObject *py_accept(PyObject *self, PyObject *const *args, Py_ssize_t nar
         PyBuffer_Release(&from);
         return NULL;
     }
-    int fits = m.state->hand_count + count <= k->rows[T_HAND];
+    int64_t hand = m.state->hand_count + count;
+    int fits = hand <= k->rows[T_HAND] &&
+               m.state->wide_chunk_used + CHUNKS_PER_ANSWER * hand <= k->rows[T_WIDE_CHUNK];
     uint32_t itls = (uint32_t)(path_of.len / (Py_ssize_t)sizeof(uint32_t));
     Py_BEGIN_ALLOW_THREADS
     if (fits) accept(&m, from.buf, (uint32_t)count, path_of.buf, itls);
@@ -316,7 +321,7 @@ static PyMethodDef METHODS[] = {
      "run(until_ns, batch, count, begins) -> (reached_ns, dispatches by array ...), or the slot "
      "rows that it needs first"},
     {"accept", (PyCFunction)(void (*)(void))py_accept, METH_FASTCALL,
-     "accept(completions, count, path_of) -> False when the hand is too small"},
+     "accept(completions, count, path_of) -> False when there is no room for all of them"},
     {"finish", py_finish, METH_O, "finish(least_next_ns) -> (ready, next_ns, notes)"},
     {"lose_array", (PyCFunction)(void (*)(void))py_lose_array, METH_FASTCALL,
      "lose_array(array, now_ns, cause)"},

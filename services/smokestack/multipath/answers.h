@@ -9,10 +9,10 @@
  * in queues.  Few are, so only the difference is kept of its histogram. */
 static uint64_t queue_ns_of(mp_t *m, uint32_t i, uint64_t kernel_ns) {
     uint64_t queue_ns = kernel_ns - (uint64_t)m->detour[i];
-    hist_t *h = &m->detour_histogram[m->slot[i].device];
+    sparse_hist_t *h = &m->detour_histogram[m->slot[i].device];
     h->sum += queue_ns - kernel_ns; /* modulo 2^64, as are the buckets */
-    h->bucket[hist_index(queue_ns)]++;
-    h->bucket[hist_index(kernel_ns)]--;
+    ++*wide_bucket(h, m->wide_chunk, &m->state->wide_chunk_used, queue_ns);
+    --*wide_bucket(h, m->wide_chunk, &m->state->wide_chunk_used, kernel_ns);
     return queue_ns;
 }
 
@@ -23,8 +23,9 @@ static inline void account(mp_t *m, const completion_t *c, uint32_t i, path_t *p
     uint64_t device_ns = (uint64_t)(c->time - s->dispatch_ns);
     uint64_t kernel_ns = (uint64_t)(s->dispatch_ns - s->submit_ns);
     uint64_t queue_ns = s->attempt ? queue_ns_of(m, i, kernel_ns) : kernel_ns;
-    hist_add(&m->path_histogram[s->path], device_ns);
-    hist_add(&m->kernel_histogram[s->device], kernel_ns);
+    uint32_t *used = &m->state->wide_chunk_used; /* `accept` has seen to it that four are free */
+    wide_add(&m->path_histogram[s->path], m->wide_chunk, used, device_ns);
+    wide_add(&m->kernel_histogram[s->device], m->wide_chunk, used, kernel_ns);
     path->ios++;
     path->bytes += s->length;
     path->device_ns += device_ns;

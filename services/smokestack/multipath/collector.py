@@ -13,7 +13,8 @@ from smokestack.engine.exposition import Level, Samples, virtual_time
 from .model import MultipathModel
 from .parameters import PARAMETERS
 from .parameters.keys import keys
-from .parameters.parameter import PROBED
+from .parameters.parameter import PROBED, At
+from .parameters.places import Found
 from .parameters.reading import read_all
 
 
@@ -25,14 +26,19 @@ class MultipathCollector:
         self._model = model
         self._border = border
         self._levels = {at: Level(*at.labels) for at in PARAMETERS}
+        self._found: list[Found] = []  # whose the next are: they last as long
+        self._keys: dict[At, list[tuple[str, ...]]] = {}
 
     def collect(self) -> list[Samples]:
         """Copies what the tables say at a border, and writes it down after."""
-        with self._border.change():
-            reading = read_all(self._model)
+        reading = read_all(self._model, self._border)
+        if reading.found is not self._found:
+            self._found, self._keys = reading.found, {}
         samples = [virtual_time(self.name, reading.now_ns)]
         for at, parameters in PARAMETERS.items():
             if reading.probing or at not in PROBED:
-                rows = self._levels[at].rows(keys(reading, at))
+                if at not in self._keys:
+                    self._keys[at] = keys(reading, at)
+                rows = self._levels[at].rows(self._keys[at])
                 samples += [parameter.samples(rows, reading) for parameter in parameters]
         return samples

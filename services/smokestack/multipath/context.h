@@ -18,24 +18,26 @@
 enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISPATCH, T_COUNTS,
        T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_HEARD, T_POLICY,
        T_MEASURE, T_ADAPTER, T_WORLD, T_DETOUR, T_DETOUR_HISTOGRAM, T_LINK, T_TAP,
-       T_PROBE, T_CHUNK, T_CONTROL, T_FAULT, T_CHAIN, T_CARE, T_HEALTH, T_COUNT };
+       T_PROBE, T_CHUNK, T_CONTROL, T_FAULT, T_CHAIN, T_CARE, T_HEALTH,
+       T_WIDE_CHUNK, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
     {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
     {"slot", sizeof(slot_t)}, {"hand", sizeof(completion_t)},
     {"born", sizeof(completion_t)}, {"out", sizeof(completion_t)},
     {"dispatch", sizeof(submission_t)}, {"counts", sizeof(uint32_t)},
-    {"kernel_histogram", sizeof(hist_t)}, {"path_histogram", sizeof(hist_t)},
+    {"kernel_histogram", sizeof(sparse_hist_t)}, {"path_histogram", sizeof(sparse_hist_t)},
     {"calendar", sizeof(calendar_t)}, {"bucket", sizeof(cal_bucket_t)},
     {"note", sizeof(note_t)}, {"heard", sizeof(uint64_t)},
     {"policy", sizeof(policy_t)}, {"measure", sizeof(measure_t)},
     {"adapter", sizeof(adapter_t)}, {"world", sizeof(world_t)},
-    {"detour", sizeof(int64_t)}, {"detour_histogram", sizeof(hist_t)},
+    {"detour", sizeof(int64_t)}, {"detour_histogram", sizeof(sparse_hist_t)},
     {"link", sizeof(link_t)}, {"tap", sizeof(tap_t)},
     {"probe", sizeof(sparse_hist_t)}, {"chunk", sizeof(hist_chunk_t)},
     {"control", sizeof(control_t)},
     {"fault", sizeof(fault_t)}, {"chain", sizeof(chain_t)},
-    {"care", sizeof(care_t)}, {"health", sizeof(health_t)}};
+    {"care", sizeof(care_t)}, {"health", sizeof(health_t)},
+    {"wide_chunk", sizeof(wide_chunk_t)}};
 
 /* What an answer to a path's check is in hand; it never leaves. */
 enum { KIND_CHECK = KIND_EVENT + 1 };
@@ -51,8 +53,8 @@ typedef struct {
     completion_t *out;
     submission_t *dispatch; /* dispatch_rows for each array */
     uint32_t *counts;       /* dispatches of this window, by array */
-    hist_t *kernel_histogram;
-    hist_t *path_histogram;
+    sparse_hist_t *kernel_histogram;
+    sparse_hist_t *path_histogram;
     calendar_t *calendar;
     cal_bucket_t *bucket;
     note_t *note; /* two rows for each completion in hand */
@@ -62,11 +64,12 @@ typedef struct {
     adapter_t *adapter;
     world_t *world;
     int64_t *detour; /* a slot's time outside queues before its last dispatch, after the first */
-    hist_t *detour_histogram; /* what to add to a device's kernel histogram for its queue's */
+    sparse_hist_t *detour_histogram; /* to add to a device's kernel histogram for its queue's */
     link_t *link;
     tap_t *tap;           /* by path, while the probe is on */
     sparse_hist_t *probe; /* several for each path */
     hist_chunk_t *chunk;
+    wide_chunk_t *wide_chunk; /* of the three above that are not the probe's */
     control_t *control; /* by device */
     fault_t *fault;
     chain_t *chain;
@@ -92,7 +95,7 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_DETOUR],   k->table[T_DETOUR_HISTOGRAM],
                   k->table[T_LINK],     k->table[T_TAP],
                   k->table[T_PROBE],    k->table[T_CHUNK],
-                  k->table[T_CONTROL],
+                  k->table[T_WIDE_CHUNK], k->table[T_CONTROL],
                   k->table[T_FAULT],    k->table[T_CHAIN],
                   k->table[T_CARE],     k->table[T_HEALTH],
                   k->rows[T_HEALTH],    k->rows[T_SLOT],

@@ -7,7 +7,7 @@ Management calls are made between windows only (the caller holds the border).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Unpack
 
 import numpy as np
@@ -33,6 +33,7 @@ from .events import MultipathEvents
 from .fabrics import TRUNK, Fabrics
 from .faults import MultipathFaults, disable
 from .inventory import Device, Path, RescanResult, add_device, group, set_preferred, update_paths
+from .parameters.places import Places, places_of_all
 from .queues import Adapters
 from .returns import returned
 from .selection import map_cpus, set_cpus, set_settings, settings_of
@@ -84,6 +85,7 @@ class MultipathModel:
         self.adapters: Adapters = {}
         self.evaluation_ns = NEVER_NS  # when latency moves windows next
         self._devices: dict[tuple[str, str], Device] = {}
+        self._places: Places | None = None  # none while the inventory is not as it was
         self.fabrics = Fabrics(self.state, self.name)
         self.wires = Wires(self)
         self.faults = MultipathFaults(self)
@@ -156,10 +158,15 @@ class MultipathModel:
         self.wires.empty()
         self.state.kernel.start(self.now_ns)
 
-    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
-        """Returns the devices of these hosts, in index order."""
-        wanted = set(initiators)
-        found = (d for d in self._devices.values() if d.host_id in wanted)
+    def report_luns(self, initiators: Sequence[str], volume: str = "") -> tuple[Nexus, ...]:
+        """Returns the devices of these hosts, or that of one volume, in index order."""
+        hosts = [host for host in dict.fromkeys(initiators) if host in self.hosts]
+        if volume:
+            keys = [(host, volume) for host in hosts if (host, volume) in self._devices]
+        else:
+            keys = [key for key in self._devices if key[0] in hosts]
+        found = [self._devices[key] for key in keys]
+        states, active = self.state["path"]["state"], int(PathState.ACTIVE)
         return tuple(
             Nexus(
                 index=d.row,
@@ -168,9 +175,7 @@ class MultipathModel:
                 volume=d.name,
                 lun=d.lun,
                 capacity_bytes=d.capacity_bytes,
-                usable=any(
-                    self.state["path"][p.row]["state"] == PathState.ACTIVE for p in d.paths.values()
-                ),
+                usable=any(states[p.row] == active for p in d.paths.values()),
                 identifier=d.identifier,
             )
             for d in sorted(found, key=lambda d: d.row)
@@ -333,6 +338,7 @@ class MultipathModel:
         check_host(spec)
         if spec.host_id in self.hosts:
             raise AlreadyExists.of(f"{self.name}/hosts/{spec.host_id}")
+        self.moved()
         self.hosts[spec.host_id] = spec
         for initiator in spec.initiators:
             row = queues.add_adapter(self.state, spec.adapter_queue_depth)
@@ -347,6 +353,7 @@ class MultipathModel:
                 f"{self.name}/hosts/{host_id} has devices: delete the exports and rescan first",
                 reason="IN_USE",
             )
+        self.moved()
         del self.hosts[host_id]
         self.adapters = {key: row for key, row in self.adapters.items() if key[0] != host_id}
         self.events.tell(EventKind.HOST_DELETED, f"hosts/{host_id}")
@@ -369,6 +376,7 @@ class MultipathModel:
         return self._rescan(host_id, self._live)
 
     def _rescan(self, host_id: str, arrays: Sequence[ConnectedArray]) -> RescanResult:
+        self.moved()
         spec = self.host(host_id)
         reported = [(a, group(a.device.report_luns(spec.initiators))) for a in arrays]
         asked = {array.array_id for array in arrays}
@@ -485,6 +493,16 @@ class MultipathModel:
         if path_failure_handling is not None:
             self.events.judge(found, told)
 
+    def places(self) -> Places:
+        """Returns where in the tables everything stands, looked up once for each inventory."""
+        if self._places is None:
+            self._places = places_of_all(self)
+        return self._places
+
+    def moved(self) -> None:
+        """Forgets where everything stood: the inventory has changed."""
+        self._places = None
+
     # --- adapters ---------------------------------------------------------------------------
 
     def adapter(self, host_id: str, initiator: str) -> int:
@@ -501,14 +519,6 @@ class MultipathModel:
         queues.set_adapter_depth(self.state, row, queue_depth)
         self.events.tell(EventKind.ADAPTER_UPDATED, f"hosts/{host_id}/adapters/{initiator}")
 
-    def set_probing(self, probing: bool) -> None:
-        """Has the probe watch every nexus, or no more; what it has seen stays."""
-        if bool(self.spec.probing) == probing:
-            return
-        self.spec = replace(self.spec, probing=int(probing))
-        self.state.row["probing"] = probing
-        self.events.tell(EventKind.PROBING if probing else EventKind.PROBING_ENDED)
-
     # --- fabrics ----------------------------------------------------------------------------
 
     def update_fabric(self, fabric_id: str, trunk_bandwidth_bytes_per_second: int) -> None:
@@ -518,6 +528,7 @@ class MultipathModel:
                 f"{self.name}/fabrics/{fabric_id} has a trunk that is down: clear the fault first",
                 reason="TRUNK_DOWN",
             )
+        self.moved()
         self.fabrics.set_trunk(fabric_id, trunk_bandwidth_bytes_per_second)
         self.fabrics.rewire([d for d in self.all_devices() if d.paths])
         self.faults.fit_links()
@@ -532,6 +543,7 @@ class MultipathModel:
         bb_credits: int | None = None,
     ) -> None:
         """Changes a link's rate or its buffers; all is checked before anything changes."""
+        self.moved()
         self.fabrics.set_link(
             fabric_id,
             link_id,

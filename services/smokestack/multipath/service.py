@@ -26,9 +26,11 @@ from .model import MultipathModel
 from .path_service import PathHandlers
 from .shared_service import MULTIPATH
 from .specs import (
+    ApdHandling,
     ClaimRule,
     DepthRule,
     MultipathHostSpec,
+    MultipathSpec,
     PathChecker,
     PathFailureHandling,
     Plugin,
@@ -39,6 +41,7 @@ from .specs import (
 )
 from .statistics import QueueStatistics, adapter_statistics, device_statistics
 from .status import DeviceStatus, PathStatus
+from .updates import update_host, update_layer
 
 HOST = NameForm("multipaths/m1/hosts/h1")
 DEVICE = NameForm("multipaths/m1/hosts/h1/devices/a1.v1")
@@ -58,6 +61,18 @@ _DEVICE_FIELDS = (
     "queue_control",
     "path_failure_handling",
     "world_shares",
+)
+_LAYER_FIELDS = ("probing", "apd_timeout_ns", "apd_handling", "congestion_evaluation_ns")
+_HOST_FIELDS = (
+    "selector",
+    "lun_queue_depth",
+    "ios_per_path",
+    "selector_settings",
+    "sched_num_req_outstanding",
+    "adapter_queue_depth",
+    "claim_rules",
+    "queue_control",
+    "path_failure_handling",
 )
 _PATH_FIELDS = ("enabled", "relative_throughput", "cpus")
 
@@ -101,8 +116,18 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
         self._parse(MULTIPATH, request.multipath.name, "multipath.name")
 
         def update() -> pb.Multipath:
-            masked(request.update_mask.paths, present(request.multipath), ("probing",))
-            self._model.set_probing(request.multipath.probing)
+            mask = request.update_mask.paths
+            fields = masked(mask, present(request.multipath), _LAYER_FIELDS)
+            wanted = given(request.multipath, MultipathSpec)
+            defaults = MultipathSpec().settings()
+            values = defaults | {name: int(wanted[name]) for name in wanted.keys() & defaults}
+            values["apd_handling"] = member(
+                ApdHandling,
+                request.multipath.apd_handling,
+                "multipath.apd_handling",
+                MultipathSpec.apd_handling,
+            )
+            update_layer(self._model, {name: values[name] for name in sorted(fields)})
             return self._multipath()
 
         return self._requests.change(request, update)
@@ -138,6 +163,22 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
             return pb.ListMultipathHostsResponse(
                 multipath_hosts=map(self._host, found), next_page_token=token
             )
+
+    def UpdateMultipathHost(
+        self, request: pb.UpdateMultipathHostRequest, context: Any = None
+    ) -> pb.MultipathHost:
+        message = request.multipath_host
+        (host_id,) = self._parse(HOST, message.name, "multipath_host.name")
+
+        def update() -> pb.MultipathHost:
+            fields = masked(request.update_mask.paths, present(message), _HOST_FIELDS)
+            wanted = _host_spec(host_id, message)
+            kept = self._model.host(host_id)
+            changed = {name: getattr(wanted, name) for name in sorted(fields)}
+            update_host(self._model, replace(kept, **changed))
+            return self._host(host_id)
+
+        return self._requests.change(request, update)
 
     def DeleteMultipathHost(
         self, request: pb.DeleteMultipathHostRequest, context: Any = None

@@ -41,6 +41,7 @@ _COPYING: Final = Copying(
         "born": "born_count",
         "note": "note_count",
         "chunk": "chunk_used",
+        "wide_chunk": "wide_chunk_used",
         "world": "world_count",
     },
     scratch=frozenset({"dispatch", "counts", "out"}),
@@ -129,6 +130,7 @@ class MultipathPart:
 
         def put() -> None:
             put_tables()
+            model.moved()
             model.state.refit(saved["paths_most"])
             model.evaluation_ns = saved["evaluation_ns"]
             model.spec, model.seed = saved["spec"], saved["seed"]

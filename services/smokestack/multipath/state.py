@@ -7,9 +7,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smokestack.engine.histogram import HISTOGRAM
 from smokestack.engine.records import COMPLETION, NEVER_NS, SUBMISSION
-from smokestack.engine.sparse_histogram import CHUNK, SPARSE_HISTOGRAM
+from smokestack.engine.sparse_histogram import CHUNK, SPARSE_HISTOGRAM, WIDE_CHUNK
 from smokestack.engine.tables import Tables, zeros
 
 from . import _kernel
@@ -49,6 +48,7 @@ _ORDER: Final = (
     "chain",
     "care",
     "health",
+    "wide_chunk",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,
@@ -56,12 +56,13 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "out": COMPLETION,
     "dispatch": SUBMISSION,
     "counts": np.dtype("<u4"),
-    "kernel_histogram": HISTOGRAM,
-    "path_histogram": HISTOGRAM,
+    "kernel_histogram": SPARSE_HISTOGRAM,
+    "path_histogram": SPARSE_HISTOGRAM,
     "detour": np.dtype("<i8"),
-    "detour_histogram": HISTOGRAM,
+    "detour_histogram": SPARSE_HISTOGRAM,
     "probe": SPARSE_HISTOGRAM,
     "chunk": CHUNK,
+    "wide_chunk": WIDE_CHUNK,
     "calendar": np.dtype("V64"),
     "bucket": np.dtype("<u8"),
     "heard": np.dtype("<u8"),
@@ -69,7 +70,8 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
 _SLOT_ROWS = 1024
 _CHECKS_PER_PATH: Final = 2  # commands that they send in one window at most
 PROBE_HISTOGRAMS: Final = 10  # of each path; probe.h has as many
-_CHUNKS_PER_ANSWER: Final = 6  # new ones that it can take at most, its dispatch included
+_PROBE_CHUNKS: Final = 6  # new ones that an answer can take at most, its dispatch included
+_WIDE_CHUNKS: Final = 4  # ... of its path, its device and its detour, as in _kernel.c
 
 
 class MultipathState(Tables):
@@ -81,7 +83,8 @@ class MultipathState(Tables):
         self.paths_most = 1  # of any device
         self.batches: list[NDArray[Any]] = []  # each array's part of the dispatch table
         self["world"]["device"][0] = NIL  # the world of a slot that nothing has used
-        self.row["world_count"] = self.row["chunk_used"] = 1
+        for used in ("world_count", "chunk_used", "wide_chunk_used"):
+            self.row[used] = 1
         self.row["change_ns"] = self.row["timer_ns"] = NEVER_NS
         self.kernel.start(0)
         self.fit_slots(_SLOT_ROWS)
@@ -125,8 +128,9 @@ class MultipathState(Tables):
         self._fit_dispatch()
 
     def fit_hand(self, rows: int) -> None:
-        """Makes room for this many completions in hand."""
+        """Makes room for this many completions in hand, and for what they add to histograms."""
         self._fit_hand(rows)
+        self.reserve("wide_chunk", int(self.row["wide_chunk_used"]) + _WIDE_CHUNKS * rows)
 
     def fit_loss(self) -> None:
         """Makes room for notes of every path and device at once."""
@@ -154,7 +158,7 @@ class MultipathState(Tables):
         self.reserve("probe", PROBE_HISTOGRAMS * paths)
         if self.row["probing"]:
             commands = len(self["hand"]) + len(self["slot"]) * (1 + self.paths_most)
-            self.reserve("chunk", int(self.row["chunk_used"]) + _CHUNKS_PER_ANSWER * commands)
+            self.reserve("chunk", int(self.row["chunk_used"]) + _PROBE_CHUNKS * commands)
 
     def _fit_hand(self, rows: int) -> None:
         self.reserve("hand", rows)

@@ -34,9 +34,9 @@
     F(uint32_t, hand_told) /* of those in hand, how many the submitter has heard of */         \
     F(uint32_t, fabric_limits) /* a link of a fabric can hold answers up */                    \
     F(uint32_t, probing)                                                                       \
-    F(uint32_t, chunk_used) /* chunks of sparse histograms; the first stands for none */       \
+    F(uint32_t, chunk_used) /* chunks of the probe's histograms; the first stands for none */  \
+    F(uint32_t, wide_chunk_used) /* and of the others */                                       \
     F(uint32_t, caring) /* some device's paths are checked */                                  \
-    F(uint32_t, padding)                                                                       \
     F(uint64_t, seed)                                                                          \
     F(uint64_t, event_count) /* number of the newest event */
 

@@ -162,7 +162,7 @@ class _Session:
     def _report_luns(self, request: pb.ReportLuns) -> pb.ExchangeResponse:
         self._check_welcomed()
         with self._border.window():
-            found = self._device.report_luns(request.initiators)
+            found = self._device.report_luns(request.initiators, request.volume)
         return pb.ExchangeResponse(
             nexuses=pb.Nexuses(nexuses=[pb.Nexus(**nexus.__dict__) for nexus in found])
         )

@@ -5,9 +5,10 @@
     ...
     exporter.close()
 
-A collector has a `name` and `collect()`, which reads its room at a border and returns text by
-family; several collectors of one kind share their families.  One that raises is left out of that
-scrape, and the scrape says so: smokestack_scrape_collector_success is 0.
+A collector has a `name` and `collect()`, which reads its room at a border and returns samples by
+family; their text is written while it is sent.  Several collectors of one kind share their
+families.  One that raises is left out of that scrape, and the scrape says so:
+smokestack_scrape_collector_success is 0.
 
 It serves loopback unless told otherwise, changes nothing, and refuses requests that a web page
 could have made a browser send: a Host that is a foreign DNS name, or a foreign Origin.
@@ -20,7 +21,7 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -41,7 +42,7 @@ _LOG: Final = logging.getLogger(__name__)
 _DURATION: Final = Family(
     "smokestack_scrape_collector_duration_seconds",
     "gauge",
-    "Wall time that the collector took in this scrape.",
+    "Wall time that the collector took to read its room for this scrape.",
 )
 _SUCCESS: Final = Family(
     "smokestack_scrape_collector_success",
@@ -111,11 +112,20 @@ class Exporter:
 
     def scrape(self) -> bytes:
         """Returns what stands, family by family in the order of their names."""
-        with self._scraping:
-            pieces = self._pieces()
-        return b"".join([*pieces, generate_latest(self._process)])
+        return b"".join(self.stream())
 
-    def _pieces(self) -> list[bytes]:
+    def stream(self) -> Iterator[bytes]:
+        """Reads what stands, and returns it piece by piece as it is written."""
+        with self._scraping:
+            families = self._families()
+        for family, samples in sorted(families.items(), key=lambda item: item[0].name):
+            if any(samples):
+                yield family.header
+                for pieces in samples:
+                    yield from pieces
+        yield generate_latest(self._process)
+
+    def _families(self) -> dict[Family, list[Sequence[bytes]]]:
         found: list[Samples] = []
         seconds, success = [], []
         for collector in self._collectors:
@@ -126,15 +136,10 @@ class Exporter:
             found.extend(samples or ())
         rows = self._level.rows([(collector.name,) for collector in self._collectors])
         found += [rows.numbers(_DURATION, np.array(seconds)), rows.counts(_SUCCESS, success)]
-        families: dict[Family, list[bytes]] = {}
+        families: dict[Family, list[Sequence[bytes]]] = {}
         for family, pieces in found:
-            families.setdefault(family, []).extend(pieces)
-        return [
-            piece
-            for family, pieces in sorted(families.items(), key=lambda item: item[0].name)
-            if pieces
-            for piece in (family.header, *pieces)
-        ]
+            families.setdefault(family, []).append(pieces)
+        return families
 
 
 def _collected(collector: Collector) -> list[Samples] | None:
@@ -203,6 +208,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = _IDLE_SECONDS
+    protocol_version = "HTTP/1.1"
     server_version = "smokestack"
     sys_version = ""
 
@@ -212,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._meant_for_us():
             self._answer(HTTPStatus.FORBIDDEN, b"This Host or Origin is not served.\n")
         elif path == "/metrics":
-            self._answer(HTTPStatus.OK, self.server.exporter.scrape(), _CONTENT_TYPE)
+            self._stream(self.server.exporter.stream())
         elif path == "/healthz":
             self._answer(HTTPStatus.OK, b"ok\n")
         else:
@@ -229,11 +235,27 @@ class _Handler(BaseHTTPRequestHandler):
         authorities = [*hosts, *(origin.partition("://")[2] for origin in origins)]
         return len(hosts) == 1 and all(map(self.server.goes_by, authorities))
 
+    def _stream(self, pieces: Iterator[bytes]) -> None:
+        """Answers in chunks, so that who reads knows whether it got all, however much it is."""
+        chunked = self.request_version != "HTTP/1.0"
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", _CONTENT_TYPE)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Connection", "close")
+        if chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in pieces:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
+
     def _answer(self, status: HTTPStatus, body: bytes, content: str = "text/plain") -> None:
         self.send_response(status)
         self.send_header("Content-Type", content)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Connection", "close")
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", "GET")
         self.end_headers()

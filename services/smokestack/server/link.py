@@ -164,9 +164,11 @@ class GrpcDevice:
         self._ask(pb.ExchangeRequest(settle=pb.Settle()), "settled")
         self._forget()
 
-    def report_luns(self, initiators: Sequence[str]) -> tuple[Nexus, ...]:
-        """Returns what the initiators reach, in index order."""
-        request = pb.ExchangeRequest(report_luns=pb.ReportLuns(initiators=initiators))
+    def report_luns(self, initiators: Sequence[str], volume: str = "") -> tuple[Nexus, ...]:
+        """Returns what the initiators reach, or what of one volume, in index order."""
+        request = pb.ExchangeRequest(
+            report_luns=pb.ReportLuns(initiators=initiators, volume=volume)
+        )
         nexuses = self._ask(request, "nexuses").nexuses.nexuses
         return tuple(
             Nexus(**{field: getattr(n, field) for field in Nexus.__dataclass_fields__})

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smokestack.engine.histogram import BUCKETS, HISTOGRAM, lower_bounds, merge
+from smokestack.engine.histogram import BUCKETS, HISTOGRAM, lower_bounds
+from smokestack.engine.sparse_histogram import merged
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.hypervisor.statistics import Latency, latency
 
@@ -44,7 +45,8 @@ def look(hypervisor: HypervisorModel) -> Moment:
                 disk.row for key, disk in hypervisor.disks.items() if key[:2] == (host_id, vm_id)
             ]
             name = f"hosts/{host_id}/vms/{vm_id}"
-            histograms[name] = merge(hypervisor.state["histogram"][rows])
+            state = hypervisor.state
+            histograms[name] = merged(state["histogram"][rows], state["chunk"])
             errors[name] = int(hypervisor.state["disk"]["errors"][rows].sum())
         return Moment(hypervisor.now_ns, histograms, errors)
 

@@ -1,7 +1,10 @@
-"""What one border had of some paths, and of what they belong to; taken while time stands still.
+"""What one border had of some paths, and of what they belong to.
 
 Rows are those of the paths that are asked for, of their devices, adapters, links and fabrics, each
 once, in order of name.  Parameters read columns of these; nothing here is shared with the kernel.
+
+Time stands still while tables are copied, and no longer: where names stand is looked up once for
+each inventory (`places.py`), and what follows from the copies is worked out when time goes on.
 """
 
 from __future__ import annotations
@@ -13,19 +16,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smokestack.engine.exposition import octaves
-from smokestack.engine.histogram import buckets
-from smokestack.engine.sparse_histogram import chunk_octaves, dense
+from smokestack.engine.border import BorderLock
+from smokestack.engine.histogram import HISTOGRAM, buckets
+from smokestack.engine.sparse_histogram import (
+    CHUNKS,
+    chunk_octaves,
+    chunk_sums,
+    dense,
+    octaves_of,
+)
 
 from ..fabrics import Fabric, Link, LinkKind
 from ..state import PROBE_HISTOGRAMS
+from .places import Found, Places, places_of_path
 
 if TYPE_CHECKING:
     from ..inventory import Device, Path
     from ..model import MultipathModel
 
-Found = tuple["Device", tuple["Path", ...]]
 RowsOf = Callable[[NDArray[Any]], NDArray[np.int64]]
+_PROBED_AT_ONCE = 4096  # paths: a few milliseconds
 
 
 @dataclass(frozen=True)
@@ -61,142 +71,213 @@ class Reading:
     fabric_ports: NDArray[np.int64]  # and ports whose links are up, and that hosts take for up
 
 
-def read_all(model: MultipathModel) -> Reading:
-    """Reads what stands of all, histograms by octave; at a border."""
-    found = [(device, tuple(device.paths.values())) for device in model.all_devices()]
-    return _read(model, found, sorted(model.adapters.items()), list(model.fabrics.all_links()))
+def read_all(model: MultipathModel, border: BorderLock) -> Reading:
+    """Reads what stands of all, histograms by octave.
+
+    What the probe saw is ten times the rest, so it is read in parts, each at a border of its own.
+    """
+    with border.change():
+        places = model.places()
+        copy = _copied(model, places, np.arange(len(model.state.used("path"))), full=False)
+    probes = [_no_probe(full=False)]
+    for at in range(0, len(places.paths) if copy.probing else 0, _PROBED_AT_ONCE):
+        with border.change():
+            if model.places() is not places:
+                break
+            probes.append(_probe(model, places.paths[at : at + _PROBED_AT_ONCE], full=False))
+    else:
+        return _reading(copy, np.concatenate(probes))
+    return read_all(model, border)  # a rescan came between
 
 
 def read_path(model: MultipathModel, device: Device, path: Path) -> Reading:
     """Reads what stands of a path and what it belongs to, histograms in full; at a border."""
-    key = (device.host_id, path.initiator)
-    row = model.state["path"][path.row]
-    crossed = {int(row[end]) for end in ("host_link", "trunk_link", "target_link")}
-    links = [pair for pair in model.fabrics.all_links() if pair[1].row in crossed]
-    adapters = [(key, model.adapters[key])]
-    return _read(model, [(device, (path,))], adapters, links, full=True)
+    places = places_of_path(model, device, path)
+    table = model.state.used("path")
+    at = (table["device"] == device.row) | np.isin(table["adapter"], places.adapter_rows)
+    copy = _copied(model, places, np.flatnonzero(at), full=True)
+    probe = _probe(model, places.paths, full=True) if copy.probing else _no_probe(full=True)
+    return _reading(copy, probe)
 
 
-def _read(
-    model: MultipathModel,
-    found: list[Found],
-    adapters: list[tuple[tuple[str, str], int]],
-    links: list[tuple[Fabric, Link]],
-    full: bool = False,
-) -> Reading:
-    state = model.state
-    paths = np.array([path.row for _, some in found for path in some], dtype=np.intp)
-    devices = np.array([device.row for device, _ in found], dtype=np.intp)
-    counts = np.array([len(some) for _, some in found], dtype=np.intp)
-    all_paths = state.used("path")
-    at = np.array([row for _, row in adapters], dtype=np.intp)
-    fabrics = sorted({fabric.fabric_id for fabric, _ in links})
-    changes, ports = _fabrics(model, fabrics)
-    keys = [(fabric.fabric_id, link.link_id) for fabric, link in links]
-    rows = np.array([link.row for _, link in links], dtype=np.intp)
-    rows_of = buckets if full else octaves
-    path_latency, device_latency = _latencies(model, paths, devices, rows_of)
-    sums = {name: np.zeros(len(state["adapter"]), np.int64) for name in ("ios", "bytes")}
-    for name, column in sums.items():
-        np.add.at(column, all_paths["adapter"], all_paths[name].astype(np.int64))
+@dataclass(frozen=True)
+class _Copy:
+    """What was taken while time stood still."""
+
+    places: Places
+    now_ns: int
+    probing: bool
+    rows: NDArray[np.intp]  # of the path table, that the next two are of
+    path: NDArray[Any]
+    path_histogram: NDArray[Any]
+    rows_of: RowsOf  # what a histogram counts by octave or bucket
+    measure: NDArray[Any]
+    tap: NDArray[Any]
+    device: NDArray[Any]
+    control: NDArray[Any]
+    kernel_histogram: NDArray[Any]
+    detour_histogram: NDArray[Any]
+    adapter: NDArray[Any]
+    link: NDArray[Any]
+    downs: list[int]
+    down: frozenset[tuple[str, str]]
+    alive: frozenset[int]  # links whose ports take part
+    kinds: dict[str, list[tuple[LinkKind, int, int, bool]]]  # by fabric: row, downs, is it down
+
+
+def _copied(model: MultipathModel, places: Places, rows: NDArray[np.intp], *, full: bool) -> _Copy:
+    state, wires = model.state, model.wires
     probing = bool(state.row["probing"])
     if probing:
         state.fit_probe()
-    return Reading(
+    table = state.used("path")
+    every = len(rows) == len(table)  # then without an index: three times as fast
+    chunks = state["wide_chunk"][: int(state.row["wide_chunk_used"])]
+    target, is_down = table["target_link"], table["target_down"]
+    return _Copy(
+        places=places,
         now_ns=model.now_ns,
         probing=probing,
-        found=found,
-        owner=np.repeat(np.arange(len(found)), counts),
-        path=all_paths[paths],
-        measure=state["measure"][paths],
+        rows=rows,
+        path=table.copy() if every else table[rows],
+        path_histogram=_some(state.used("path_histogram"), rows, every),
+        rows_of=_in_full(chunks) if full else _by_octave(chunks),
+        measure=state["measure"][places.paths],
+        tap=state["tap"][places.paths if probing else []],
+        device=state["device"][places.devices],
+        control=state["control"][places.devices],
+        kernel_histogram=state["kernel_histogram"][places.devices],
+        detour_histogram=state["detour_histogram"][places.devices],
+        adapter=state["adapter"][places.adapter_rows],
+        link=state["link"][places.link_rows],
+        downs=[wires.downs.get(key, 0) for key in places.link_keys],
+        down=frozenset(wires.down),
+        alive=frozenset(np.unique(target[is_down == 0]).tolist()),
+        kinds={
+            name: [
+                (
+                    link.kind,
+                    link.row,
+                    wires.downs.get((name, link.link_id), 0),
+                    (name, link.link_id) in wires.down,
+                )
+                for link in model.fabrics.fabric(name).links.values()
+            ]
+            for name in places.fabrics
+        },
+    )
+
+
+def _some(table: NDArray[Any], rows: NDArray[np.intp], every: bool) -> NDArray[Any]:
+    found: NDArray[Any] = table.copy() if every else table[rows]
+    return found
+
+
+def _in_full(chunks: NDArray[Any]) -> RowsOf:
+    chunks = chunks.copy()
+    return lambda rows: buckets(dense(rows, chunks))
+
+
+def _by_octave(chunks: NDArray[Any]) -> RowsOf:
+    sums = chunk_sums(chunks)
+    return lambda rows: octaves_of(rows, sums)
+
+
+def _reading(copy: _Copy, probe: NDArray[np.int64]) -> Reading:
+    places = copy.places
+    path_latency, device_latency = _latencies(copy)
+    changes, ports = _fabrics(copy)
+    sums = _by_adapter(copy)
+    return Reading(
+        now_ns=copy.now_ns,
+        probing=copy.probing,
+        found=places.found,
+        owner=places.owner,
+        path=copy.path[np.searchsorted(copy.rows, places.paths)],
+        measure=copy.measure,
         path_latency=path_latency,
-        tap=state["tap"][paths] if probing else state["tap"][:0],
-        probe=_probe(model, paths if probing else paths[:0], full),
-        imbalance=_imbalance(model, found),
-        device=state["device"][devices],
-        control=state["control"][devices],
+        tap=copy.tap,
+        probe=probe,
+        imbalance=_imbalance(copy),
+        device=copy.device,
+        control=copy.control,
         device_latency=device_latency,
-        kernel_latency=rows_of(state["kernel_histogram"][devices]),
-        detours=_detours(model, devices, rows_of),
-        adapters=adapters,
-        adapter=state["adapter"][at],
-        adapter_ios=sums["ios"][at],
-        adapter_bytes=sums["bytes"][at],
-        links=links,
-        link=state["link"][rows],
-        downs=np.array([model.wires.downs.get(key, 0) for key in keys], dtype=np.int64),
-        is_down=np.array([key in model.wires.down for key in keys], dtype=bool),
-        is_end=np.array([link.kind is not LinkKind.TRUNK for _, link in links], dtype=bool),
-        fabrics=fabrics,
+        kernel_latency=copy.rows_of(copy.kernel_histogram),
+        detours=copy.rows_of(copy.detour_histogram),
+        adapters=places.adapters,
+        adapter=copy.adapter,
+        adapter_ios=sums["ios"],
+        adapter_bytes=sums["bytes"],
+        links=places.links,
+        link=copy.link,
+        downs=np.array(copy.downs, dtype=np.int64),
+        is_down=np.array([key in copy.down for key in places.link_keys], dtype=bool),
+        is_end=np.array([link.kind is not LinkKind.TRUNK for _, link in places.links], dtype=bool),
+        fabrics=places.fabrics,
         fabric_changes=changes,
         fabric_ports=ports,
     )
 
 
-def _fabrics(
-    model: MultipathModel, fabrics: list[str]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _by_adapter(copy: _Copy) -> dict[str, NDArray[np.int64]]:
+    """Returns I/Os and bytes by adapter, over all of its paths, those that are gone included."""
+    at = copy.places.adapter_rows
+    most = int(max(at.max(initial=0), copy.path["adapter"].max(initial=0))) + 1
+    sums = {}
+    for name in ("ios", "bytes"):
+        column = np.zeros(most, np.int64)
+        np.add.at(column, copy.path["adapter"], copy.path[name].astype(np.int64))
+        sums[name] = column[at]
+    return sums
+
+
+def _fabrics(copy: _Copy) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns changes of ports' links, and ports that are logged in, by fabric."""
-    table = model.state.used("path")
-    alive = frozenset(np.unique(table["target_link"][table["target_down"] == 0]).tolist())
-    changes, ports = np.zeros((2, len(fabrics)), np.int64)
-    for at, fabric_id in enumerate(fabrics):
-        for link in model.fabrics.fabric(fabric_id).links.values():
-            key = (fabric_id, link.link_id)
-            down = key in model.wires.down
-            if link.kind is not LinkKind.TRUNK:
-                changes[at] += 2 * model.wires.downs.get(key, 0) - down
-                ports[at] += not down and (link.kind is LinkKind.HOST or link.row in alive)
+    changes, ports = np.zeros((2, len(copy.places.fabrics)), np.int64)
+    for at, name in enumerate(copy.places.fabrics):
+        for kind, row, downs, is_down in copy.kinds[name]:
+            if kind is not LinkKind.TRUNK:
+                changes[at] += 2 * downs - is_down
+                ports[at] += not is_down and (kind is LinkKind.HOST or row in copy.alive)
     return changes, ports
 
 
-def _imbalance(model: MultipathModel, found: list[Found]) -> NDArray[np.float64]:
+def _imbalance(copy: _Copy) -> NDArray[np.float64]:
     """Returns for each device its busiest path's I/Os over an equal share of all."""
-    rows = [path.row for device, _ in found for path in device.paths.values()]
-    count = np.array([len(device.paths) for device, _ in found], dtype=np.intp)
-    owner = np.repeat(np.arange(len(found)), count)
-    ios = model.state["path"]["ios"][np.array(rows, dtype=np.intp)].astype(np.float64)
-    total = np.bincount(owner, weights=ios, minlength=len(found))
-    busiest = np.zeros(len(found))
+    places = copy.places
+    devices, count = len(places.found), places.path_counts
+    owner = np.repeat(np.arange(devices), count)
+    table = copy.path["ios"][np.searchsorted(copy.rows, places.device_paths)]
+    ios = table.astype(np.float64)
+    total = np.bincount(owner, weights=ios, minlength=devices)
+    busiest = np.zeros(devices)
     np.maximum.at(busiest, owner, ios)
-    imbalance = np.full(len(found), np.nan)
+    imbalance = np.full(devices, np.nan)
     np.divide(busiest * count, total, out=imbalance, where=total > 0)
     return imbalance
 
 
-def _probe(model: MultipathModel, paths: NDArray[np.intp], full: bool) -> NDArray[np.int64]:
+def _probe(model: MultipathModel, paths: NDArray[np.intp], *, full: bool) -> NDArray[np.int64]:
     state = model.state
     rows = (paths[:, None] * PROBE_HISTOGRAMS + np.arange(PROBE_HISTOGRAMS)).ravel()
-    used = state["chunk"][: int(state.row["chunk_used"])]
-    table = state["probe"][rows]
-    found = buckets(dense(table, used)) if full else chunk_octaves(table, used)
+    table, chunks = state["probe"][rows], state["chunk"]
+    found = buckets(dense(table, chunks)) if full else chunk_octaves(table, chunks)
     return found.reshape(len(paths), PROBE_HISTOGRAMS, found.shape[1])
 
 
-def _latencies(
-    model: MultipathModel,
-    paths: NDArray[np.intp],
-    devices: NDArray[np.intp],
-    rows_of: RowsOf,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _no_probe(*, full: bool) -> NDArray[np.int64]:
+    width = buckets(np.zeros(0, HISTOGRAM)).shape[1] if full else 2 + CHUNKS
+    return np.empty((0, PROBE_HISTOGRAMS, width), np.int64)
+
+
+def _latencies(copy: _Copy) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Returns paths' rows, and devices': those that a rescan has removed still count there."""
-    place = np.full(len(model.state["device"]), -1, dtype=np.intp)
-    place[devices] = np.arange(len(devices))
-    of = place[model.state.used("path")["device"]]
-    some = np.flatnonzero(of >= 0)
-    table = model.state.used("path_histogram")
-    rows = rows_of(table if len(some) == len(table) else table[some])  # all: without a copy
-    latency = np.zeros((len(devices), rows.shape[1]), np.int64)
-    np.add.at(latency, of[some], rows)
-    return rows[np.searchsorted(some, paths)], latency
-
-
-def _detours(
-    model: MultipathModel, devices: NDArray[np.intp], rows_of: RowsOf
-) -> NDArray[np.int64]:
-    """Returns what devices' queue latencies have other than kernel latencies."""
-    state = model.state
-    rows = np.zeros((len(devices), rows_of(state["detour_histogram"][:0]).shape[1]), np.int64)
-    some = np.flatnonzero(state["device"]["retries"][devices])  # of most it is nothing
-    rows[some] = rows_of(state["detour_histogram"][devices[some]])
-    return rows
+    places, owner = copy.places, copy.path["device"]
+    place = np.full(int(owner.max(initial=0)) + 1, -1, dtype=np.intp)
+    known = places.devices < len(place)
+    place[places.devices[known]] = np.flatnonzero(known)
+    of = place[owner]
+    rows = copy.rows_of(copy.path_histogram)
+    latency = np.zeros((len(places.devices), rows.shape[1]), np.int64)
+    np.add.at(latency, of[of >= 0], rows[of >= 0])
+    return rows[np.searchsorted(copy.rows, places.paths)], latency

@@ -1,0 +1,99 @@
+"""What of a layer and of its hosts changes after they were created, at a border.
+
+A host's settings are the defaults of its devices and adapters: those that have its value follow it,
+those that were given one of their own keep theirs.  Claim rules are run again over every device, as
+``esxcli storage core claiming reclaim`` does; a policy that a device got by them follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from smokestack.engine.event_kinds import EventKind
+
+from . import checking, control, queues
+from .checks import check_host, check_multipath
+from .claims import claimed
+from .selection import set_settings, settings_of
+from .specs import DeviceSettings, MultipathHostSpec, Selector
+from .state import STIRRED
+
+if TYPE_CHECKING:
+    from .inventory import Device
+    from .model import MultipathModel
+
+
+def update_layer(model: MultipathModel, settings: Mapping[str, Any]) -> None:
+    """Changes settings of the layer; all is checked before anything changes.
+
+    Devices in APD time out when they were to.  What waits there is looked at anew when it is
+    handled in another way, at the next border.
+    """
+    before, spec = model.spec, replace(model.spec, **settings)
+    check_multipath(spec)
+    model.spec, row = spec, model.state.row
+    row["probing"], row["apd_timeout_ns"] = spec.probing, spec.apd_timeout_ns
+    row["apd_handling"] = spec.apd_handling
+    if spec.apd_handling is not before.apd_handling:
+        model.state.used("device")["stirred"] = row["stirred"] = STIRRED
+    if spec.congestion_evaluation_ns != before.congestion_evaluation_ns:
+        model._plan_evaluation()
+    if replace(spec, probing=before.probing) != before:
+        model.events.tell(EventKind.MULTIPATH_UPDATED)
+    if spec.probing != before.probing:
+        model.events.tell(EventKind.PROBING if spec.probing else EventKind.PROBING_ENDED)
+
+
+def update_host(model: MultipathModel, spec: MultipathHostSpec) -> None:
+    """Gives a host other settings; all is checked before anything changes."""
+    check_host(spec)
+    before = model.host(spec.host_id)
+    model.hosts[spec.host_id] = spec
+    devices = [device for device in model.all_devices() if device.host_id == spec.host_id]
+    for device in devices:
+        _follow(model, device, before, spec)
+    for (host_id, _), row in model.adapters.items():
+        depth = model.state["adapter"]["depth"][row]
+        if host_id == spec.host_id and depth == before.adapter_queue_depth:
+            queues.set_adapter_depth(model.state, row, spec.adapter_queue_depth)
+    model._plan_evaluation()
+    told = model.events.tell(EventKind.HOST_UPDATED, f"hosts/{spec.host_id}")
+    if spec.path_failure_handling != before.path_failure_handling:
+        for device in devices:
+            model.events.judge(device, told)
+
+
+def _follow(
+    model: MultipathModel, device: Device, before: MultipathHostSpec, after: MultipathHostSpec
+) -> None:
+    state = model.state
+    row = state["device"][device.row]
+    limits: DeviceSettings = {}
+    if _moved(int(row["depth_configured"]), before.lun_queue_depth, after.lun_queue_depth):
+        limits["lun_queue_depth"] = after.lun_queue_depth
+    shared = before.sched_num_req_outstanding, after.sched_num_req_outstanding
+    if _moved(int(row["dsnro"]), *shared):
+        limits["sched_num_req_outstanding"] = after.sched_num_req_outstanding
+    queues.set_limits(state, device.row, limits)
+    if _moved(int(row["ios_per_path"]), before.ios_per_path, after.ios_per_path):
+        row["ios_per_path"] = after.ios_per_path
+    if _moved(settings_of(state, device.row), before.selector_settings, after.selector_settings):
+        set_settings(state, device.row, after.selector_settings)
+    if _moved(control.control_of(state, device.row), before.queue_control, after.queue_control):
+        control.set_control(state, device.row, after.queue_control)
+    handling = before.path_failure_handling, after.path_failure_handling
+    if _moved(checking.handling_of(state, device.row), *handling):
+        checking.set_handling(state, device, after.path_failure_handling)
+    policy = claimed(after, device.vendor, device.model, device.array_id)
+    other_plugin = (policy is Selector.VENDOR) != (device.claimed is Selector.VENDOR)
+    if other_plugin or _moved(int(row["selector"]), int(device.claimed), int(policy)):
+        row["selector"] = int(policy)
+        state.kernel.hand_over(device.row)
+    device.claimed = policy
+
+
+def _moved(held: object, before: object, after: object) -> bool:
+    """Whether who holds a value follows its host from one to another."""
+    return held == before != after
