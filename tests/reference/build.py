@@ -82,6 +82,11 @@ class Link:
         """The device's lookahead."""
         return self.device.lookahead_ns
 
+    @property
+    def reached_ns(self) -> int:
+        """How far the device has run."""
+        return self.device.reached_ns
+
     def attach(self, attachment: Attachment) -> None:
         """Takes the device."""
         self.device.attach(attachment)

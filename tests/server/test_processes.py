@@ -88,6 +88,22 @@ def test_a_killed_multipath_is_named_by_the_clock(processes: Processes) -> None:
         assert "multipaths/m1 is gone" in refused.message
 
 
+def test_a_hypervisor_that_begins_anew_goes_on_where_its_arrays_stand(
+    processes: Processes,
+) -> None:
+    advance(processes, 5)
+    processes.hypervisor.kill()
+    other = Child(["hypervisor", "--multipath", processes.multipath.endpoint.address])
+    with grpc.insecure_channel(other.endpoint.address) as channel:
+        clock = simulation_pb2_grpc.SimulationServiceStub(channel)
+        answer = clock.Advance(simulation_pb2.AdvanceRequest(duration_ns=MS))
+        assert answer.now_ns == 5 * MS, "it asked for 1 ms, and the arrays stand further on"
+        assert clock.Advance(simulation_pb2.AdvanceRequest(duration_ns=MS)).now_ns == 6 * MS
+        told = clock.ListEvents(simulation_pb2.ListEventsRequest()).events
+        assert "CLOCK_CAUGHT_UP" in {event.kind for event in told}
+    other.kill()
+
+
 def test_a_driven_service_names_its_driver(processes: Processes) -> None:
     advance(processes, 1)
     for child, driver in (

@@ -65,6 +65,11 @@ class ArrayModel(ArraySpace, Kept):
             raise InvalidArgument.at("until_ns", f"{until_ns} is before now, {self.now_ns}")
         self.exchange(until_ns, NOTHING)
 
+    @property
+    def reached_ns(self) -> int:
+        """Virtual time that windows have run to."""
+        return self.now_ns
+
     def attach(self, attachment: Attachment) -> None:
         """Takes the array for one driver, whose clock and seed it follows from here on."""
         if self.driver is not None:

@@ -95,6 +95,11 @@ class BlockDevice(Protocol):
     def lookahead_ns(self) -> int:
         """Least forward plus least return latency over its paths; fixed while attached."""
 
+    @property
+    def reached_ns(self) -> int:
+        """The latest border that it, or anything below it, has run to: none drives it from before
+        that."""
+
     def attach(self, attachment: Attachment) -> None:
         """Takes the device for one driver; FailedPrecondition names a driver that has it."""
 

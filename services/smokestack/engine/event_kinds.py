@@ -30,6 +30,10 @@ class EventKind(StrEnum):
         "RECOVERED",
         "The service came back from its state directory, as after a power-on: from this time on.",
     )
+    CLOCK_CAUGHT_UP = (
+        "CLOCK_CAUGHT_UP",
+        "A driver that stood behind its device went on to its time; its hosts stood still.",
+    )
     PEER_RETURNED = (
         "PEER_RETURNED",
         "A service below that was lost was found again: what it had in hand is gone.",

@@ -110,6 +110,7 @@ class HostStatus(IntEnum):
     NO_CONNECT = 0x01
     TIME_OUT = 0x03  # said of a path alone: its command is sent again
     PARITY = 0x06  # a frame was damaged on the way: the command is sent again
+    RESET = 0x08  # what was in flight is over: who had it was lost
 
 
 class AccessState(IntEnum):

@@ -53,6 +53,14 @@ class HypervisorFaults(FaultBook):
         if self.holding(VM_PAUSED, _name(host_id, vm_id)):
             self._model.state.kernel.set_held(job, True, self.now_ns)
 
+    def let_go(self) -> None:
+        """Lets the jobs of all VMs go on that no rule pauses."""
+        state = self._model.state
+        for vm, jobs in self._jobs.items():
+            if self.holding(VM_PAUSED, _name(*vm)) is None:
+                for job in jobs:
+                    state.kernel.set_held(job, False, self.now_ns)
+
     def apply(self, at_ns: int, changed: Sequence[Fault]) -> None:
         """Pauses VMs and lets them go on, from a time on."""
         for fault in changed:

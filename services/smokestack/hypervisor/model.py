@@ -42,6 +42,7 @@ from smokestack.engine.records import (
 )
 from smokestack.engine.snapshot import Piece, Pieces, check_one, piece_of, refuse_others
 
+from . import returns
 from .events import HypervisorEvents
 from .faults import HypervisorFaults
 from .inventory import Disk, Job, Nexuses, Vm, capacity_bytes_of, region_bytes_of
@@ -79,7 +80,8 @@ class HypervisorModel:
         self.nexuses = Nexuses(self.name)
         self._attached = False
         self._advancing = False
-        self._lost = False
+        self._lost = False  # the device; what was in flight then is adrift until it is taken again
+        self._adrift = False
         self._reply: Reply | None = None
         self._next_ns = 0  # when anything can arrive at the earliest, as the last reply has it
         self.windows = 0
@@ -216,15 +218,35 @@ class HypervisorModel:
         if device is None:
             raise FailedPrecondition(f"{self.name} has nothing to drive: connect multipath first")
         if not self._attached:
-            self.epoch += 1
-            lookahead_ns = device.lookahead_ns
-            device.attach(Attachment(self.name, self.epoch, self.seed, self.now_ns, lookahead_ns))
-            self.state.row["lookahead_ns"] = lookahead_ns
-            self._attached = True
+            self._take(device)
         return device
+
+    def _take(self, device: BlockDevice) -> None:
+        """Takes the device, from the later of its time and this one."""
+        returns.find_again(device)
+        if self._adrift:
+            returns.fit_disks(self, device)
+        lookahead_ns, start_ns = device.lookahead_ns, max(self.now_ns, device.reached_ns)
+        device.attach(Attachment(self.name, self.epoch + 1, self.seed, start_ns, lookahead_ns))
+        self.epoch += 1
+        self.state.row["lookahead_ns"] = lookahead_ns
+        self._attached = True
+        if self._lost:
+            self._lost = False
+            self.events.tell(EventKind.PEER_RETURNED, device.name, epoch=self.epoch)
+        if start_ns > self.now_ns:
+            returns.catch_up(self, start_ns)
+        if self._adrift:
+            self._adrift = False
+            self._reply = returns.lost_in_flight(self)
+
+    def set_adrift(self) -> None:
+        """Notes that nobody below has what is in flight: it ends when the device is taken."""
+        self._attached, self._adrift = False, True
 
     def _tell_lost(self, device: BlockDevice) -> None:
         with self.border.change():
+            self.set_adrift()
             if not self._lost:
                 self._lost = True
                 self.events.tell(EventKind.PEER_LOST, device.name, epoch=self.epoch)

@@ -72,7 +72,7 @@ class HypervisorPart:
             for name in _HELD:
                 setattr(model, name, held[name])
             model._reply = None if records is None else Reply(records, len(records), next_ns)
-            model._next_ns = next_ns
+            model._next_ns, model._adrift = next_ns, False
             model.windows, model.seed = saved["windows"], saved["seed"]
 
         return put

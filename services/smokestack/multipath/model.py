@@ -105,6 +105,13 @@ class MultipathModel:
             return int(self.state.row["lookahead_ns"])
         return min((a.device.lookahead_ns for a in self._live), default=_DEFAULT_LOOKAHEAD_NS)
 
+    @property
+    def reached_ns(self) -> int:
+        """The latest border of itself and its arrays; while attached they stand where it does."""
+        if self.driver is not None:
+            return self.now_ns
+        return max(self.now_ns, *(a.device.reached_ns for a in self._live), 0)
+
     def advance(self, until_ns: int) -> None:
         """Refuses: multipath has no I/O of its own, time reaches it from its driver."""
         by = f"is driven by {self.driver}" if self.driver else "has no driver yet"

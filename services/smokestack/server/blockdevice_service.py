@@ -122,12 +122,13 @@ class _Session:
             )
         self._welcomed = True
         with self._border.window():
-            lookahead_ns = self._device.lookahead_ns
+            lookahead_ns, reached_ns = self._device.lookahead_ns, self._device.reached_ns
         return pb.ExchangeResponse(
             welcome=pb.Welcome(
                 protocol_version=PROTOCOL_VERSION,
                 name=self._device.name,
                 lookahead_ns=lookahead_ns,
+                reached_ns=reached_ns,
             )
         )
 

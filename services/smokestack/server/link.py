@@ -112,6 +112,11 @@ class GrpcDevice:
         """Its least there and back; asked anew until it is attached and fixed."""
         return int(self._welcome().lookahead_ns)
 
+    @property
+    def reached_ns(self) -> int:
+        """The latest border that it, or anything below it, has run to; asked anew each time."""
+        return int(self._welcome().reached_ns)
+
     def attach(self, attachment: Attachment) -> None:
         """Takes the device; it refuses a second driver by name."""
         self._ask(pb.ExchangeRequest(attach=pb.Attach(**attachment.__dict__)), "attached")
