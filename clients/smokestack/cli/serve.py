@@ -46,6 +46,12 @@ def _served(address: str) -> Callable[[_F], _F]:
 
 
 _seed_option = click.option("--seed", type=SEED, default=1, show_default=True)
+_state_option = click.option(
+    "--state",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Keep all of it there, and come back from there; made if it does not exist.",
+)
 
 
 @click.group(cls=Group)
@@ -65,6 +71,7 @@ def hypervisor() -> None:
 )
 @clock_options("manual")
 @_seed_option
+@_state_option
 @_served(HYPERVISOR_ADDRESS)
 def serve_hypervisor(
     *,
@@ -74,6 +81,7 @@ def serve_hypervisor(
     factor: float,
     autojump: bool,
     seed: int,
+    state: str | None,
     listen: str,
     metrics_listen: str | None,
     insecure: bool,
@@ -90,6 +98,7 @@ def serve_hypervisor(
         name=name,
         seed=seed,
         clock=clock_settings(clock, factor, autojump),
+        state=state,
         insecure=insecure,
         ready=_ready(as_json),
     )
@@ -155,11 +164,13 @@ def multipath() -> None:
     show_default=True,
     help="What becomes of the commands of a device without a usable path.",
 )
+@_state_option
 @_served(MULTIPATH_ADDRESS)
 def serve_multipath(
     *,
     name: str,
     arrays: tuple[tuple[str, str], ...],
+    state: str | None,
     listen: str,
     metrics_listen: str | None,
     insecure: bool,
@@ -183,6 +194,7 @@ def serve_multipath(
         listen,
         metrics_listen,
         spec=multipath_spec(scenario_pb2.Scenario(multipath=settings)),
+        state=state,
         insecure=insecure,
         ready=_ready(as_json),
     )
@@ -196,12 +208,7 @@ def array() -> None:
 @array.command("serve")
 @click.option("--name", default="a1", show_default=True, help="Identifier of the array.")
 @_seed_option
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False),
-    metavar="DIR",
-    help="Keep all of it there, and come back from there; made if it does not exist.",
-)
+@_state_option
 @_served(ARRAY_ADDRESS)
 def serve_array(
     *,

@@ -122,6 +122,7 @@ class ArrayDurable:
     """One array, as its journal sees it; the caller holds the border."""
 
     parts: Final = ("model", "events", "faults")  # of a snapshot: all that survives
+    whole: Final = False
 
     def __init__(self, model: ArrayModel) -> None:
         self._model = model
@@ -207,6 +208,9 @@ class ArrayDurable:
         model.keeper.parts["faults"].load(taken["faults"])()
         snapshot.put_windows(model, taken)
         model.driver = taken["driver"] or None
+
+    def placed(self, parts: Mapping[str, Any]) -> None:
+        """Does nothing: what windows have changed is looked up in the model itself."""
 
     def power_on(self, detail: Mapping[str, str | int]) -> None:
         """Begins anew from what is in place: nothing in flight, no driver, counters at 0.

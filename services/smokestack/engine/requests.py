@@ -77,6 +77,7 @@ class Requests:
         self.recorder = recorder
         self._fields = dict(fields or {})
         self._answers: OrderedDict[str, tuple[bytes, Any, int]] = OrderedDict()
+        self._fresh: list[str] | None = None  # whose answers are new, for who wants to know
 
     def read(self) -> AbstractContextManager[Any]:
         """Holds time still while something is read."""
@@ -85,18 +86,20 @@ class Requests:
     def change(self, request: Mutation, call: Callable[[], _T]) -> _T:
         """Makes a change at a border and returns its answer; a retry gets the first one's."""
         with self._border.change():
-            change = self._once if request.request_id else self._make
-            made, number = change(request, call)
+            if request.request_id:
+                made, number = self._once(request, call)
+            else:
+                made = self._make(call)
+                number = self.recorder.record(request)
         self.recorder.settle(number)
         return made
 
-    def _make(self, request: Mutation, call: Callable[[], _T]) -> tuple[_T, int]:
+    def _make(self, call: Callable[[], _T]) -> _T:
         self.recorder.begin()
         try:
-            made = call()
+            return call()
         except Refused as refused:
             self._tell(refused)
-        return made, self.recorder.record(request)
 
     def _once(self, request: Mutation, call: Callable[[], _T]) -> tuple[_T, int]:
         request_id = request.request_id
@@ -112,11 +115,25 @@ class Requests:
             self._answers.move_to_end(request_id)
             first: _T = answer
             return first, number
-        made, number = self._make(request, call)
+        made = self._make(call)
+        self._answers[request_id] = (content, made, 0)  # before it is kept, for it is kept with it
+        if self._fresh is not None:
+            self._fresh.append(request_id)
+        number = self.recorder.record(request)
         self._answers[request_id] = (content, made, number)
         if len(self._answers) > REMEMBERED_MAX:
             self._answers.popitem(last=False)
         return made, number
+
+    def keep_fresh(self) -> None:
+        """Begins to note which answers are new."""
+        self._fresh = []
+
+    def take_fresh(self) -> list[Answer]:
+        """Returns the answers given since the last call."""
+        fresh = self._fresh or []
+        self._fresh = None if self._fresh is None else []
+        return [(key, *self._answers[key][:2]) for key in fresh if key in self._answers]
 
     def answers(self) -> list[Answer]:
         """Returns what a retry would be told, the oldest answer first."""

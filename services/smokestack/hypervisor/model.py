@@ -150,7 +150,13 @@ class HypervisorModel:
             device = self._attach()
             self._advancing = True
         try:
-            self._windows(device, end_ns, stop, until_idle)
+            try:
+                self._windows(device, end_ns, stop, until_idle)
+            except PeerLost:  # perhaps long ago, and it is back
+                self._tell_lost(device)
+                with self.border.change():
+                    self._attach()
+                self._windows(device, end_ns, stop, until_idle)
         except PeerLost as lost:
             self._tell_lost(device)
             raise Unavailable(f"{device.name} is gone: {lost}", resource=device.name) from lost

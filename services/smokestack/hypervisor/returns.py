@@ -8,6 +8,7 @@ they were to do meanwhile they do then.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from .model import HypervisorModel
 
 _NOTHING = np.zeros(0, COMPLETION)
+
+
+def power_on(model: HypervisorModel, detail: Mapping[str, str | int]) -> None:
+    """Begins anew from what a state directory held: nobody has what was in flight."""
+    model.set_adrift()
+    model.events.tell(EventKind.RECOVERED, model.name, **detail)
 
 
 def find_again(device: BlockDevice) -> None:

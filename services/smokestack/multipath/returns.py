@@ -7,12 +7,14 @@ until hosts have asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from smokestack.engine.blockdevice import Attachment, Returning
 from smokestack.engine.errors import Refused
 from smokestack.engine.event_kinds import EventKind
 
+from . import queues
 from .state import NIL
 
 if TYPE_CHECKING:
@@ -34,6 +36,30 @@ def returned(model: MultipathModel) -> list[ConnectedArray]:
     return found
 
 
+def power_on(model: MultipathModel, detail: Mapping[str, str | int]) -> None:
+    """Begins anew from what a state directory held: nothing is in flight, and every host asks its
+    arrays again, which may be others by now than they were."""
+    model.driver, model.epoch = None, 0
+    queues.empty(model.state)
+    model.wires.empty()
+    model.state.kernel.start(model.now_ns)
+    for array in list(model.arrays.values()):
+        _forget(model, array)
+    model.events.add(model.now_ns, EventKind.RECOVERED, model.name, detail=detail)
+    for host_id in sorted(model.hosts):
+        model.rescan(host_id)
+
+
+def _forget(model: MultipathModel, array: ConnectedArray) -> None:
+    """Knows nothing of an array's nexuses until hosts have asked, and takes it for alive."""
+    array.lost_at_ns = None
+    array.path_of[:] = NIL
+    paths = model.state.used("path")
+    mine = paths["array"] == array.row
+    paths["lost"][mine] = paths["down_ns"][mine] = 0
+    model.order_arrays()
+
+
 def _attach(model: MultipathModel, array: ConnectedArray) -> None:
     row = model.state.row
     array.connections += 1
@@ -49,11 +75,6 @@ def _attach(model: MultipathModel, array: ConnectedArray) -> None:
             )
         )
         row["arrays_next_ns"] = model.now_ns + int(row["lookahead_ns"])
-    array.lost_at_ns = None
-    array.path_of[:] = NIL
-    paths = model.state.used("path")
-    mine = paths["array"] == array.row
-    paths["lost"][mine] = paths["down_ns"][mine] = 0
-    model.order_arrays()
+    _forget(model, array)
     detail = {"connection": array.connections + 1}
     model.events.add(model.now_ns, EventKind.PEER_RETURNED, array.device.name, detail=detail)

@@ -114,8 +114,9 @@ class MultipathPart:
         """Checks a copy, and returns what puts it in place."""
         model = self._model
         if set(saved["arrays"]) != set(model.arrays):
+            had = ", ".join(sorted(saved["arrays"])) or "none"
             raise FailedPrecondition(
-                f"the snapshot is of a stack with arrays {', '.join(sorted(saved['arrays']))}; "
+                f"the snapshot is of a stack with arrays {had}; "
                 f"{model.name} has {', '.join(sorted(model.arrays)) or 'none'}: restore it where "
                 "the arrays are the same",
                 reason="SNAPSHOT_OF_ANOTHER",

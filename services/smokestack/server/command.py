@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 dict(options.array),
                 options.listen,
                 options.metrics_listen,
+                state=options.state,
                 spec=MultipathSpec(options.name, **{n: getattr(options, n) for n in SETTINGS}),
                 deadline_seconds=options.deadline_seconds,
                 **common,
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.metrics_listen,
                 name=options.name,
                 seed=options.seed,
+                state=options.state,
                 deadline_seconds=options.deadline_seconds,
                 **common,
             )
@@ -76,11 +78,11 @@ def _parser() -> argparse.ArgumentParser:
         service.add_argument("--listen", default="127.0.0.1:0", metavar="HOST:PORT")
         service.add_argument("--metrics-listen", metavar="HOST:PORT")
         service.add_argument("--insecure", action="store_true")
+        service.add_argument("--state", metavar="DIR")
         service.add_argument(
             "--with-parent", action="store_true", help="end when standard input ends"
         )
     array.add_argument("--name", default="a1")
-    array.add_argument("--state", metavar="DIR")
     multipath.add_argument("--name", default=MultipathSpec.name)
     multipath.add_argument(
         "--array", type=_named, action="append", default=[], metavar="ID=ADDRESS"

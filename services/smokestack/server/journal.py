@@ -43,6 +43,10 @@ class Durable(Protocol):
         """Its virtual time."""
 
     @property
+    def whole(self) -> bool:
+        """Whether what it takes is all that has become of it, so that no call is made again."""
+
+    @property
     def size(self) -> int:
         """How many things a copy of it lists, about."""
 
@@ -62,6 +66,9 @@ class Durable(Protocol):
 
     def skip(self) -> None:
         """Forgets what a call has just changed."""
+
+    def placed(self, parts: Mapping[str, Any]) -> None:
+        """Is told what a checkpoint has put in place."""
 
     def repeat(self, taken: Mapping[str, Any]) -> None:
         """Puts in place what was taken."""
@@ -135,11 +142,15 @@ class Journal:
             )
         if self._ended:
             raise unavailable(self._directory.service, f"{self._directory.service} has ended")
-        if self._durable.changed:
+        if self._durable.changed and not self._durable.whole:
             self._take()
 
     def note(self, call: Call) -> int:
         """Takes a call that has just been applied; returns its number."""
+        if self._durable.whole:
+            self._work += 1
+            self._take()
+            return self._number
         self._durable.skip()
         self._number += 1
         body = packed(call.requests)

@@ -28,10 +28,11 @@ from smokestack.engine.snapshot import Piece
 from smokestack.engine.timekeeper import ClockSettings
 from smokestack.v1 import scenario_pb2 as pb
 
+from .answers import answers_of, remember
 from .journal import Journal, uncollected
 from .journal_store import Content, Row, RowKind
 from .recording import basis_of
-from .recovery import UNREADABLE, answers_of, remember, repeat_call, requests_of
+from .recovery import UNREADABLE, repeat_call, requests_of
 from .snapshots import Kept, taken
 from .stack import Stack
 from .state_directory import StateDirectory
@@ -74,6 +75,7 @@ class _Copy:
 class StackDurable:
     """A whole stack, as its journal sees it: of windows only the time that they have reached."""
 
+    whole: Final = False
     size: Final = 0  # calls are simulated again with all that they led to: keep them few
 
     def __init__(self, stack: Stack, begun: str) -> None:
@@ -128,6 +130,9 @@ class StackDurable:
                 model.go_on(at_ns)
         if taken["now_ns"] > model.now_ns:
             model.advance(taken["now_ns"])
+
+    def placed(self, parts: Mapping[str, Any]) -> None:
+        """Does nothing: a stack is built from its checkpoint."""
 
     def power_on(self, detail: Mapping[str, str | int]) -> None:
         """Tells that the stack goes on."""

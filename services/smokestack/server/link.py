@@ -85,9 +85,10 @@ class GrpcDevice:
 
     def reconnect(self) -> None:
         """Finds a peer that was lost again, on a new stream; it must be the one that it was."""
-        if not self._lost:
+        if not self._lost and self._call.is_active():
             return
-        lost, before = self._lost, (self._channel, self._requests)
+        lost = self._lost or f"{self.name} has closed the stream"
+        before = self._channel, self._requests
         self._connect()
         before[1].put(None)
         before[0].close()

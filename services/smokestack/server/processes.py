@@ -87,7 +87,7 @@ class Processes:
     ) -> None:
         """Starts and builds all of it; ScenarioError names the place of what is refused.
 
-        With ``state``, a directory, each array keeps what it has below it.
+        With ``state``, a directory, each service keeps what it has below it.
         """
         self._resources = ExitStack()
         self._state = state
@@ -99,18 +99,21 @@ class Processes:
                 for array in scenario.arrays
             }
             spec = multipath_spec(scenario)
-            self.multipath = self._start(
-                "multipath",
-                *("--name", spec.name),
+            self._multipath = (
+                *("multipath", "--name", spec.name),
                 *(f"--{name.replace('_', '-')}={n}" for name, n in spec.settings().items()),
                 *(
                     f"--array={array_id}={child.endpoint.address}"
                     for array_id, child in self.arrays.items()
                 ),
+                *self._kept("multipath."),
             )
-            self.hypervisor = self._start(
-                "hypervisor", "--multipath", self.multipath.endpoint.address, "--seed", seed
+            self.multipath = self._start(*self._multipath)
+            self._hypervisor = (
+                *("hypervisor", "--multipath", self.multipath.endpoint.address, "--seed", seed),
+                *self._kept("hypervisor."),
             )
+            self.hypervisor = self._start(*self._hypervisor)
             self.api = self._api()
             build(scenario, self.api)
             for name, simulation in self.api.simulations.items():
@@ -152,9 +155,24 @@ class Processes:
         self.arrays[array_id].kill()
         self.arrays[array_id] = self._start_array(array_id, "--listen", address)
 
+    def restart_multipath(self) -> None:
+        """Kills the multipath process and starts another one at its address."""
+        address = self.multipath.endpoint.address
+        self.multipath.kill()
+        self.multipath = self._start(*self._multipath, "--listen", address)
+
+    def restart_hypervisor(self) -> None:
+        """Kills the hypervisor's process and starts another one at its address."""
+        address = self.hypervisor.endpoint.address
+        self.hypervisor.kill()
+        self.hypervisor = self._start(*self._hypervisor, "--listen", address)
+
+    def _kept(self, name: str) -> tuple[str, ...]:
+        """Returns where a service keeps what it has; no array is named with a dot."""
+        return ("--state", f"{self._state}/{name}") if self._state else ()
+
     def _start_array(self, array_id: str, *arguments: str) -> Child:
-        kept = ("--state", f"{self._state}/{array_id}") if self._state else ()
-        return self._start("array", "--name", array_id, *arguments, *kept)
+        return self._start("array", "--name", array_id, *arguments, *self._kept(array_id))
 
     def _start(self, *arguments: str) -> Child:
         child = Child([*arguments, *self._extra])

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from google.protobuf import descriptor_pool, message_factory
-
 from smokestack.engine.errors import Refused
-from smokestack.engine.requests import Answer, Requests
+from smokestack.engine.requests import Requests
 from smokestack.engine.snapshot import Piece
 
+from .answers import answers_of, remember
 from .journal import Durable, Journal, uncollected, unpacked
 from .journal_store import Content, Row, RowKind
 from .recording import REQUESTS
@@ -59,6 +58,7 @@ class _Kept:
         keeper = self.room.model.keeper
         parts = keeper.stage(Piece(_CHECKPOINT, self.room.name, now_ns, data=data), self.parts)
         keeper.restore()
+        self.durable.placed(parts)
         remember(self.requests, parts["answers"])
 
     def repeat(self, row: Row) -> None:
@@ -127,6 +127,8 @@ def _come_back(kept: _Kept, directory: StateDirectory) -> None:
             kept.repeat(row)
     except UNREADABLE as error:
         why = " ".join(str(error).split())[:300]
+        if getattr(error, "reason", "") == "SNAPSHOT_OF_ANOTHER":
+            raise directory.refusal(f"is of another stack: {why}") from error
         raise directory.refusal(
             f"is damaged, or of another version of smokestack: {where}: {why}"
         ) from error
@@ -147,25 +149,3 @@ def _detail(content: Content) -> Mapping[str, str | int]:
 def requests_of(room: Room[Any]) -> list[Requests]:
     """Returns those who remember answers."""
     return [room.api.requests, room.simulation.faults.requests]
-
-
-def answers_of(requests: Sequence[Requests]) -> list[Any]:
-    """Returns what retries would be told, as plain values."""
-    return [[_packed(answer) for answer in some.answers()] for some in requests]
-
-
-def remember(requests: Sequence[Requests], answers: Sequence[Any]) -> None:
-    """Lets retries be told what they were told before."""
-    for some, packed in zip(requests, answers, strict=True):
-        some.remember(map(_unpacked, packed))
-
-
-def _packed(answer: Answer) -> tuple[str, bytes, str, bytes]:
-    request_id, content, made = answer
-    return request_id, content, made.DESCRIPTOR.full_name, made.SerializeToString()
-
-
-def _unpacked(packed: tuple[str, bytes, str, bytes]) -> Answer:
-    request_id, content, kind, made = packed
-    described = descriptor_pool.Default().FindMessageTypeByName(kind)
-    return request_id, content, message_factory.GetMessageClass(described).FromString(made)

@@ -5,8 +5,9 @@ Here, and nowhere else, a model meets its wire, its clock and its metrics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -16,9 +17,11 @@ from smokestack.array.durable import ArrayDurable
 from smokestack.array.model import ArrayModel
 from smokestack.array.service import ArrayService
 from smokestack.engine.border import BorderLock
+from smokestack.hypervisor import returns
 from smokestack.hypervisor.collector import HypervisorCollector
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.hypervisor.service import HypervisorService
+from smokestack.multipath import returns as paths_return
 from smokestack.multipath.collector import MultipathCollector
 from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.service import MultipathService
@@ -34,6 +37,7 @@ from smokestack.v1 import (
 from .blockdevice_service import BlockDeviceService
 from .clocks import DriverClock
 from .exporter import Collector
+from .kept_whole import WholeDurable
 from .recording import Recording
 from .simulation import SimulationService
 from .workload import JobsAndTraces
@@ -110,6 +114,7 @@ def multipath_room(
         MultipathCollector(model, border),
         _names("MultipathService", "SimulationService", "BlockDeviceService"),
         add,
+        _whole(model, ("model", "faults"), api, simulation, paths_return.power_on),
     )
 
 
@@ -137,7 +142,19 @@ def hypervisor_room(
         HypervisorCollector(model, border),
         _names("HypervisorService", "SimulationService"),
         add,
+        _whole(model, ("model", "faults", "wire"), api, simulation, returns.power_on),
     )
+
+
+def _whole(
+    model: Any,
+    parts: tuple[str, ...],
+    api: Any,
+    simulation: SimulationService,
+    power_on: Callable[[Any, Mapping[str, str | int]], None],
+) -> WholeDurable:
+    requests = [api.requests, simulation.faults.requests]
+    return WholeDurable(model, parts, requests, partial(power_on, model))
 
 
 def _names(*services: str) -> tuple[str, ...]:

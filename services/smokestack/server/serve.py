@@ -55,11 +55,15 @@ def serve_multipath(
     metrics_listen: str | None = None,
     *,
     spec: MultipathSpec | None = None,
+    state: str | None = None,
     deadline_seconds: float = DEADLINE_SECONDS,
     insecure: bool = False,
     ready: Ready = _quietly,
 ) -> None:
-    """Serves a multipath layer over the arrays at these addresses, by identifier."""
+    """Serves a multipath layer over the arrays at these addresses, by identifier.
+
+    What its state directory has goes before ``spec``.
+    """
     room = multipath_room(spec)
     with ExitStack() as links:
         for array_id, address in arrays.items():
@@ -67,6 +71,8 @@ def serve_multipath(
             links.callback(device.close)
             room.model.connect_array(array_id, device)
             room.simulation.services[device.name] = address
+        if state is not None:
+            links.enter_context(kept_in(room, state))
         _serve(room, listen, metrics_listen, insecure=insecure, ready=ready)
 
 
@@ -78,6 +84,7 @@ def serve_hypervisor(
     name: str = "hv1",
     seed: int = 1,
     clock: ClockSettings | None = None,
+    state: str | None = None,
     deadline_seconds: float = MULTIPATH_DEADLINE_SECONDS,
     insecure: bool = False,
     ready: Ready = _quietly,
@@ -89,6 +96,8 @@ def serve_hypervisor(
         links.callback(device.close)
         room.model.connect(device)
         room.simulation.services[device.name] = multipath
+        if state is not None:
+            links.enter_context(kept_in(room, state))
         room.simulation.clock.change(clock or ClockSettings())
         links.callback(room.simulation.close, "has ended")
         estate = EstateService([*local_peers([room]), remote("multipaths", multipath)])
