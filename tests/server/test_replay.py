@@ -166,6 +166,20 @@ def test_a_recording_goes_back_with_its_snapshot() -> None:
             assert replay(recorded(fork.api)).same
 
 
+def test_what_a_call_had_to_wait_for_is_recorded_across_a_snapshot() -> None:
+    with Stack(small_scenario(io_limit=0)) as stack:
+        advance(stack.api, 1 * MS)
+        set_port(stack.api, "p0", False)
+        simulation = stack.hypervisor.simulation
+        simulation.CreateSnapshot(snapshots_pb2.CreateSnapshotRequest(snapshot_id="s1"))
+        advance(stack.api, 2 * MS)
+        once = read_recording(recorded(stack.api)).lines
+        simulation.RestoreSnapshot(snapshots_pb2.RestoreSnapshotRequest(name="snapshots/s1"))
+        advance(stack.api, 2 * MS)
+        assert read_recording(recorded(stack.api)).lines == once
+        assert '"settled_ns":1000000' in recorded(stack.api).decode()
+
+
 def test_what_was_refused_or_only_read_or_said_twice_is_not_recorded() -> None:
     with Stack(small_scenario(io_limit=0)) as stack:
         api = stack.api.arrays["a1"]

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 
 from smokestack.engine.blockdevice import Nexus
-from smokestack.engine.checks import identifier
-from smokestack.engine.errors import AlreadyExists, FailedPrecondition, NotFound
+from smokestack.engine.checks import identifier, unused
+from smokestack.engine.errors import AlreadyExists, NotFound
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.events import Event, event_name
 from smokestack.engine.notes import KernelLog, Note
@@ -350,9 +350,4 @@ class ArrayInventory:
             raise NotFound.of(f"{self.name}/{collection}/{resource_id}")
 
     def _unused(self, collection: str, resource_id: str, what: str, users: Sequence[str]) -> None:
-        if users:
-            raise FailedPrecondition(
-                f"{self.name}/{collection}/{resource_id} is in use by {what} "
-                f"{', '.join(sorted(set(users))[:3])}: remove those first",
-                reason="IN_USE",
-            )
+        unused(f"{self.name}/{collection}/{resource_id}", users, f"is in use by {what}")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
-from .errors import InvalidArgument
+from .errors import FailedPrecondition, InvalidArgument
+
+_SHOWN = 3
 
 _IDENTIFIER = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -35,3 +38,15 @@ def multiple_of(field: str, value: int, unit: int) -> None:
     """Refuses what is not a positive multiple of a unit."""
     if value <= 0 or value % unit:
         raise InvalidArgument.at(field, f"{value} is not a positive multiple of {unit}")
+
+
+def unused(name: str, users: Collection[str], how: str) -> None:
+    """Refuses to remove what others use; ``how`` says in which way: "is in use by volumes"."""
+    if users:
+        found = sorted(set(users))
+        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise FailedPrecondition(
+            f"{name} {how} {', '.join(found[:_SHOWN])}{more}: remove those first",
+            reason="IN_USE",
+            resource=name,
+        )

@@ -23,7 +23,7 @@ from smokestack.engine.blockdevice import (
     Reply,
 )
 from smokestack.engine.border import BorderLock
-from smokestack.engine.checks import identifier, in_range
+from smokestack.engine.checks import identifier, in_range, unused
 from smokestack.engine.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -454,7 +454,7 @@ class HypervisorModel:
             for (h, v, j), job in self.jobs.items()
             if (h, v, job.plan.disk_id) == (host_id, vm_id, disk_id)
         ]
-        _unused(disk.name, "jobs", users)
+        unused(disk.name, users, "has jobs")
         del self.disks[host_id, vm_id, disk_id]
         self.events.tell(EventKind.DISK_DELETED, disk.name)
 
@@ -462,14 +462,14 @@ class HypervisorModel:
         """Removes a VM without disks."""
         self.vm(host_id, vm_id)
         users = [d for h, v, d in self.disks if (h, v) == (host_id, vm_id)]
-        _unused(f"hosts/{host_id}/vms/{vm_id}", "disks", users)
+        unused(f"hosts/{host_id}/vms/{vm_id}", users, "has disks")
         del self.vms[host_id, vm_id]
         self.events.tell(EventKind.VM_DELETED, f"hosts/{host_id}/vms/{vm_id}")
 
     def delete_host(self, host_id: str) -> None:
         """Removes a host without VMs."""
         self.host(host_id)
-        _unused(f"hosts/{host_id}", "vms", [v for h, v in self.vms if h == host_id])
+        unused(f"hosts/{host_id}", [v for h, v in self.vms if h == host_id], "has VMs")
         del self.hosts[host_id]
         self.events.tell(EventKind.HOST_DELETED, f"hosts/{host_id}")
 
@@ -502,11 +502,3 @@ def _found(have: dict[_K, _V], key: _K, name: str) -> _V:
     if key not in have:
         raise NotFound.of(name)
     return have[key]
-
-
-def _unused(name: str, what: str, users: list[str]) -> None:
-    if users:
-        raise FailedPrecondition(
-            f"{name} has {what} {', '.join(sorted(users)[:3])}: remove those first",
-            reason="IN_USE",
-        )

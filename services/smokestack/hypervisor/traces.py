@@ -7,7 +7,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from smokestack.engine.errors import AlreadyExists, FailedPrecondition, NotFound
+from smokestack.engine.checks import unused
+from smokestack.engine.errors import AlreadyExists, NotFound
 
 
 class Traces:
@@ -36,12 +37,7 @@ class Traces:
     def delete(self, trace_id: str, jobs: Iterable[Any]) -> None:
         """Removes a trace that none of these jobs replays."""
         name = self.description(trace_id).name
-        users = sorted(job.name for job in jobs if job.trace == name)
-        if users:
-            raise FailedPrecondition(
-                f"{name} is replayed by {', '.join(users[:3])}: delete those first",
-                reason="IN_USE",
-            )
+        unused(name, [job.name for job in jobs if job.trace == name], "is replayed by")
         del self._traces[trace_id]
 
     def copy(self) -> dict[str, tuple[NDArray[Any], Any]]:

@@ -175,6 +175,7 @@ class Recording(Recorder):
         ]
         return {
             "calls": calls,
+            "waiting": sum(s is not None and s.at_ns is None for _, s in self._calls),
             "basis": self.basis,
             "incomplete_ns": self._incomplete_ns,
             "settings": self._settings,
@@ -182,12 +183,15 @@ class Recording(Recorder):
 
     def load(self, saved: Any) -> Callable[[], None]:
         """Returns what makes a snapshot's recording this one."""
-        calls = [(call, None) for call in saved["calls"]]
+        calls = list(saved["calls"])
+        waiting = int(saved["waiting"])  # the last ones, which the next window's end carries out
+        settled = len(calls) - waiting
 
         def put() -> None:
             self.restart(saved["basis"])
-            self._calls = [*calls]
-            self._bytes = sum(len(request) for call, _ in calls for request in call.requests)
+            self._calls = [(call, None) for call in calls[:settled]]
+            self._calls += [(call, self._settling()) for call in calls[settled:]]
+            self._bytes = sum(len(request) for call in calls for request in call.requests)
             self._incomplete_ns = saved["incomplete_ns"]
 
         return put
