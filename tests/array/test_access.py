@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from smokestack.array.specs import (
 from smokestack.engine.blockdevice import NOTHING
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.engine.event_kinds import EventKind
-from smokestack.engine.records import AccessState, Op, Sense, Status
+from smokestack.engine.records import AccessState, Flag, Op, Sense, Status
 from tests.array.test_array import attach, batch
 
 TRANSITION_NS = 1_000_000
@@ -45,11 +46,11 @@ def make_array(access: Access) -> ArrayModel:
     return array
 
 
-def write(array: ArrayModel, nexus: int, number: int) -> Any:
+def write(array: ArrayModel, nexus: int, number: int, flags: int = 0) -> Any:
     """The answer to one write through p0 (nexus 0) or p1 (nexus 1)."""
     start = array.now_ns
     one = batch((start, number, Op.WRITE, 0, 4096))
-    one.records["nexus"] = nexus
+    one.records["nexus"], one.records["flags"] = nexus, flags
     array.exchange(start + 1, one)
     reply = array.exchange(start + 400_000, NOTHING)
     [answer] = [reply.records[n].copy() for n in range(reply.count)]
@@ -128,6 +129,32 @@ def test_on_an_active_passive_array_a_command_pulls_the_volume_over() -> None:
     assert write(array, 1, 4)["status"] == Status.GOOD
     [event] = [e for e in array.events.after(0, 99) if e.kind == EventKind.VOLUME_TRESPASSED]
     assert event.detail["by"] == "arrays/a1/hosts/h1"
+
+
+@pytest.mark.parametrize("access", [Access.STANDBY, Access.UNAVAILABLE])
+def test_a_host_moves_a_volume_where_it_may(access: Access) -> None:
+    array = make_array(access)
+    refusal = Sense.STANDBY if access is Access.STANDBY else Sense.UNAVAILABLE
+    assert write(array, 1, 1, Flag.SET_GROUPS)["sense"] == refusal
+    array.ownership.configure(replace(array.ownership.spec, explicit_access=True))
+    assert write(array, 1, 2)["sense"] == refusal, "nobody has asked for it"
+    assert write(array, 0, 3, Flag.SET_GROUPS)["status"] == Status.GOOD, "it is there"
+    assert write(array, 1, 4, Flag.SET_GROUPS)["sense"] == Sense.TRANSITION
+    assert array.ownership.owner("v1") == "c1"
+    array.exchange(array.now_ns + TRANSITION_NS, NOTHING)
+    told = write(array, 1, 5, Flag.SET_GROUPS)
+    assert told["sense"] == Sense.ACCESS_CHANGED
+    assert groups(told)[1] == AccessState.OPTIMIZED
+    assert write(array, 1, 6)["status"] == Status.GOOD
+    [event] = [e for e in array.events.after(0, 99) if e.kind == EventKind.VOLUME_TRESPASSED]
+    assert event.detail["by"] == "arrays/a1/hosts/h1"
+
+
+def test_the_longer_way_is_no_reason_to_move_a_volume() -> None:
+    array = make_array(Access.ALUA)
+    array.ownership.configure(replace(array.ownership.spec, explicit_access=True))
+    assert write(array, 1, 1, Flag.SET_GROUPS)["status"] == Status.GOOD
+    assert array.ownership.owner("v1") == "c0"
 
 
 def test_moves_that_cannot_be_are_refused() -> None:

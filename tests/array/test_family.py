@@ -55,6 +55,14 @@ def test_a_scenario_names_a_family_once() -> None:
         assert (array.profile, array.access) == (pb.POOL_PROFILE_HDP, pb.ACCESS_SYMMETRIC)
 
 
+def test_a_scenario_says_more_of_the_access_that_a_family_gives() -> None:
+    more = "profile: SVC\n    transition_ns: 1 s\n    explicit_access: true"
+    with Served(parse_scenario(FILE.replace("PROFILE", more))) as stack:
+        array = stack.api.arrays["a1"].GetArray(pb.GetArrayRequest(name=ARRAY))
+    assert array.access == pb.ACCESS_ALUA
+    assert (array.transition_ns, array.explicit_access) == (10**9, True)
+
+
 def test_without_a_family_all_is_as_it_was() -> None:
     with Served(parse_scenario(FILE.replace("PROFILE", ""))) as stack:
         api = stack.api.arrays["a1"]

@@ -18,7 +18,7 @@ from smokestack.engine.records import AccessState
 from smokestack.hypervisor.specs import HostSpec, VmSpec
 from smokestack.multipath.specs import MultipathSpec, PathState, Selector
 from tests.reference.build import Models, build_models
-from tests.reference.config import ControllerEnabled, StackConfig, VolumeAssigned
+from tests.reference.config import ControllerEnabled, PortEnabled, StackConfig, VolumeAssigned
 from tests.reference.samples import array, job, port, stack
 
 TRANSITION_NS = 200_000
@@ -80,6 +80,32 @@ def test_a_host_goes_on_when_the_owner_is_lost() -> None:
     assert paths(models)[1] == (PathState.ACTIVE, AccessState.OPTIMIZED)
     assert ios(models)[1] > 10
     assert all(record.status == 0 for record in models.completions)
+
+
+def standby(explicit_access: bool) -> Models:
+    """A host that loses its paths to a volume's owner, which lives on; others are on standby."""
+    one = config(Access.STANDBY, changes=(PortEnabled(500_000, "a1", "p0", False),))
+    access = replace(one.arrays[0].access, explicit_access=explicit_access)
+    return build_models(replace(one, arrays=(replace(one.arrays[0], access=access),)))
+
+
+def test_a_host_moves_a_volume_whose_owner_it_cannot_reach() -> None:
+    models = standby(explicit_access=True)
+    models.run(5_000_000)
+    assert models.arrays["a1"].ownership.owner("v1") == "c1"
+    assert paths(models)[1] == (PathState.ACTIVE, AccessState.OPTIMIZED)
+    assert ios(models)[1] > 10
+    assert all(record.status == 0 for record in models.completions)
+    kinds = [event.kind for event in models.arrays["a1"].events.after(0, 999)]
+    assert kinds.count(EventKind.VOLUME_TRESPASSED) == 1
+
+
+def test_a_host_waits_where_it_may_not_move_a_volume() -> None:
+    models = standby(explicit_access=False)
+    models.run(5_000_000)
+    assert models.arrays["a1"].ownership.owner("v1") == "c0"
+    assert paths(models)[1] == (PathState.ACTIVE, AccessState.STANDBY)
+    assert ios(models)[1] == 0
 
 
 def test_fixed_on_the_passive_side_pulls_the_volume_over() -> None:

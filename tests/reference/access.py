@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from smokestack.array.specs import Access, AccessSpec
-from smokestack.engine.records import AccessState, Attention, Op, Sense
+from smokestack.engine.records import AccessState, Attention, Flag, Op, Sense
 from tests.reference.stations import Command, Controller, Itl, Port, Volume
 
 _OTHERS = {
@@ -71,7 +71,8 @@ class Ownership:
             return Sense.NONE, 0 if asks else self.spec.non_optimized_ns
         if state is AccessState.PASSIVE and asks:
             return Sense.STANDBY, 0
-        if state is AccessState.PASSIVE:
+        asked = self.spec.explicit_access and command.flags & Flag.SET_GROUPS
+        if state is AccessState.PASSIVE or (asked and not asks):
             self.move(itl.volume, itl.port.controller, now)
             return Sense.TRANSITION, 0
         return _SENSES[state], 0

@@ -171,6 +171,7 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
             st.sampled_from(Access),
             st.sampled_from([0, 5_000, 20_000]),
             st.sampled_from([0, 50_000, 300_000]),
+            st.booleans(),
         )
     )
     exports = draw(st.permutations(sorted(chosen)))

@@ -11,7 +11,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from smokestack.engine.records import EventCode, HostStatus, Kind, Sense, Status
+from smokestack.engine.records import (
+    AccessState,
+    EventCode,
+    Flag,
+    HostStatus,
+    Kind,
+    Sense,
+    Status,
+)
 from smokestack.multipath.specs import (
     ApdHandling,
     DeviceState,
@@ -294,7 +302,9 @@ class Multipath(Checkers, Wires):
             io.waited_ns += io.sent_ns - io.queued_ns
             path = io.path
             assert path is not None
-            command = Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl, io.flags)
+            asks = path.access in (AccessState.STANDBY, AccessState.UNAVAILABLE)
+            flags = io.flags | (Flag.SET_GROUPS if asks else 0)
+            command = Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl, flags)
             path.array.submit(command)
             if self._spec.command_timeout_ns:
                 timeout = max(self._spec.command_timeout_ns, self.lookahead_ns)

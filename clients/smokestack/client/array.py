@@ -377,6 +377,7 @@ class ArrayUpdate(TypedDict, total=False):
     access: Access | None
     non_optimized_ns: int | None
     transition_ns: int | None
+    explicit_access: bool | None
     drive_count: int | None
     drive_bytes: int | None
 
@@ -397,6 +398,7 @@ class Array(Resource[Way], Service[Way]):
     access: Access
     non_optimized_ns: int
     transition_ns: int
+    explicit_access: bool
     drive_count: int
     drive_bytes: int
     raw_bytes: int

@@ -122,7 +122,7 @@ static int needs(const kernel_t *k, const array_t *a, const submission_t *batch,
     if (count > s->io_free_count || (s->caching && 2 * count + used > s->io_free_count))
         return NEEDS_COMMANDS;
     if ((s->page_count + pages) * 2 > a->page_mask) return NEEDS_PAGES;
-    if (s->access == ACCESS_PASSIVE && /* each command may pull its volume over */
+    if ((s->access == ACCESS_PASSIVE || s->explicit_access) && /* commands may move volumes */
         k->rows[T_NOTE] <
             k->rows[T_POOL] + k->rows[T_FAULT] + 3 * k->rows[T_VOLUME] + used + count)
         return NEEDS_NOTES;

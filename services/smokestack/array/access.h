@@ -5,6 +5,8 @@
  * `transition_ns`, every command meets 2/04/0A.  Through other groups it is non-optimized and
  * takes longer, or on standby (2/04/0B), or unavailable (2/04/0C); or, on an active/passive array,
  * the first command pulls the volume over: a trespass (FACTS 2.1, 3.2, 4.7; times are configured).
+ * With `explicit_access` a command does so, too, on standby or unavailable, if its host says that
+ * SET TARGET PORT GROUPS goes before it.
  *
  * An answer that tells of a change carries what REPORT TARGET PORT GROUPS would say: a nibble for
  * each of the first 16 controllers in `first_data_ns`, which such an answer has no use for.
@@ -47,7 +49,13 @@ static inline int tells_of_access(uint32_t sense) {
            sense == SENSE_ACCESS_CHANGED || sense == SENSE_TRANSITION_FAILED;
 }
 
-/* A command on the passive side pulls its volume over; every nexus is to hear of it. */
+/* Whether a command moves its volume to the controller that it has come to. */
+static inline int moves(const array_t *a, uint32_t state, uint32_t flags) {
+    if (state == STATE_PASSIVE) return 1;
+    return a->state->explicit_access && flags & FLAG_SET_GROUPS && state != STATE_NON_OPTIMIZED;
+}
+
+/* It pulls its volume over; every nexus is to hear of it. */
 static void trespass(array_t *a, io_t *io, volume_t *v, uint32_t controller) {
     array_state_t *s = a->state;
     const itl_t *itl = &a->itl[io->itl];
@@ -60,7 +68,8 @@ static void trespass(array_t *a, io_t *io, volume_t *v, uint32_t controller) {
 }
 
 /* Where a command may not go, or what it takes longer. */
-static __attribute__((noinline, cold)) int64_t access_check(array_t *a, io_t *io) {
+static __attribute__((noinline, cold)) int64_t access_check(
+    array_t *a, io_t *io, uint32_t flags) {
     const itl_t *itl = &a->itl[io->itl];
     volume_t *v = &a->volume[itl->volume];
     uint32_t controller = a->port[itl->port].controller;
@@ -70,9 +79,9 @@ static __attribute__((noinline, cold)) int64_t access_check(array_t *a, io_t *io
         if (itl->attentions) return 0; /* that is told first, without effect */
         if (state == STATE_NON_OPTIMIZED)
             return io->op == OP_TEST_UNIT_READY ? 0 : a->state->non_optimized_ns;
-        if (state == STATE_PASSIVE && io->op == OP_TEST_UNIT_READY) {
-            state = STATE_STANDBY; /* who only asks pulls nothing over */
-        } else if (state == STATE_PASSIVE) {
+        if (io->op == OP_TEST_UNIT_READY) { /* who only asks pulls nothing over */
+            if (state == STATE_PASSIVE) state = STATE_STANDBY;
+        } else if (moves(a, state, flags)) {
             trespass(a, io, v, controller);
             state = STATE_TRANSITIONING;
         }

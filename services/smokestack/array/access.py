@@ -1,9 +1,9 @@
 """Who owns which volume, where access is asymmetric: set, moved, failed over and back.
 
 A controller's ports are one target port group; a volume is optimized through its owner's.  It moves
-when an administrator says so (SET TARGET PORT GROUPS), when its owner is lost, and back when the
-controller that should own it is there again; on an active/passive array it moves for commands, and
-not back.  The kernel twin is ``access.h``.
+when an administrator says so, when its owner is lost, and back when the controller that should own
+it is there again; on an active/passive array it moves for commands, and not back.  A host that has
+no other way moves it with SET TARGET PORT GROUPS, if it may.  The kernel twin is ``access.h``.
 """
 
 from __future__ import annotations
@@ -38,8 +38,12 @@ class Ownership:
         row = self._array.state.row
         if not row["access"]:
             return AccessSpec()
-        times = int(row["non_optimized_ns"]), int(row["transition_ns"])
-        return AccessSpec(Access(int(row["access"]) + 1), *times)
+        return AccessSpec(
+            Access(int(row["access"]) + 1),
+            int(row["non_optimized_ns"]),
+            int(row["transition_ns"]),
+            bool(row["explicit_access"]),
+        )
 
     def check_spec(self, spec: AccessSpec) -> None:
         """Refuses an access that the array cannot have."""
@@ -61,6 +65,7 @@ class Ownership:
         row = array.state.row
         row["access"] = spec.access - 1
         row["non_optimized_ns"], row["transition_ns"] = spec.non_optimized_ns, spec.transition_ns
+        row["explicit_access"] = spec.explicit_access
         array.events.add(
             array.acts_ns, EventKind.ACCESS_SET, array.name, detail={"access": spec.access.name}
         )

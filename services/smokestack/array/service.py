@@ -67,7 +67,7 @@ _VOLUME_FIELDS = (  # that can be updated
     "queue_limit",
     "zero_detect",
 )
-_ACCESS_FIELDS = ("access", "non_optimized_ns", "transition_ns")
+_ACCESS_FIELDS = ("access", "non_optimized_ns", "transition_ns", "explicit_access")
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 

@@ -49,6 +49,7 @@ class AccessSpec:
     access: Access = Access.SYMMETRIC
     non_optimized_ns: int = 200_000  # what the longer way adds to a command
     transition_ns: int = 5_000_000_000  # a change of owner; meanwhile 2/04/0A
+    explicit_access: bool = False  # whether hosts may move volumes
 
 
 class ControllerState(IntEnum):

@@ -155,7 +155,7 @@ static void controller_take(array_t *a, uint32_t i) {
     uint32_t faults = volume->faults, flags = flags_of(io);
     a->state->page_pending -= pages_promised(io);
     io->sense = io_sense(a, io);
-    if (a->state->access && !io->sense) done += access_check(a, io);
+    if (a->state->access && !io->sense) done += access_check(a, io, flags);
     if (itl->attentions && io->sense != SENSE_TRANSITION) attention_tell(a, io);
     if (volume->offline && !io->sense) {
         io->sense = SENSE_UNAVAILABLE;
@@ -164,7 +164,7 @@ static void controller_take(array_t *a, uint32_t i) {
     if (faults && !io->sense) spoil(a, faults, FAULT_COMMAND_FAILED, io, SENSE_INTERNAL_FAILURE);
     if (faults && !io->sense) spoil(a, faults, FAULT_NOT_READY, io, SENSE_TRANSITION);
     if (io->sense || asks) schedule(a, i, done, DEPART);
-    else if (writes) controller_write(a, i, c, flags, done);
+    else if (writes) controller_write(a, i, c, flags & ~(uint32_t)FLAG_SET_GROUPS, done);
     else controller_read(a, i, c, done);
 }
 

@@ -38,7 +38,7 @@
     F(uint32_t, lun_limits) /* some volume has had a limit: their commands are counted */      \
     F(uint32_t, host_limits) /* so has some host */                                            \
     F(uint32_t, chunk_used) /* chunks of histograms; the first stands for none */              \
-    F(uint32_t, padding)
+    F(uint32_t, explicit_access) /* hosts may move volumes */
 
 #define PORT_FIELDS(F)                                                                         \
     F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \

@@ -81,10 +81,11 @@ class Op(IntEnum):
 
 
 class Flag(IntEnum):
-    """Bits of a submission's ``flags``; each goes with one operation."""
+    """Bits of a submission's ``flags``; the first two go with one operation each."""
 
     ZEROS = 0x01  # of a WRITE: its data are all zeros
     UNMAP = 0x08  # of a WRITE SAME, the bit of its CDB: pages may be given back instead
+    SET_GROUPS = 0x80  # SET TARGET PORT GROUPS goes before: its volume is to be active here
 
 
 class Kind(IntEnum):

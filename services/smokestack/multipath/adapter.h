@@ -32,6 +32,8 @@ static void send(mp_t *m, uint32_t i, int64_t now) {
     uint64_t id = s->id, lba = lba_of(s);
     uint32_t length = s->length, itl = path->itl, vm = m->world[s->world].vm;
     uint8_t flags = (uint8_t)(s->lba >> LBA_BITS);
+    if (path->access == ACCESS_STATE_STANDBY || path->access == ACCESS_STATE_UNAVAILABLE)
+        flags |= FLAG_SET_GROUPS; /* there is no better one */
     *wire_place(m, path->array, id, now) =
         (submission_t){now, id, lba, length, itl, vm, s->attempt, s->op, flags};
     s->phase = PHASE_IN_FLIGHT;

@@ -340,7 +340,8 @@ enum { CHECKER_NONE = 1, CHECKER_TUR = 2 };
 enum { CHECK_UNCHECKED = 1, CHECK_UP, CHECK_GHOST, CHECK_DOWN, CHECK_TIMEOUT, CHECK_PENDING };
 /* As specs.PathState. */
 enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3, PATH_STANDBY = 4 };
-enum { ACCESS_STATE_PASSIVE = 6 }; /* as engine/records.py's AccessState */
+/* As engine/records.py's AccessState. */
+enum { ACCESS_STATE_STANDBY = 3, ACCESS_STATE_UNAVAILABLE = 4, ACCESS_STATE_PASSIVE = 6 };
 /* As specs.DeviceState and specs.ApdHandling. */
 enum { DEVICE_ON = 1, DEVICE_APD = 2, DEVICE_APD_TIMEOUT = 3, DEVICE_PDL = 4 };
 enum { APD_FAIL = 1, APD_UNTIL_TIMEOUT = 2, APD_HOLD = 3 };

@@ -174,11 +174,10 @@ class _ArrayBuilder:
                 self._api.CreatePort,
                 array_pb2.CreatePortRequest(parent=self._name, port_id=port.name, port=full),
             )
-        if self._array.access:
-            array = array_pb2.Array(name=self._name, access=self._array.access)
-            for field in ("non_optimized_ns", "transition_ns"):
-                if self._array.HasField(field):
-                    setattr(array, field, getattr(self._array, field))
+        names = ("non_optimized_ns", "transition_ns", "explicit_access")
+        given = {name: getattr(self._array, name) for name in names if self._array.HasField(name)}
+        if self._array.access or given:
+            array = array_pb2.Array(name=self._name, access=self._array.access, **given)
             request = array_pb2.UpdateArrayRequest(array=array)
             _call(self._place, "array", self._api.UpdateArray, request)
         self._build_space()

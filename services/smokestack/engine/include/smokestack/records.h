@@ -43,7 +43,7 @@ _Static_assert(sizeof(trace_record_t) == 24, "a trace record is 24 bytes");
 
 enum { OP_TEST_UNIT_READY = 0x00, OP_READ = 0x28, OP_WRITE = 0x2A, OP_UNMAP = 0x42,
        OP_WRITE_SAME = 0x93 };
-enum { FLAG_ZEROS = 0x01, FLAG_UNMAP = 0x08 }; /* of a WRITE; of a WRITE SAME */
+enum { FLAG_ZEROS = 0x01, FLAG_UNMAP = 0x08, FLAG_SET_GROUPS = 0x80 }; /* as records.Flag */
 enum { KIND_RESPONSE = 0, KIND_HOST = 1, KIND_EVENT = 2 };
 enum { STATUS_GOOD = 0x00, STATUS_CHECK = 0x02, STATUS_BUSY = 0x08, STATUS_TASK_SET_FULL = 0x28 };
 enum { HOST_NO_CONNECT = 0x01, HOST_TIME_OUT = 0x03, HOST_PARITY = 0x06 };

@@ -23,6 +23,7 @@ static inline int submission_follows(const submission_t *a, const submission_t *
 
 /* Whether an operation can have these flags. */
 static inline int flags_fit(uint8_t op, uint8_t flags) {
+    flags &= (uint8_t)~FLAG_SET_GROUPS;
     if (op == OP_WRITE) return !(flags & ~FLAG_ZEROS);
     return op == OP_WRITE_SAME ? !(flags & ~FLAG_UNMAP) : !flags;
 }
