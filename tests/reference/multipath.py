@@ -373,9 +373,10 @@ class Multipath(Checkers, Wires):
         if io is None or io.path is None or io.attempt != record.attempt:
             return  # of an attempt that was given up
         io.hint = hint
+        frames = self._frames(io, record)  # all of them cross, whatever becomes of one
         if self._damaged(io.path, record):
             record = record._replace(kind=Kind.HOST, status=HostStatus.PARITY, sense=0)
-        through = self._cross(io.path, self._frames(io, record))
+        through = self._cross(io.path, frames)
         if through > self._agenda.now:
             key = (through, MULTIPATH, ANSWER, record.ident, record.attempt)
             self._crossing.add((record.ident, record.attempt))

@@ -20,6 +20,7 @@ from tests.reference.config import (
     FaultCleared,
     FaultInjected,
     JobStarted,
+    LinkUpdated,
     PortEnabled,
     Rescanned,
     StackConfig,
@@ -104,3 +105,12 @@ def test_a_rescan_leaves_alone_what_a_path_is_yet_to_hear_of_its_links() -> None
     )
     changes = (FaultInjected(5_000, "multipaths/m1", rule), Rescanned(10_000, "h1"))
     agree(stack(job(slots=4, io_limit=40), changes=changes))
+
+
+def test_all_frames_of_an_answer_cross_though_one_is_damaged() -> None:
+    rule = FaultRule("FRAME_DAMAGED", "multipaths/m1/fabrics/fa/links/a1.p0", "d", probability=0.5)
+    changes = (
+        LinkUpdated(0, "fa", "a1.p0", 10**8, 2),
+        FaultInjected(0, "multipaths/m1", rule),
+    )
+    agree(stack(job(read_always=True, io_limit=9), changes=changes))
