@@ -15,7 +15,7 @@ from tests.reference.config import Change, FaultInjected, LinkUpdated, StackConf
 from tests.reference.generate import Scenario, scenarios
 from tests.reference.generate_faults import faulty_scenarios
 from tests.reference.samples import array, job, port, stack
-from tests.server.test_reference_agrees import agree
+from tests.server.test_reference_agrees import agree_on
 
 KIB64 = 64 << 10
 DEEP = LinkUpdated(0, "fa", "h1-a", 0, 1_000)  # more buffers than there are frames
@@ -36,14 +36,14 @@ def narrow(draw: st.DrawFn, base: st.SearchStrategy[Scenario]) -> Scenario:
 @settings(max_examples=20)
 @given(narrow(scenarios()))
 def test_a_narrow_fabric_agrees(scenario: Scenario) -> None:
-    agree(scenario.stack, scenario.until_ns, scenario.cuts)
+    agree_on(scenario, scenario.cuts)
 
 
 @settings(max_examples=20)
 @given(narrow(faulty_scenarios()), st.integers(5_000, 100_000))
 def test_a_narrow_fabric_agrees_while_things_break(scenario: Scenario, step_ns: int) -> None:
     try:
-        agree(scenario.stack, scenario.until_ns, tuple(range(0, scenario.until_ns, step_ns)))
+        agree_on(scenario, tuple(range(0, scenario.until_ns, step_ns)))
     except InvalidArgument as refused:
         assert "matches nothing" in str(refused)
         reject()
