@@ -235,13 +235,6 @@ def _slow_drain(small: Small) -> None:
     small.inject("SLOW_DRAIN", LINK, factor_per_mille=100_000)
 
 
-def _rated(small: Small) -> None:
-    for fabric, link in list(small.multipath.fabrics.all_links()):
-        small.multipath.update_link(
-            fabric.fabric_id, link.link_id, bandwidth_bytes_per_second=1 << 30
-        )
-
-
 CAUSES = (
     Cause(
         "reads, one after another, by the first available path",
@@ -253,6 +246,8 @@ CAUSES = (
             "read_commands_total": IOS,
             "read_bytes_total": BYTES,
             "port_tx_bytes_total": BYTES,
+            "port_tx_frames_total": 2 * BYTES // 2048,  # by two links
+            "port_rrdy_total": 2 * BYTES // 2048,
             "scsi_status_total[good]": IOS,
             "array_latency_seconds_count": IOS,
             "target_port_commands_total": IOS,
@@ -375,11 +370,6 @@ CAUSES = (
         "FRAME_DAMAGED, every frame for 1 ms",
         {"port_crc_errors_total": (1, 40), "exchange_retries_total": (1, 40)},
         does=lambda s: s.inject("FRAME_DAMAGED", LINK, duration_ns=MS),
-    ),
-    Cause(
-        "links with rates",
-        {"port_tx_frames_total": SOME, "port_rrdy_total": SOME},
-        does=_rated,
     ),
     Cause(
         "SLOW_DRAIN, 100 times as slow",

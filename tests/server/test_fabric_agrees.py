@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.fault_rules import FaultRule
+from smokestack.multipath.fabrics import frames, frames_on
 from smokestack.multipath.specs import PathState, Selector
 from tests.reference.build import build_models, build_reference
 from tests.reference.config import Change, FaultInjected, LinkUpdated, StackConfig, TrunkSet
@@ -83,6 +85,28 @@ def test_the_kernel_counts_frames_and_waits_for_credits() -> None:
     assert trunk["credit_zero_ns"] > 0
     for row in (host, trunk):
         assert row["busy_ns"] == row["frames"] * row["frame_ns"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (),
+        (LinkUpdated(0, "fa", "h1-a", 10**8, 4),),
+        (TrunkSet(300_000, "fa", 0), LinkUpdated(400_000, "fb", "h1-b", 10**8, 4)),
+        (TrunkSet(300_000, "fa", 10**8), TrunkSet(900_000, "fa", 0)),
+    ],
+    ids=["without", "from the start", "later", "for a while"],
+)
+def test_links_count_all_frames_with_limits_and_without(changes: tuple[Change, ...]) -> None:
+    models = build_models(readers(*changes))
+    models.run(100_000_000)
+    state, fabrics = models.multipath.state, models.multipath.fabrics.fabrics
+    counted = frames(state)
+    assert len(models.completions) == 40
+    for ends in (("h1-a", "h1-b"), ("a1.p0", "a1.p1")):
+        rows = [fabrics[f].links[end].row for f, end in zip(("fa", "fb"), ends, strict=True)]
+        assert counted[rows].sum() == 40 * KIB64 // 2048
+        assert [frames_on(state, row) for row in rows] == counted[rows].tolist()
 
 
 def test_a_link_is_out_of_credits_no_longer_than_there_is_time() -> None:

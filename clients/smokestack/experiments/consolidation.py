@@ -217,7 +217,7 @@ class Consolidation(Experiment[Parameters, _Run]):
             below.set_xlabel("VMs")
         axes[0][0].set_ylabel("mean response, ms")
         axes[1][0].set_ylabel("99th percentile, ms")
-        axes[0][0].legend()
+        axes[0][-1].legend(loc="lower right")
 
 
 def mean_value_analysis(application: Application, customers: int) -> float:

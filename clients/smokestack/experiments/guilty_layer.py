@@ -207,7 +207,7 @@ class GuiltyLayer(Experiment[Parameters, _Planted]):
             below = [a + b for a, b in zip(below, heights, strict=True)]
         axes.set_xlabel("mean latency of the device's I/O, us")
         axes.invert_yaxis()
-        axes.legend()
+        axes.legend(loc="lower center")
 
 
 def _host(host: str, volume: str) -> dict[str, Any]:

@@ -188,7 +188,9 @@ class PathSelection(Experiment[Parameters, _Run]):
             above.set_title(f"{shape}, four paths")
             below.tick_params(axis="x", rotation=90)
         shown = [list(POLICIES).index(name) for name in ("QUEUE_LENGTH", "FIXED")]
-        axes[0][-1].legend([bars[n] for n in shown], ["watches its paths", "does not"])
+        axes[0][1].legend(
+            [bars[n] for n in shown], ["watches its paths", "does not"], loc="upper left"
+        )
         axes[0][0].set_ylabel("thousand I/Os a second")
         axes[1][0].set_ylabel("99th percentile, ms")
 

@@ -96,9 +96,12 @@ static void accept(
         completion_t *at = &m->hand[to--];
         *at = *c;
         if (c->kind == KIND_EVENT) at->nexus = c->nexus < itls ? path_of[c->nexus] : NIL;
-        else if (c->id >= CHECK_IDS) at->kind = KIND_CHECK;
-        else {
+        else if (c->id >= CHECK_IDS) {
+            at->kind = KIND_CHECK;
+            if (!s->fabric_limits) m->path[check_path(c->id)].frames++;
+        } else {
             slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
+            if (!s->fabric_limits) m->path[slot->path].frames += frames_of(slot, c);
             slot->phase = PHASE_ANSWERED;
             slot->time = retried(c) ? NEVER_NS : c->time; /* from when its owner may use it again */
         }

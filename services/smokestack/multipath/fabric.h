@@ -19,8 +19,9 @@
 #define HOPS_MAX 3
 
 /* Frames that carry an answer: its data, or at least its status. */
-static inline uint32_t frames_of(uint64_t bytes) {
-    return bytes > FRAME_BYTES ? (uint32_t)((bytes + FRAME_BYTES - 1) / FRAME_BYTES) : 1;
+static inline uint32_t frames_of(const slot_t *slot, const completion_t *c) {
+    if (slot->op != OP_READ || c->status != STATUS_GOOD || slot->length <= FRAME_BYTES) return 1;
+    return (uint32_t)(((uint64_t)slot->length + FRAME_BYTES - 1) / FRAME_BYTES);
 }
 
 static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -121,8 +122,7 @@ static void fabric_carry(mp_t *m, int64_t end) {
             continue;
         }
         slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
-        int data = slot->op == OP_READ && c->status == STATUS_GOOD;
-        uint32_t frames = frames_of(data ? slot->length : 0);
+        uint32_t frames = frames_of(slot, c);
         const path_t *path = &m->path[slot->path];
         damage(m, path, c);
         c->time = fabric_cross(m, path, frames, c->time);

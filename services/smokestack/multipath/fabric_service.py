@@ -10,7 +10,7 @@ from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
 from smokestack.v1 import multipath_pb2 as pb
 
-from .fabrics import BB_CREDITS_DEFAULT, TRUNK, Link
+from .fabrics import BB_CREDITS_DEFAULT, TRUNK, Link, frames_on
 from .shared_service import Handlers
 
 FABRIC = NameForm("multipaths/m1/fabrics/fabric-a")
@@ -94,7 +94,7 @@ class FabricHandlers(Handlers):
             kind=f"FABRIC_LINK_KIND_{link.kind.name}",
             bandwidth_bytes_per_second=link.bandwidth_bytes_per_second,
             bb_credits=link.bb_credits,
-            frame_count=int(row["frames"]),
+            frame_count=frames_on(self._model.state, link.row),
             credit_zero_count=int(row["credit_zero"]),
             credit_zero_ns=int(row["credit_zero_ns"]),
             busy_ns=int(row["busy_ns"]),

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smokestack.engine.checks import in_range
 from smokestack.engine.errors import NotFound
 
@@ -25,6 +28,7 @@ BB_CREDITS_MAX: Final = 65_535
 RATE_BYTES_PER_SECOND_MAX: Final = 1 << 50
 NOMINAL_BYTES_PER_SECOND: Final = 800_000_000  # of 8GFC: what a slow link without a rate slows from
 TRUNK: Final = "trunk"
+ENDS: Final = ("host_link", "trunk_link", "target_link")  # a path's
 
 
 class LinkKind(StrEnum):
@@ -155,10 +159,30 @@ class Fabrics:
 
     def _write_path(self, fabric: Fabric, path: Path) -> None:
         row: Any = self._state["path"][path.row]
+        crossed = [row[end] for end in ENDS if row[end] != NIL]
+        self._state["link"]["frames"][crossed] += row["frames"]  # before it crosses others
+        row["frames"] = 0
         trunk = fabric.links.get(TRUNK)
         row["host_link"] = fabric.links[path.initiator].row
         row["trunk_link"] = trunk.row if trunk else NIL
         row["target_link"] = fabric.links[f"{path.array_id}.{path.port}"].row
+
+
+def frames(state: MultipathState) -> NDArray[np.uint64]:
+    """Returns the frames that each link has carried; while none has limits paths count them."""
+    paths = state.used("path")
+    found: NDArray[np.uint64] = state.used("link")["frames"].copy()
+    for end in ENDS:
+        known = paths[end] != NIL
+        np.add.at(found, paths[end][known], paths["frames"][known])
+    return found
+
+
+def frames_on(state: MultipathState, link: int) -> int:
+    """Returns the same of one link."""
+    paths = state.used("path")
+    crossing = np.logical_or.reduce([paths[end] == link for end in ENDS])
+    return int(state["link"]["frames"][link]) + int(paths["frames"][crossing].sum())
 
 
 def _check_rate(name: str, rate: int) -> None:

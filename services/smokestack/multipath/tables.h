@@ -119,7 +119,8 @@
     F(uint64_t, device_ns)                                                                     \
     F(uint64_t, kernel_ns)                                                                     \
     F(uint64_t, queue_ns)                                                                      \
-    F(uint64_t, guest_ns)
+    F(uint64_t, guest_ns)                                                                      \
+    F(uint64_t, frames) /* of answers that came while no link had limits: its links' */
 
 /* An initiator of a host: commands sent to a device take a place here, or wait for one. */
 #define ADAPTER_FIELDS(F)                                                                      \

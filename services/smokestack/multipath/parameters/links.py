@@ -44,7 +44,7 @@ LINKS: Final = (
         "smokestack_port_tx_frames_total",
         "counter",
         "frames",
-        "Frames that the link has carried towards hosts, since a link of any fabric had limits.",
+        "Frames that the link has carried towards hosts.",
         "load",
         lambda r: r.link["frames"],
     ),

@@ -26,8 +26,8 @@ from smokestack.engine.sparse_histogram import (
     octaves_of,
 )
 
-from ..fabrics import Fabric, Link, LinkKind
-from ..state import PROBE_HISTOGRAMS
+from ..fabrics import Fabric, Link, LinkKind, frames
+from ..state import PROBE_HISTOGRAMS, MultipathState
 from .places import Found, Places, places_of_path
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _copied(model: MultipathModel, places: Places, rows: NDArray[np.intp], *, fu
         kernel_histogram=state["kernel_histogram"][places.devices],
         detour_histogram=state["detour_histogram"][places.devices],
         adapter=state["adapter"][places.adapter_rows],
-        link=state["link"][places.link_rows],
+        link=_links(state, places.link_rows),
         downs=[wires.downs.get(key, 0) for key in places.link_keys],
         down=frozenset(wires.down),
         alive=frozenset(np.unique(target[is_down == 0]).tolist()),
@@ -166,6 +166,13 @@ def _copied(model: MultipathModel, places: Places, rows: NDArray[np.intp], *, fu
             for name in places.fabrics
         },
     )
+
+
+def _links(state: MultipathState, rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Returns links' rows, with the frames that paths have counted for them."""
+    found: NDArray[Any] = state["link"][rows]
+    found["frames"] = frames(state)[rows]
+    return found
 
 
 def _some(table: NDArray[Any], rows: NDArray[np.intp], every: bool) -> NDArray[Any]:
