@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from math import isfinite
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from smokestack.engine.errors import (
     FailedPrecondition,
@@ -17,7 +17,6 @@ from smokestack.engine.errors import (
     ResourceExhausted,
 )
 
-from .specs import Provisioning
 from .usage import free_pages
 
 if TYPE_CHECKING:
@@ -61,29 +60,53 @@ def fill_pool(model: ArrayModel, pool_id: str, ratio: float, volume_id: str = ""
             resource=f"{model.name}/pools/{pool_id}",
         )
     room = free_pages(pool, model.drives.left(pool_id))
-    if _taken(model, free, missing) > room:
+    if not _has_space(model, pool, _counts(free, missing), room):
         raise FailedPrecondition(
             f"{model.name}/pools/{pool_id} can hand out {room} more pages, {missing} are missing "
-            "to fill it: raise its limit",
+            "to fill it, and volumes that grow in steps keep what is left of them: raise its limit",
             reason="LIMITED",
             resource=f"{model.name}/pools/{pool_id}",
         )
     model.state.reserve_pages(missing)
-    for volume, unmapped in free.items():
-        row = model.row_of("volumes", volume)
-        if count := min(missing, unmapped):
-            missing -= model.state.kernel.fill(row, count)
+    for volume, count in _counts(free, missing):
+        model.state.kernel.fill(model.row_of("volumes", volume), count)
     model.tell_notes()
 
 
-def _taken(model: ArrayModel, free: dict[str, int], missing: int) -> int:
-    """Returns how many of the pages are the pool's to hand out: a thick volume has its own."""
-    taken = 0
+def _counts(free: dict[str, int], missing: int) -> list[tuple[str, int]]:
+    """Returns how many pages which volume is to map."""
+    counts = []
     for volume, unmapped in free.items():
-        count = min(missing, unmapped)
-        missing -= count
-        taken += 0 if model.volumes[volume].provisioning is Provisioning.THICK else count
-    return taken
+        if count := min(missing, unmapped):
+            counts.append((volume, count))
+            missing -= count
+    return counts
+
+
+def _has_space(model: ArrayModel, pool: Any, counts: list[tuple[str, int]], room: int) -> bool:
+    """Whether a pool has what volumes take from it one after the other: ``space_take``, foreseen.
+
+    A thick volume has all its pages; another one first uses up the room of its last step.
+    """
+    for volume_id, count in counts:
+        volume = model.state["volume"][model.row_of("volumes", volume_id)]
+        taken = 0 if volume["thick"] else max(count - int(volume["room_pages"]), 0)
+        if taken > room:
+            return False
+        if taken and pool["step_pages"]:
+            taken = max(taken, min(_step(model, volume, pool), room))
+        room -= taken
+    return True
+
+
+def _step(model: ArrayModel, volume: Any, pool: Any) -> int:
+    """Returns how large a volume's next step is."""
+    last, more = int(volume["step_pages"]), int(pool["step_pages"])
+    if not last:
+        return more
+    if int(model.state.row["until_ns"]) - int(volume["step_ns"]) >= int(pool["step_window_ns"]):
+        return last
+    return min(last + more, int(pool["step_most_pages"]))
 
 
 def _unmapped(model: ArrayModel, pool_id: str, volume_id: str) -> dict[str, int]:

@@ -37,7 +37,9 @@ def in_length(field: str, value: str, least: int, most: int) -> None:
 def multiple_of(field: str, value: int, unit: int) -> None:
     """Refuses what is not a positive multiple of a unit."""
     if value <= 0 or value % unit:
-        raise InvalidArgument.at(field, f"{value} is not a positive multiple of {unit}")
+        below = max(value, 0) // unit * unit
+        near = f"{below} or {below + unit}" if below else f"{unit} or more"
+        raise InvalidArgument.at(field, f"{value} is not a positive multiple of {unit}: use {near}")
 
 
 def unused(name: str, users: Collection[str], how: str) -> None:
