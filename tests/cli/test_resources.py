@@ -258,6 +258,12 @@ def test_labels_are_given_as_keys_with_values(run: Run, refused: Run, tmp_path: 
     )
 
 
+def test_a_device_is_reset(run: Run, refused: Run) -> None:
+    assert "a1.v1" in run("reset-device", "h1/a1.v1")
+    assert "being reset already" in refused("reset-device", "h1/a1.v1", "--target")
+    assert "nowhere" in refused("reset-device", "h1/nowhere")
+
+
 def test_a_pair_of_controllers_is_created_and_one_of_them_reboots(run: Run, refused: Run) -> None:
     run("create", "controller", "a1/c8", "--reboot-ns", "5ms", "--cache-bytes", "64MiB")
     run("create", "controller", "a1/c9", "--partner", "c8")

@@ -57,6 +57,7 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "GetRecording": snapshots.History.recording,
     "FillPool": array.Pool.fill,
     "RebootController": hardware.Controller.reboot,
+    "ResetDevice": multipath.Device.reset,
     "RescanMultipathHost": multipath.MultipathHost.rescan,
     "GetDeviceStatistics": multipath.Device.statistics,
     "WatchPaths": multipath.Multipath.watch_paths,

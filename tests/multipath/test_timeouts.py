@@ -32,8 +32,11 @@ def test_a_command_is_sent_again_when_it_is_late_and_its_late_answer_is_dropped(
     row = multipath.state["device"][0]
     assert (row["timed_out"], row["retries"], row["errors"]) == (2, 2, 0)
     told = [e for e in multipath.events.after(0, 99) if e.kind == "COMMANDS_TIMED_OUT"]
-    assert [e.time_ns for e in told] == [MS, 2 * MS]
-    assert int(array.state["itl"]["good"][0]) == 3, "the array serves all of them to the end"
+    aborted_ns = multipath.lookahead_ns + 1_000  # there, on the port's wire, and back
+    assert [e.time_ns for e in told] == [MS, 2 * MS + aborted_ns]
+    assert int(array.state["itl"]["good"][0]) == 1, "the array answers none that was aborted"
+    task = array.state["task"][0]
+    assert (task["abort_tasks"], task["aborted"]) == (2, 2)
     assert int(array.state["port"]["outstanding"][0]) == 0
 
 

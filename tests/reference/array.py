@@ -19,8 +19,10 @@ from smokestack.engine.records import (
     Op,
     Sense,
     Status,
+    Task,
 )
 from tests.reference import draws
+from tests.reference.aborts import Tasks
 from tests.reference.access import TELLING, Ownership
 from tests.reference.agenda import ARRAY, MULTIPATH, Agenda
 from tests.reference.config import (
@@ -43,7 +45,7 @@ from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.limits import Limits
 from tests.reference.moves import Moves
-from tests.reference.space import ARRIVE, CHANGED, CTRL, DEPART, DESTAGED, MEDIA, TX
+from tests.reference.space import ARRIVE, CHANGED, CTRL, DEPART, DESTAGED, MEDIA, TASK, TX
 from tests.reference.stations import Command, Controller, Drives, Itl, Pool, Port, Volume
 from tests.reference.writes import DESTAGE, Writes
 
@@ -64,7 +66,7 @@ class Listener(Protocol):
         """Takes an answer or an event that arrives now."""
 
 
-class Array(Moves, Limits, Writes):
+class Array(Moves, Limits, Writes, Tasks):
     """One array below multipath."""
 
     def __init__(self, agenda: Agenda, seed: int, config: ArrayConfig) -> None:
@@ -104,10 +106,12 @@ class Array(Moves, Limits, Writes):
             volume = self.volumes[volume_spec.volume_id]
             volume.queue_limit = volume_spec.queue_limit
             volume.zero_detect = volume_spec.zero_detect
+            volume.tas = volume_spec.task_aborted_status
             self.ownership.own(volume, volume_spec.controller_id)
         self._hosts = {spec.host_id: spec for spec in config.hosts}
         self._limits = {h.host_id: (h.queue_limit, h.port_queue_limit) for h in config.hosts}
         self.itls: list[Itl] = []
+        self._inside: dict[Command, None] = {}  # what ports have taken, in order
         for volume_spec in config.volumes:
             if volume_spec.provisioning is Provisioning.THICK:
                 self._make_thick(self.volumes[volume_spec.volume_id])
@@ -316,6 +320,7 @@ class Array(Moves, Limits, Writes):
                 port.rx_free = port.tx_free = now
         for controller in lost:
             controller.free = [now] * controller.spec.core_count
+        self._fit_hangs(now, phase)
         for itl in self.itls:
             self._lead(itl, now, phase)
             if itl.valid and itl.index < self._reached:
@@ -371,8 +376,8 @@ class Array(Moves, Limits, Writes):
 
     def _send(self, record: Completion) -> None:
         assert self.listener is not None
-        event_first = 0 if record.kind == Kind.EVENT else 1
-        key = (record.time, MULTIPATH, event_first, record.ident, record.attempt)
+        order = {Kind.EVENT: 0, Kind.TASK: 1}.get(Kind(record.kind), 2)
+        key = (record.time, MULTIPATH, order, record.ident, record.attempt)
         self._agenda.add(key, self.listener.hear, self, record, of=self)
 
     def submit(self, command: Command) -> None:
@@ -387,6 +392,7 @@ class Array(Moves, Limits, Writes):
             TX: self._tx,
             MEDIA: self._media,
             CTRL: self._ctrl,
+            TASK: self._task,
             ARRIVE: self._arrive,
         }[kind]
         key = (time, ARRAY, kind, command.ident, command.attempt)
@@ -398,8 +404,11 @@ class Array(Moves, Limits, Writes):
         now, itl = self._agenda.now, command.itl
         port = itl.port
         command.arrived = now
-        if not port.up:
-            return  # lost with the link
+        if command.op in tuple(Task):
+            self._task_arrives(command)
+            return
+        if not port.up or port.hung:
+            return  # lost with the link, or taken for good
         wire = port.wire
         start = max(now, wire.rx_free)
         full = port.outstanding >= port.queue_limit or self._is_full(itl.volume)
@@ -414,6 +423,7 @@ class Array(Moves, Limits, Writes):
             wire.rx_free = start + wire.spec.refusal_ns
             self._answer(command, wire.rx_free)
             return
+        self._inside[command] = None
         port.outstanding += 1
         itl.outstanding += 1
         command.port_epoch = port.epoch
@@ -424,8 +434,8 @@ class Array(Moves, Limits, Writes):
         self._at(wire.rx_free, CTRL, command)
 
     def _ctrl(self, command: Command) -> None:
-        if command.port_epoch < command.itl.port.lost_epoch:
-            self._depart(command)  # the controller that had it is gone
+        if command.aborted or command.port_epoch < command.itl.port.lost_epoch:
+            self._depart(command)  # the controller that had it is gone, or nobody wants it
             return
         controller, volume = command.itl.port.controller, command.itl.volume
         asks = command.op == Op.TEST_UNIT_READY
@@ -483,6 +493,9 @@ class Array(Moves, Limits, Writes):
         return draws.words(self._seed, draws.MEDIA, command.ident, command.attempt)
 
     def _media(self, command: Command) -> None:
+        if command.aborted:
+            self._depart(command)
+            return
         pool = command.itl.volume.pool
         disk = command.page % pool.spec.disk_count
         service = pool.access_ns(command.page, reads=command.op == Op.READ)
@@ -506,6 +519,9 @@ class Array(Moves, Limits, Writes):
         return self.rules.slowed(kind, subject, command.ident, command.attempt, service)
 
     def _tx(self, command: Command) -> None:
+        if command.aborted:
+            self._depart(command)
+            return
         wire = command.itl.port.wire
         start = max(self._agenda.now, wire.tx_free)
         command.first_data_ns = start - command.arrived
@@ -514,9 +530,10 @@ class Array(Moves, Limits, Writes):
 
     def _depart(self, command: Command) -> None:
         port = command.itl.port
+        del self._inside[command]
         port.outstanding -= 1
         command.itl.outstanding -= 1
-        if command.port_epoch < port.drop_epoch:
+        if command.aborted or command.port_epoch < port.drop_epoch:
             return  # lost with the link
         if command.port_epoch != port.epoch:  # what had it is lost, and others speak for it
             command.status, command.sense = Status.BUSY, Sense.NONE

@@ -18,6 +18,7 @@ from smokestack.engine.faults import FaultBook
 from smokestack.engine.snapshot import Piece, Pieces
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
+from smokestack.multipath.resets import reset_device
 from smokestack.multipath.specs import Selector
 from tests.reference.config import (
     AdapterUpdated,
@@ -27,6 +28,7 @@ from tests.reference.config import (
     Change,
     ControllerEnabled,
     ControllerRebooted,
+    DeviceReset,
     DeviceUpdated,
     DiskCreated,
     ExportCreated,
@@ -181,6 +183,11 @@ class Models:
                 )
             case AdapterUpdated():
                 self.multipath.update_adapter(change.host_id, change.initiator, change.queue_depth)
+            case DeviceReset():
+                with suppress(FailedPrecondition):  # no path, or it is being reset
+                    reset_device(
+                        self.multipath, change.host_id, change.device, target=change.target
+                    )
             case PathEnabled():
                 self.multipath.set_path_enabled(
                     change.host_id, change.device, change.path, change.enabled

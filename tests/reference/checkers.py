@@ -41,7 +41,8 @@ class Checkers:
         device.handling = settings
         for path in device.paths:
             if not path.checked:
-                path.failed = path.silent
+                path.failed = path.silent or path.given_up
+            path.given_up = False
             path.checked = settings.checker is PathChecker.TUR
             self.begin_checks(device, path)
         self._turn(device)
@@ -142,7 +143,7 @@ class Checkers:
             record = record._replace(kind=Kind.HOST, status=HostStatus.PARITY, sense=0)
         through = self._cross(path, 1)
         if through > self._agenda.now:
-            key = (through, MULTIPATH, 1, record.ident, record.attempt)
+            key = (through, MULTIPATH, 2, record.ident, record.attempt)
             self._agenda.add(key, self._check_answered, device, path, record)
         else:
             self._check_answered(device, path, record)

@@ -266,6 +266,16 @@ class AdapterUpdated:
 
 
 @dataclass(frozen=True)
+class DeviceReset:
+    """A host resets a device's logical unit, or its target, if it has a way to."""
+
+    at_ns: int
+    host_id: str
+    device: str
+    target: bool
+
+
+@dataclass(frozen=True)
 class PathEnabled:
     """A path is taken out of use or back by hand."""
 
@@ -377,6 +387,7 @@ HostChange = (
     | Rescanned
     | DeviceUpdated
     | AdapterUpdated
+    | DeviceReset
     | PathEnabled
     | PathUpdated
     | DiskCreated

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from smokestack.engine.records import AccessState
+from smokestack.engine.records import AccessState, Task
 from smokestack.multipath.specs import (
     DeviceState,
     PathFailureHandling,
@@ -86,6 +86,7 @@ class Path:
     due: int | None = None  # when the next one begins
     interval: int = 0
     sequence: int = 0  # of checks
+    given_up: bool = False  # no reset helped
 
     @property
     def rank(self) -> int:
@@ -106,15 +107,30 @@ class Path:
         return self.alive and self.rank == best
 
     @property
+    def dead(self) -> bool:
+        """Whether nothing comes by it."""
+        silent = self.silent or self.given_up
+        return (self.failed if self.checked else silent) or self.gone
+
+    @property
     def alive(self) -> bool:
         """Whether nothing holds it down."""
-        works = not (self.failed if self.checked else self.silent) and not self.gone
-        return works and self.enabled and not self.held()
+        return not self.dead and self.enabled and not self.held()
 
     @property
     def silent(self) -> bool:
         """Whether nothing gets through."""
         return not self.up or self.links_down > 0
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A device's reset, or its target's: sent, or about to be."""
+
+    path: Path
+    task: Task
+    ident: int  # 0: it is about to be sent
+    ends: int
 
 
 @dataclass(eq=False)
@@ -138,6 +154,10 @@ class Device:
     apd_ends: int = 0  # in APD: when it times out
     mclock: MClock | None = None
     handling: PathFailureHandling = field(default_factory=PathFailureHandling)
+    recovery: Recovery | None = None
+    aborts: int = 0  # sent
+    resets: int = 0
+    timed_out: int = 0
     window_ios: int = 0  # answered since the last evaluation of latency
     window_ns: int = 0
 
@@ -147,6 +167,8 @@ class Device:
     @property
     def limit(self) -> int:
         """How many I/Os may be in flight: competing worlds share less (FACTS 2.2)."""
+        if self.recovery is not None:
+            return 0
         competing = sum(count > 0 for count in self.worlds.values()) >= 2
         limits = [self.throttle.depth]
         if self.controls_latency:
@@ -198,3 +220,9 @@ class HostIo:
     queued_ns: int = 0  # when it last joined a queue
     waited_ns: int = 0  # in queues, all in all
     sent_ns: int | None = None  # when its last attempt left; None while an adapter holds it
+    aborting: int | None = None  # word of its abort; -1: it waits for a reset
+    abort_ends: int = 0  # when that comes too late
+
+    def waits_for(self, attempt: int) -> bool:
+        """Whether it waits for the answer to an attempt."""
+        return self.path is not None and self.attempt == attempt and self.aborting is None

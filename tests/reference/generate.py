@@ -38,6 +38,7 @@ from smokestack.multipath.specs import (
     NATIVE,
     ApdHandling,
     ClaimRule,
+    Escalation,
     MultipathHostSpec,
     MultipathSpec,
     Plugin,
@@ -102,6 +103,8 @@ def scenarios(draw: st.DrawFn, with_changes: bool = True) -> Scenario:
             congestion_evaluation_ns=draw(st.sampled_from([4 * 10**9, 10**6])),
             not_ready_retry_delay_ns=draw(st.sampled_from([100_000, 25_000, 0])),
             command_timeout_ns=draw(st.sampled_from([0, 0, 30_000, 200_000, 150_001])),
+            task_management_timeout_ns=draw(st.sampled_from([10**9, 150_000, 20_000])),
+            escalation=draw(st.sampled_from(Escalation)),
             apd_timeout_ns=draw(st.sampled_from([10**9, 200_000, 40_000])),
             apd_handling=draw(st.sampled_from(ApdHandling)),
         ),
@@ -150,6 +153,7 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
             volume,
             controller_id=draw(st.sampled_from(["", *names])),
             queue_limit=draw(st.sampled_from([0, 0, 0, 1, 2, 3])),
+            task_aborted_status=draw(st.booleans()),
         )
         for volume in volumes
     )

@@ -28,6 +28,7 @@ from tests.reference.config import (
     Change,
     ControllerEnabled,
     ControllerRebooted,
+    DeviceReset,
     DeviceUpdated,
     ExportCreated,
     ExportDeleted,
@@ -54,6 +55,7 @@ KINDS = (
     *("port", "port", "controller", "space", "copy", "copy", "export"),
     *("path", "device", "adapter", "job", "attention", "attention"),
     "fabric",
+    "reset",
 )
 
 
@@ -128,7 +130,7 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
         return [JobStopped(time, plan.host_id, plan.vm_id, plan.job_id)]
     if kind == "fabric":
         return draw(_fabric_change(plans, time))
-    if kind in ("path", "device", "adapter"):
+    if kind in ("path", "device", "adapter", "reset"):
         return draw(_device_change(plans, time, kind))
     array = draw(st.sampled_from(plans.arrays))
     if array.array_id in plans.lost:
@@ -265,6 +267,8 @@ def _device_change(draw: st.DrawFn, plans: Plans, time: int, kind: str) -> list[
     if not seen:
         return []
     host, device = draw(st.sampled_from(seen))
+    if kind == "reset":
+        return [DeviceReset(time, host, device, draw(st.booleans()))]
     path = draw(st.sampled_from(plans.paths(host, device)))
     if kind == "adapter":
         initiator = path.partition(".")[0]

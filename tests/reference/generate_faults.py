@@ -31,6 +31,8 @@ LINKS = ("SLOW_DRAIN", "LINK_DOWN", "FRAME_DAMAGED")
 LASTING = (
     "PORT_DOWN",
     "PORT_DOWN",
+    "PORT_HANG",
+    "PORT_HANG",
     "CONTROLLER_DOWN",
     "ARRAY_POWER_LOSS",
     "PATH_DISABLED",
@@ -110,6 +112,7 @@ def _target(draw: st.DrawFn, stack: StackConfig, kind: str) -> tuple[str, str]:
     name = f"arrays/{array.array_id}"
     broken = {
         "PORT_DOWN": [f"{name}/ports/{port.port_id}" for port in array.ports],
+        "PORT_HANG": [f"{name}/ports/{port.port_id}" for port in array.ports],
         "ARRAY_POWER_LOSS": [name],
         "CONTROLLER_DOWN": [f"{name}/controllers/c0", f"{name}/controllers/*"],
         "TASK_SET_FULL": [f"{name}/ports/*"],

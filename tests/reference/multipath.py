@@ -19,6 +19,7 @@ from smokestack.engine.records import (
     Kind,
     Sense,
     Status,
+    Task,
 )
 from smokestack.multipath.specs import (
     ApdHandling,
@@ -34,6 +35,7 @@ from tests.reference.checkers import FIRST, Checkers
 from tests.reference.claims import claimed
 from tests.reference.config import (
     AdapterUpdated,
+    DeviceReset,
     DeviceUpdated,
     PathEnabled,
     PathUpdated,
@@ -42,17 +44,18 @@ from tests.reference.devices import Adapter, Device, HostIo, Path, Times
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.mclock import MClock
+from tests.reference.recovery import TIMER, Recoveries
 from tests.reference.stations import Command
 from tests.reference.throttle import Throttle
 from tests.reference.wires import Wires
 
 NOT_READY = (Sense.TRANSITION, Sense.STANDBY, Sense.UNAVAILABLE)
 UNIT_ATTENTION = 6  # the sense key
-# Of one time: timers, links that change, events (0), answers, retries.
-TIMER, ANSWER, RETRY = -2, 1, 2  # links change at -1
+# Of one time: timers, links that change, events (0), what is complete (1), answers, retries.
+ANSWER, RETRY = 2, 3  # links change at -1
 
 
-class Multipath(Checkers, Wires):
+class Multipath(Checkers, Wires, Recoveries):
     """The multipath layer of every host."""
 
     def __init__(
@@ -117,6 +120,8 @@ class Multipath(Checkers, Wires):
         for key in gone:
             if self.devices[key].paths[0].array not in self._lost:
                 device = self.devices.pop(key)
+                for path in device.paths:
+                    path.gone = True
                 device.paths.clear()
                 device.state = DeviceState.ON
 
@@ -125,7 +130,7 @@ class Multipath(Checkers, Wires):
         says = {path.itl: path for path in found}
         for path in device.paths:
             now = says[path.itl]
-            path.up, path.gone = now.up, False
+            path.up, path.gone, path.given_up = now.up, False, False
             path.failed = path.silent
             path.access, path.preferred_group = now.access, now.preferred_group
         self._turn(device)
@@ -215,6 +220,14 @@ class Multipath(Checkers, Wires):
         if change.world_shares is not None:
             device.mclock = MClock(change.world_shares) if change.world_shares else None
         self._pump(device)  # which does nothing when no limit has changed
+
+    def reset_device(self, change: DeviceReset) -> None:
+        """Resets a device, or its target, by its first usable path."""
+        device = self.devices[change.host_id, change.device]
+        path = next((path for path in device.paths if path.usable), None)
+        if device.recovery is None and path is not None:
+            task = Task.TARGET_RESET if change.target else Task.LOGICAL_UNIT_RESET
+            self.reset(device, path, task)
 
     def update_adapter(self, change: AdapterUpdated) -> None:
         """Changes how many commands an adapter may have out."""
@@ -365,12 +378,15 @@ class Multipath(Checkers, Wires):
         if record.kind == Kind.EVENT:
             self._event(array, record)
             return
+        if record.kind == Kind.TASK:
+            self._task_heard(record)
+            return
         hint = array.hints.pop((record.ident, record.attempt), 0)
         if record.ident >= FIRST:
             self._hear_check(array, record)
             return
         io = self._ios.get(record.ident)
-        if io is None or io.path is None or io.attempt != record.attempt:
+        if io is None or not io.waits_for(record.attempt):
             return  # of an attempt that was given up
         io.hint = hint
         frames = self._frames(io, record)  # all of them cross, whatever becomes of one
@@ -388,7 +404,7 @@ class Multipath(Checkers, Wires):
         """Takes an answer that a fabric has held up; its path may be down by now."""
         self._crossing.discard((record.ident, record.attempt))
         io = self._ios.get(record.ident)
-        if io is not None and io.path is not None and io.attempt == record.attempt:
+        if io is not None and io.waits_for(record.attempt):
             self._answered(io, record)
 
     def _answered(self, io: HostIo, record: Completion) -> None:
@@ -397,7 +413,8 @@ class Multipath(Checkers, Wires):
         attention = record.sense >> 16 == UNIT_ATTENTION
         gone = record.sense == Sense.LU_NOT_SUPPORTED
         damaged = record.kind == Kind.HOST
-        again = refused or attention or gone or damaged or record.sense in NOT_READY
+        aborted = record.status == Status.TASK_ABORTED
+        again = refused or attention or gone or damaged or aborted or record.sense in NOT_READY
         if refused and device.throttle.hangs:
             return  # the host takes it for accepted
         path = io.path
@@ -408,7 +425,7 @@ class Multipath(Checkers, Wires):
             io.attempt += 1
             then = self._agenda.now + self._spec.qfull_retry_delay_ns
             self._agenda.add((then, MULTIPATH, RETRY, io.ident, 0), self._retry, io)
-        elif attention or gone or damaged:
+        elif attention or gone or damaged or aborted:
             io.attempt += 1
             self._learn(device, path, record)
             if gone:
@@ -491,7 +508,7 @@ class Multipath(Checkers, Wires):
             io.path.adapter.queue.remove(io)
         else:
             io.path.adapter.active -= 1
-        io.path = None
+        io.path = io.aborting = None
 
     def _retry(self, io: HostIo) -> None:
         device = self._by_index[io.nexus]
@@ -510,6 +527,7 @@ class Multipath(Checkers, Wires):
         if device is None or path is None or array in self._lost:
             return  # of a path that no host has found, or that will not come back
         path.up = record.sense == EventCode.PATH_UP
+        path.given_up = path.given_up and (not path.up or path.links_down > 0)
         self._turn(device)
         if not path.up:
             if path.checked:
@@ -517,6 +535,8 @@ class Multipath(Checkers, Wires):
             self._take_back(device, path)
             self._serve(path.adapter)
         self._pump(device)
+        if not path.up:
+            self._recovery_lost(device, path)
 
     def _take_back(self, device: Device, path: Path, but: frozenset[Any] = frozenset()) -> None:
         """Puts what is in flight on a path back to the queue's head, lowest id first."""
@@ -533,8 +553,8 @@ class Multipath(Checkers, Wires):
         """Gives up an array whose process has died, but for what it has answered already."""
         heard = self._agenda.lose(array, array.forward_ns, self.lookahead_ns)
         records = [entry[-1][-1] for entry in heard]
-        answered = frozenset((record.ident, record.attempt) for record in records)
-        answered |= self._crossing
+        answered = self._counting(records) | self._crossing
+        self._forget_reset(array, answered)
         self._lost.add(array)
         for device in self._by_index:
             mine = [path for path in device.paths if path.array is array]
@@ -566,20 +586,6 @@ class Multipath(Checkers, Wires):
             device.apd_ends = self._agenda.now + self._spec.apd_timeout_ns
             key = (device.apd_ends, MULTIPATH, TIMER, 0, 0)
             self._agenda.add(key, self._times_out, device)
-
-    def _command_times_out(self, io: HostIo, attempt: int, sent_ns: int) -> None:
-        """Takes an I/O back that is still out as it was then."""
-        path = io.path
-        if path is None or (io.attempt, io.sent_ns) != (attempt, sent_ns):
-            return
-        device = self._by_index[io.nexus]
-        io.attempt += 1
-        self._land(device, io, answered=False)
-        if path.checked:
-            self.fails(device, path)
-        self._rejoin(device, io)
-        self._serve(path.adapter)
-        self._pump(device)
 
     def _times_out(self, device: Device) -> None:
         if device.state is DeviceState.APD and device.apd_ends == self._agenda.now:

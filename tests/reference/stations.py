@@ -41,6 +41,7 @@ class Port:
         self.drop_epoch = 0  # answers of an older one are lost
         self.lost_epoch = 0  # commands of an older one are lost before their controller
         self.outstanding = 0
+        self.hung = False
         self.rx_free = 0
         self.tx_free = 0
 
@@ -231,6 +232,7 @@ class Volume:
     planned_wanted: Controller | None = None
     zero_detect: ZeroDetect = ZeroDetect.OFF
     counts: Counter[Op | str] = field(default_factory=Counter)
+    tas: bool = False  # aborted commands of other nexuses are answered
     thick: bool = False  # has room for all that it has not written
 
     def __post_init__(self) -> None:
@@ -349,3 +351,5 @@ class Command:
     sense: int = Sense.NONE
     page: int = 0  # of the pool, when it goes to the media
     cached_by: Controller | None = None  # of what is destaged
+    word: int = 0  # of task management: comes back with its answer
+    aborted: bool = False

@@ -31,6 +31,7 @@ class Wires:
     _serve: Callable[[Adapter], None]
     _pump: Callable[[Device], None]
     falls_silent: Callable[[Device, Path], None]
+    _recovery_lost: Callable[[Device, Path], None]
 
     def _join(self, path: Path) -> None:
         """Finds the links that a path crosses."""
@@ -92,7 +93,12 @@ class Wires:
                     self.falls_silent(device, path)
                 self._take_back(device, path)
                 self._serve(path.adapter)
+            elif path.up and not path.links_down and path.given_up:
+                path.given_up = False
+                self._turn(device)
             self._pump(device)
+            if down:
+                self._recovery_lost(device, path)
 
     def _hops(self, path: Path) -> list[Link]:
         port = path.itl.port.spec

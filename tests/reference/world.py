@@ -12,6 +12,7 @@ from tests.reference.config import (
     AdapterUpdated,
     ArrayLost,
     Change,
+    DeviceReset,
     DeviceUpdated,
     DiskCreated,
     FaultCleared,
@@ -78,6 +79,8 @@ class World:
                 self.multipath.update_device(change)
             case AdapterUpdated():
                 self.multipath.update_adapter(change)
+            case DeviceReset():
+                self.multipath.reset_device(change)
             case PathEnabled():
                 self.multipath.set_path_enabled(change)
             case PathUpdated():

@@ -155,7 +155,7 @@ MALFORMED = {
     "disorder in ids": (window(reads(2, step_ns=0, id=7)), "not sorted"),
     "an unknown nexus": (window(reads(1, nexus=4)), "nexus 4 has never been reported"),
     "an unknown operation": (window(reads(1, op=0x12)), "op 0x12 is none of"),
-    "flags of records": (window(reads(1, flags=1)), "flags 0x1 are not 0"),
+    "flags of records": (window(reads(1, flags=1)), "flags 0x1 do not go with opcode 0x28"),
     "an address out of reach": (window(reads(1, lba=1 << 60)), "lba"),
 }
 

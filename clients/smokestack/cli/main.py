@@ -33,6 +33,7 @@ from .listing import list_resources
 from .reboot import reboot
 from .replay import recording, replay
 from .rescan import rescan
+from .reset_device import reset_device
 from .run import run
 from .scenario import scenario
 from .serve import array, csi, estate, hypervisor, multipath
@@ -127,6 +128,7 @@ for _command in (
     rescan,
     statistics,
     reboot,
+    reset_device,
     stop,
     watch,
     fault,

@@ -146,7 +146,23 @@ def multipath() -> None:
     metavar="DURATION",
     default="0s",
     show_default=True,
-    help="How long a command may be without an answer before it is sent again; 0: without end.",
+    help="How long a command may be without an answer before it is aborted; 0: without end.",
+)
+@click.option(
+    "--task-management-timeout",
+    "task_management_timeout_ns",
+    type=duration,
+    metavar="DURATION",
+    default="10s",
+    show_default=True,
+    help="How long an abort or a reset may be without an answer.",
+)
+@click.option(
+    "--escalation",
+    type=click.Choice(["abort-task", "logical-unit-reset", "target-reset", "path-down"]),
+    default="path-down",
+    show_default=True,
+    help="The last step that is taken when aborts are not answered.",
 )
 @click.option(
     "--apd-timeout",
@@ -176,6 +192,7 @@ def serve_multipath(
     insecure: bool,
     as_json: bool,
     apd_handling: str,
+    escalation: str,
     **delays_ns: int,
 ) -> None:
     """Serve a multipath layer until Ctrl-C."""
@@ -185,7 +202,9 @@ def serve_multipath(
     from smokestack.v1 import multipath_pb2, scenario_pb2
 
     settings = multipath_pb2.Multipath(
-        name=name, apd_handling=f"APD_HANDLING_{apd_handling.replace('-', '_').upper()}"
+        name=name,
+        apd_handling=f"APD_HANDLING_{apd_handling.replace('-', '_').upper()}",
+        escalation=f"ESCALATION_{escalation.replace('-', '_').upper()}",
     )
     for setting, delay_ns in delays_ns.items():
         setattr(settings, setting, delay_ns)

@@ -145,6 +145,7 @@ class VolumeFields(TypedDict, total=False):
     labels: Mapping[str, str]
     controller: str
     queue_limit: int
+    task_aborted_status: bool
     provisioning: Provisioning
     zero_detect: ZeroDetect
 
@@ -157,6 +158,7 @@ class VolumeUpdate(TypedDict, total=False):
     service_level_ns: int | None
     controller: str | None
     queue_limit: int | None
+    task_aborted_status: bool | None
     zero_detect: ZeroDetect | None
 
 
@@ -190,6 +192,7 @@ class Volume(Deletable[Way]):
     owner: str
     in_transition: bool
     queue_limit: int
+    task_aborted_status: bool
     provisioning: Provisioning
     reserved_bytes: int
     zero_detect: ZeroDetect

@@ -17,6 +17,7 @@ from .words import (
     ApdHandling,
     CheckerState,
     DeviceState,
+    Escalation,
     FabricLinkKind,
     PathChecker,
     PathState,
@@ -207,6 +208,13 @@ class Device(Resource[Way]):
     def update(self, **fields: Unpack[DeviceUpdate]) -> Call[Device[Way]]:
         """Changes the device's queue or policy; I/O that is queued or in flight goes on."""
         return self._update(fields)
+
+    @operation
+    def reset(self, *, target: bool = False) -> Call[Device[Way]]:
+        """Resets its logical unit, or the target behind its first usable path; all I/O that the
+        device has out is sent again."""
+        request = self.of_kind.request("Reset", name=self.name, target=target)
+        return Call(self.of_kind.rpc("Reset"), request, self._load)
 
     @operation
     def statistics(self) -> Call[pb.DeviceStatistics]:
@@ -427,6 +435,8 @@ class Multipath(Resource[Way], Service[Way]):
     not_ready_retry_delay_ns: int
     apd_timeout_ns: int
     command_timeout_ns: int
+    task_management_timeout_ns: int
+    escalation: Escalation
     apd_handling: ApdHandling
     probing: bool
     arrays: tuple[str, ...]  # full names

@@ -49,6 +49,7 @@ Selector = Literal[
 ]
 FabricLinkKind = Literal["HOST", "TRUNK", "TARGET"]
 DeviceState = Literal["ON", "APD", "APD_TIMEOUT", "PDL"]
+Escalation = Literal["ABORT_TASK", "LOGICAL_UNIT_RESET", "TARGET_RESET", "PATH_DOWN"]
 ApdHandling = Literal["FAIL", "UNTIL_TIMEOUT", "HOLD"]
 QueueDepthRule = Literal["FIXED", "COUNTER", "WINDOW", "LEGACY_NO_THROTTLE"]
 PathState = Literal["ACTIVE", "DEAD", "DISABLED", "STANDBY"]

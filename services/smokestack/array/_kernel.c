@@ -15,6 +15,7 @@ static inline void take(array_t *a, uint32_t i) {
     case TX: port_transmit(a, i); break;
     case MEDIA: media_take(a, i); break;
     case CTRL: controller_take(a, i); break;
+    case TASK: task_take(a, i); break;
     default: port_arrive(a, i); break;
     }
 }
@@ -384,6 +385,7 @@ static PyMethodDef METHODS[] = {
 #define ATTENTION_ROW(type, field) ROW("attention", attention_t, field)
 #define QUOTA_ROW(type, field) ROW("quota", quota_t, field)
 #define QUOTAS_OF_ROW(type, field) ROW("quotas_of", quotas_of_t, field)
+#define TASK_ROW(type, field) ROW("task", task_t, field)
 #define PAGE_ROW(type, field) ROW("page", page_t, field)
 #define SHARE_ROW(type, field) ROW("share", page_t, field)
 static const field_decl_t FIELDS[] = {
@@ -391,7 +393,7 @@ static const field_decl_t FIELDS[] = {
     POOL_FIELDS(POOL_ROW) VOLUME_FIELDS(VOLUME_ROW) UNIT_FIELDS(UNIT_ROW) ITL_FIELDS(ITL_ROW)
     IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) PAGE_FIELDS(SHARE_ROW)
     ATTENTION_FIELDS(ATTENTION_ROW) QUOTA_FIELDS(QUOTA_ROW) QUOTAS_OF_FIELDS(QUOTAS_OF_ROW)
-    NOTE_FIELDS(NOTE_ROW)
+    TASK_FIELDS(TASK_ROW) NOTE_FIELDS(NOTE_ROW)
     FAULT_FIELDS(FAULT_ROW) CHAIN_FIELDS(CHAIN_ROW)};
 
 KERNEL_MODULE(array, "The array's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

@@ -7,10 +7,13 @@
 #include "quotas.h"
 #include "smokestack/hints.h"
 
-/* The order in which records reach a submitter: at one instant events before responses. */
+/* The order in which records reach a submitter: at one instant events, then what is complete of
+ * task management, then responses. */
 static inline int out_before(const completion_t *a, const completion_t *b) {
     if (a->time != b->time) return a->time < b->time;
-    if ((a->kind == KIND_EVENT) != (b->kind == KIND_EVENT)) return a->kind == KIND_EVENT;
+    int first = a->kind >= KIND_EVENT, second = b->kind >= KIND_EVENT;
+    if (first != second) return first;
+    if (first && a->kind != b->kind) return a->kind < b->kind;
     if (a->id != b->id) return a->id < b->id;
     return a->attempt < b->attempt;
 }
@@ -40,6 +43,7 @@ static void out_sort(array_t *a) {
 
 static inline void release(array_t *a, uint32_t i) {
     a->io[i].next = a->state->io_free;
+    a->io[i].kind = NO_COMMAND;
     a->state->io_free = i;
     a->state->io_free_count++;
 }
@@ -86,6 +90,21 @@ static inline int owns(const volume_t *volume, const port_t *port) {
     return !volume->owner || volume->owner == port->controller + 1;
 }
 
+/* In a command's epoch: it was aborted, and nobody waits for its answer. */
+#define EPOCH_ABORTED 0x80000000u
+
+static inline int is_aborted(const io_t *io) { return (io->epoch & EPOCH_ABORTED) != 0; }
+
+/* What served a command is lost: its heir has the host send it again. */
+static __attribute__((noinline, cold)) void respond_for_another(array_t *a, uint32_t i) {
+    itl_t *itl = &a->itl[a->io[i].itl];
+    port_t *port = &a->port[itl->port];
+    port->handed++;
+    port->busy++;
+    itl->busy++;
+    respond(a, i, STATUS_BUSY, a->io[i].time);
+}
+
 static void depart(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     itl_t *itl = &a->itl[io->itl];
@@ -96,11 +115,8 @@ static void depart(array_t *a, uint32_t i) {
     if (a->state->host_limits) quotas_give(a, io->itl);
     if (io->epoch < port->drop_epoch) {
         port->dropped++;
-    } else if (io->epoch != port->epoch) { /* what served it is lost: its heir says, once more */
-        port->handed++;
-        port->busy++;
-        itl->busy++;
-        respond(a, i, STATUS_BUSY, io->time);
+    } else if (io->epoch != port->epoch) {
+        if (!is_aborted(io)) respond_for_another(a, i);
     } else if (io->sense == ANSWER_BUSY) {
         respond_busy(a, i);
     } else {

@@ -24,6 +24,7 @@ static inline int io_before(const io_t *a, const io_t *b) {
 enum { T_STATE, T_PORT, T_CONTROLLER, T_CORE, T_POOL, T_DISK, T_VOLUME, T_ITL, T_IO, T_PAGE,
        T_SHARE, T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_FAULT,
        T_CHAIN, T_DELTA, T_ATTENTION, T_HEAD, T_QUOTA, T_QUOTAS_OF, T_RAW_FREE, T_UNIT, T_CHUNK,
+       T_TASK,
        T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(array_state_t)}, {"port", sizeof(port_t)},
@@ -39,7 +40,7 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"delta", sizeof(page_t)}, {"attention", sizeof(attention_t)},
     {"head", sizeof(uint64_t)}, {"quota", sizeof(quota_t)},
     {"quotas_of", sizeof(quotas_of_t)}, {"raw_free", sizeof(uint64_t)},
-    {"unit", sizeof(unit_t)}, {"chunk", sizeof(wide_chunk_t)}};
+    {"unit", sizeof(unit_t)}, {"chunk", sizeof(wide_chunk_t)}, {"task", sizeof(task_t)}};
 
 /* The bound tables, with their types; made anew for each call. */
 typedef struct {
@@ -72,6 +73,9 @@ typedef struct {
     uint64_t *raw_free; /* bytes of each group's drives, for pools to draw; all bits: not counted */
     unit_t *unit;
     wide_chunk_t *chunk; /* of the histograms */
+    task_t *task;   /* a row for each ITL */
+    uint32_t io_rows;
+    uint32_t volume_rows;
 } array_t;
 
 static inline array_t array_of(const kernel_t *k) {
@@ -85,7 +89,8 @@ static inline array_t array_of(const kernel_t *k) {
                      k->table[T_CHAIN],  k->table[T_DELTA],     k->table[T_ATTENTION],
                      k->table[T_HEAD],   k->table[T_QUOTA],     k->table[T_QUOTAS_OF],
                      k->table[T_RAW_FREE], k->table[T_UNIT],
-                     k->table[T_CHUNK]};
+                     k->table[T_CHUNK],
+                     k->table[T_TASK],   k->rows[T_IO],         k->rows[T_VOLUME]};
 }
 
 static inline void schedule(array_t *a, uint32_t i, int64_t time, uint8_t kind) {

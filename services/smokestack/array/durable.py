@@ -57,6 +57,7 @@ _BY_CALLS: Final = (
     "quota",
     "quotas_of",
     "unit",
+    "task",
 )  # windows change only counters, and what power ends
 _ENDED: Final = (  # with the power
     "core",
@@ -94,12 +95,14 @@ _COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
         "dropped",
         "rx_bytes",
         "tx_bytes",
+        "target_resets",
     ),
     "controller": ("hits", "misses", "busy_ns"),
     "pool": ("copied_pages", "failures", "growths", "media_busy_ns", "steps", "warnings"),
     "attention": ("told",),
     "quota": ("refused",),
     "unit": ("unmaps", "unmapped_pages", "write_sames", "zero_writes", "zero_pages"),
+    "task": ("abort_tasks", "lun_resets", "aborted", "task_aborted"),
     "itl": (
         "reads",
         "writes",

@@ -14,7 +14,7 @@ from smokestack.engine.fault_chains import FaultChains
 from smokestack.engine.fault_rules import FaultKind, FaultRule
 from smokestack.engine.faults import Fault, FaultBook
 
-from . import advertised
+from . import advertised, hangs
 from .diversions import WRONG_VOLUME
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ KINDS: Final = (
         "arrays/a1/pools/p1",
         "A read that goes to the pool's media fails with unrecovered read error (3/11/00).",
     ),
+    hangs.KIND,
     *advertised.KINDS,
 )
 # As in tables.h.
@@ -167,6 +168,7 @@ class ArrayFaults(FaultBook):
             self.links.fit(at_ns)
         for fault in changed:
             self._array.advertised.apply(fault, self.subjects(fault.kind))
+            hangs.apply(self._array, fault)
         if len(moved) < len(changed):
             self.link_all()
 
@@ -188,6 +190,8 @@ class ArrayFaults(FaultBook):
             self._chain(collection, resource_id)
         if collection in ("exports", "ports") and self.active(WRONG_VOLUME):
             self._array.advertised.diversions.fit()
+        if collection == "ports":
+            hangs.join(self._array, resource_id)
         if collection in ("ports", "controllers") and self.links.disturbed:
             self.links.fit(self.acts_ns)
 

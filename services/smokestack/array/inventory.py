@@ -57,6 +57,10 @@ _NOTES: Final = {  # the others: kind of event, whose it is, and what pages it c
     10: (EventKind.VOLUME_SNAPSHOT_STALE, "snapshots", "freed_bytes"),
 }
 _TRESPASS: Final = 20
+_RESETS: Final = {
+    21: (EventKind.LOGICAL_UNIT_RESET, "volumes"),
+    22: (EventKind.PORT_TARGET_RESET, "ports"),
+}
 
 
 class ArrayInventory:
@@ -158,6 +162,7 @@ class ArrayInventory:
                 index = self.state.append("itl")
                 self.state.append("histogram")
                 self.state.append("attention", ATTENTION_ROWS)
+                self.state.append("task")
                 row = self.state["itl"][index]
                 row["volume"] = self._rows["volumes", export.volume_id]
                 row["port"], row["valid"] = self._rows["ports", port_id], 1
@@ -269,10 +274,25 @@ class ArrayInventory:
                 self._tell_exhausted(note)
             elif note.kind in _NOTES:
                 self._tell_note(note, *_NOTES[note.kind])
+            elif note.kind in _RESETS:
+                self._tell_reset(note)
             elif note.kind == _TRESPASS:
                 self.ownership.tell(note)
             else:
                 raise RuntimeError(f"{self.name} notes a kind {note.kind} that has no name")
+
+    def _tell_reset(self, note: Note) -> None:
+        """Tells who has reset a volume or a port; a driver's event is the cause."""
+        kind, collection = _RESETS[note.kind]
+        _, host_id, initiator, port_id = self.itls[note.detail]
+        cause = event_name(self.driver, note.cause) if self.driver and note.cause else ""
+        self.events.add(
+            note.time_ns,
+            kind,
+            f"{self.name}/{collection}/{self.id_of(collection, note.subject)}",
+            cause,
+            {"host": host_id, "initiator": initiator, "port": port_id},
+        )
 
     def _tell_note(self, note: Note, kind: EventKind, collection: str, counted: str) -> None:
         """Tells of a note whose ``detail`` counts pages, which are called ``counted``."""

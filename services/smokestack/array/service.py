@@ -65,6 +65,7 @@ _VOLUME_FIELDS = (  # that can be updated
     "service_level_ns",
     "controller",
     "queue_limit",
+    "task_aborted_status",
     "zero_detect",
 )
 _ACCESS_FIELDS = ("access", "non_optimized_ns", "transition_ns", "explicit_access")
@@ -311,6 +312,9 @@ class ArrayService(
                 self._model.set_volume_zero_detect(volume_id, zero_detect)
             if "queue_limit" in fields:
                 self._model.set_volume_queue_limit(volume_id, limit)
+            if "task_aborted_status" in fields:
+                answered = volume.task_aborted_status
+                self._model.set_volume_task_aborted_status(volume_id, answered)
             if "controller" in fields:
                 self._model.ownership.assign(volume_id, owner)
             return self._volume(volume_id)

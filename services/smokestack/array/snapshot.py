@@ -67,7 +67,7 @@ _CLASSES: Final = (
     ZeroDetect,
 )
 _COPYING: Final = Copying(
-    sparse=frozenset({"histogram", "page", "share", "attention"}),
+    sparse=frozenset({"histogram", "page", "share", "attention", "task"}),
     scratch=frozenset({"delta"}),
     heads={
         "inbox": "inbox_count",

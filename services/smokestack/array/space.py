@@ -153,6 +153,8 @@ class ArraySpace(ArrayInventory):
         rows["zero_detect"][index] = spec.zero_detect
         if spec.queue_limit:
             self.set_volume_queue_limit(spec.volume_id, spec.queue_limit)
+        if spec.task_aborted_status:
+            rows["task_aborted_status"][index] = 1
         self.ownership.begin(spec.volume_id)
         self.faults.link("volumes", spec.volume_id)
         source = self._source_of(spec)
@@ -261,6 +263,13 @@ class ArraySpace(ArrayInventory):
         self._present("volumes", self.volumes, volume_id)
         self.volumes[volume_id] = self.check_zero_detect(volume_id, zero_detect)
         self.state["volume"][self._rows["volumes", volume_id]]["zero_detect"] = zero_detect
+
+    def set_volume_task_aborted_status(self, volume_id: str, answered: bool) -> None:
+        """Says whether commands that another nexus' reset ends are answered (TAS)."""
+        self._present("volumes", self.volumes, volume_id)
+        spec = replace(self.volumes[volume_id], task_aborted_status=answered)
+        self.volumes[volume_id] = spec
+        self.state["volume"]["task_aborted_status"][self._rows["volumes", volume_id]] = answered
 
     def set_volume_service_level(self, volume_id: str, service_level_ns: int) -> None:
         """Promises a mean response time, or with 0 none; nothing is served differently."""

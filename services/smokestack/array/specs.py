@@ -281,6 +281,7 @@ class VolumeSpec:
     queue_limit: int = 0  # commands that it takes, of all nexuses together; 0: no limit
     controller_id: str = ""  # that should own it; where access is asymmetric: the first one
     zero_detect: ZeroDetect = ZeroDetect.OFF
+    task_aborted_status: bool = False  # TAS of the control mode page (SPC); SAM's default is 0
 
 
 @dataclass(frozen=True)

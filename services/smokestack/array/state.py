@@ -48,6 +48,7 @@ _ORDER: Final = (
     "raw_free",
     "unit",
     "chunk",
+    "task",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),

@@ -4,6 +4,7 @@
 #define SMOKESTACK_ARRAY_STATIONS_H
 
 #include "access.h"
+#include "aborts.h"
 #include "answers.h"
 #include "cache.h"
 #include "hits.h"
@@ -40,7 +41,11 @@ static void port_arrive(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     itl_t *itl = &a->itl[io->itl];
     port_t *port = &a->port[itl->port];
-    if (!port->up) {
+    if (io->op >= OP_TASK_MANAGEMENT) {
+        task_arrive(a, i);
+        return;
+    }
+    if (!port->up || port->hung) {
         port->dropped++;
         a->state->page_pending -= pages_promised(io);
         release(a, i);
@@ -140,7 +145,8 @@ static void controller_write(
 static void controller_take(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     const itl_t *itl = &a->itl[io->itl];
-    if (io->epoch < a->port[itl->port].lost_epoch) { /* the controller that had it is gone */
+    if (io->epoch != a->port[itl->port].epoch && /* the controller that had it is gone? */
+        (is_aborted(io) || io->epoch < a->port[itl->port].lost_epoch)) {
         a->state->page_pending -= pages_promised(io);
         io->sense = SENSE_NONE;
         depart(a, i);
@@ -179,6 +185,10 @@ static int64_t media_mean(array_t *a, const pool_t *pool, const io_t *io, uint64
 
 static void media_take(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
+    if (is_aborted(io)) {
+        depart(a, i);
+        return;
+    }
     pool_t *pool = &a->pool[a->volume[a->itl[io->itl].volume].pool];
     uint64_t at = pool->disk_base + io->lba % pool->disk_count;
     int64_t *disk = &a->disk[at], service = pool->media_ns;
@@ -202,6 +212,10 @@ static void media_take(array_t *a, uint32_t i) {
 
 static void port_transmit(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
+    if (is_aborted(io)) {
+        depart(a, i);
+        return;
+    }
     port_t *port = &a->port[a->itl[io->itl].port], *wire = &a->port[port->wire];
     int64_t start = later(io->time, wire->tx_free_ns);
     wire->tx_free_ns = start + port_transfer(wire, io->length);

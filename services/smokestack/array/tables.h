@@ -66,11 +66,12 @@
     F(uint32_t, lost_epoch) /* ... and so is what of an older one waits for the controller */  \
     F(uint32_t, home)  /* its own controller: its target port group */                         \
     F(uint64_t, handed) /* commands lost with a controller or a wire that was taken over */    \
+    F(uint64_t, target_resets)                                                                 \
+    F(uint32_t, hung)  /* it takes commands and answers none */                                \
+    F(uint32_t, padding)                                                                       \
     F(uint64_t, padding_0)                                                                     \
     F(uint64_t, padding_1)                                                                     \
-    F(uint64_t, padding_2)                                                                     \
-    F(uint64_t, padding_3)                                                                     \
-    F(uint64_t, padding_4)
+    F(uint64_t, padding_2)
 
 #define CONTROLLER_FIELDS(F)                                                                   \
     F(int64_t, read_ns)                                                                        \
@@ -148,7 +149,8 @@
     F(uint16_t, valid)                                                                         \
     F(uint16_t, zero_detect) /* as specs.ZeroDetect */                                         \
     F(uint32_t, faults)                                                                        \
-    F(uint32_t, is_snapshot)                                                                   \
+    F(uint16_t, is_snapshot)                                                                   \
+    F(uint16_t, task_aborted_status) /* TAS: other nexuses' aborted commands are answered */   \
     F(uint64_t, offline)         /* number of the event; 0: it is not */                       \
     F(uint64_t, room_pages)      /* of its step, not yet written; or of all of it: thick */    \
     F(uint64_t, step_pages)      /* size of its last step */                                   \
@@ -205,10 +207,17 @@
     F(uint32_t, itl)                                                                           \
     F(uint32_t, next)                                                                          \
     F(uint32_t, sense) /* before the controller: flags << 24 | pages that it may map at most */ \
-    F(uint32_t, epoch) /* the port's, at arrival */                                            \
+    F(uint32_t, epoch) /* the port's, at arrival; with a mark once it is aborted */            \
     F(uint16_t, attempt)                                                                       \
     F(uint8_t, op)                                                                             \
     F(uint8_t, kind)
+
+/* Task management at one ITL. */
+#define TASK_FIELDS(F)                                                                         \
+    F(uint64_t, abort_tasks)  /* ABORT TASK that it was asked for */                           \
+    F(uint64_t, lun_resets)   /* LOGICAL UNIT RESET that it was asked for */                   \
+    F(uint64_t, aborted)      /* commands that were ended, by whomever */                      \
+    F(uint64_t, task_aborted) /* of those, the ones that were answered TASK ABORTED */
 
 /* A code of unit attention at one ITL, ATTENTION_ROWS of them for each. */
 #define ATTENTION_FIELDS(F)                                                                    \
@@ -244,13 +253,14 @@ DECLARE_STRUCT(io_t, IO_FIELDS)
 DECLARE_STRUCT(attention_t, ATTENTION_FIELDS)
 DECLARE_STRUCT(quota_t, QUOTA_FIELDS)
 DECLARE_STRUCT(quotas_of_t, QUOTAS_OF_FIELDS)
+DECLARE_STRUCT(task_t, TASK_FIELDS)
 DECLARE_STRUCT(page_t, PAGE_FIELDS)
 
 /* What the kernel notes; array/inventory.py has the same numbers. */
 enum { NOTE_POOL_EXHAUSTED = 1, NOTE_FAULT_EXHAUSTED = 2, NOTE_POOL_SPACE_AVAILABLE = 3,
        NOTE_POOL_GREW = 4, NOTE_POOL_WARNING = 5, NOTE_POOL_CONSERVING = 6, NOTE_POOL_EASED = 7,
        NOTE_VOLUME_OFFLINE = 8, NOTE_VOLUME_ONLINE = 9, NOTE_SNAPSHOT_STALE = 10,
-       NOTE_TRESPASS = 20 };
+       NOTE_TRESPASS = 20, NOTE_LUN_RESET = 21, NOTE_TARGET_RESET = 22 };
 
 /* What a volume does with zeros, as in specs.py. */
 enum { ZEROS_WRITTEN = 1, ZEROS_SKIPPED = 2, ZEROS_FREED = 3 };
@@ -273,7 +283,8 @@ _Static_assert(sizeof(port_t) == 192, "a port is three");
 _Static_assert(sizeof(itl_t) == 128, "a nexus is two");
 
 /* At one instant events are taken in this order: what leaves before what arrives. */
-enum { DESTAGED = 0, DEPART = 1, REFUSE = 2, TX = 3, MEDIA = 4, CTRL = 5, ARRIVE = 6 };
+enum { DESTAGED = 0, DEPART = 1, REFUSE = 2, TX = 3, MEDIA = 4, CTRL = 5, TASK = 6, ARRIVE = 7,
+       NO_COMMAND = 8 /* of a row that is free */ };
 
 #define OP_DESTAGE 0xFF /* of a row that is no command: dirty data on its way to the media */
 

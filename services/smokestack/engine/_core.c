@@ -283,13 +283,15 @@ static PyObject *core_check_submissions(PyObject *self, PyObject *args) {
     PyObject *batch;
     long long from_ns, until_ns;
     unsigned long long nexus_count;
-    if (!PyArg_ParseTuple(args, "OLLK:check_submissions", &batch, &from_ns, &until_ns,
-                          &nexus_count))
+    int tasks;
+    if (!PyArg_ParseTuple(args, "OLLKp:check_submissions", &batch, &from_ns, &until_ns,
+                          &nexus_count, &tasks))
         return NULL;
     view_t v;
     if (view_get_const(batch, &v, sizeof(submission_t), "submissions") < 0) return NULL;
     uint64_t first = 0, count = (uint64_t)v.count;
-    int wrong = submissions_check(v.data, count, from_ns, until_ns, nexus_count, &first);
+    int wrong =
+        submissions_check(v.data, count, from_ns, until_ns, nexus_count, tasks, &first);
     view_release(&v);
     return Py_BuildValue("iK", wrong, (unsigned long long)first);
 }

@@ -32,7 +32,7 @@ def render(
 
 # (0, ...) or what is wrong (submissions.h) and the index of the record.
 def check_submissions(
-    records: NDArray[Any], from_ns: int, until_ns: int, nexus_count: int, /
+    records: NDArray[Any], from_ns: int, until_ns: int, nexus_count: int, takes_tasks: bool, /
 ) -> tuple[int, int]: ...
 
 # Rows of (op, node, value), int64; answers replace the rows' node and value.

@@ -83,6 +83,15 @@ class EventKind(StrEnum):
     PORT_UP = "PORT_UP", "A port's link came up."
     PORT_TAKEN_OVER = "PORT_TAKEN_OVER", "A port's partner took its identity over: paths stay."
     PORT_RETURNED = "PORT_RETURNED", "A port carries its own identity again."
+    LOGICAL_UNIT_RESET = (
+        "LOGICAL_UNIT_RESET",
+        "A host reset a volume: its commands are gone, other nexuses have 6/29/03 to tell.",
+    )
+    PORT_TARGET_RESET = (
+        "PORT_TARGET_RESET",
+        "A host reset all volumes behind a port: their commands are gone, other nexuses have "
+        "6/29/03 to tell.",
+    )
     POOL_CREATED = "POOL_CREATED", "A thin pool was added."
     POOL_DELETED = "POOL_DELETED", "A thin pool was removed."
     DRIVE_GROUP_CREATED = "DRIVE_GROUP_CREATED", "A group of drives was added."
@@ -167,7 +176,22 @@ class EventKind(StrEnum):
     DEVICE_ALL_PATHS_DOWN = "DEVICE_ALL_PATHS_DOWN", "A device's last usable path was lost."
     COMMANDS_TIMED_OUT = (
         "COMMANDS_TIMED_OUT",
-        "A device's commands were not answered in time: they are sent again, as new attempts.",
+        "A device's commands were not answered in time: they are aborted, and then sent again as "
+        "new attempts.",
+    )
+    DEVICE_RESET = (
+        "DEVICE_RESET",
+        "A host sent a device's logical unit a reset: by hand, or because aborts were not "
+        "answered.",
+    )
+    TARGET_RESET = (
+        "TARGET_RESET",
+        "A host sent the array's port behind a device's path a reset: by hand, or because the "
+        "logical unit's was not answered.",
+    )
+    DEVICE_RESET_DONE = (
+        "DEVICE_RESET_DONE",
+        "A device's reset, or its target's, is complete: what the device had out is sent again.",
     )
     DEVICE_APD_TIMEOUT = (
         "DEVICE_APD_TIMEOUT",

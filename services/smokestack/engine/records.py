@@ -88,12 +88,28 @@ class Flag(IntEnum):
     SET_GROUPS = 0x80  # SET TARGET PORT GROUPS goes before: its volume is to be active here
 
 
+class Task(IntEnum):
+    """Task management functions, in the place of an operation code (SAM-5 7; codes as in iSCSI).
+
+    Vendor specific operation codes begin at 0xC0, so none of these is one that a host sends.
+    """
+
+    # Of the command with the record's id and attempt, on its nexus.
+    ABORT_TASK = 0xF1
+    LOGICAL_UNIT_RESET = 0xF5  # of the nexus' logical unit; the attempt is RESET_ATTEMPT
+    TARGET_RESET = 0xF6  # of every logical unit behind the nexus' port; the same
+
+
+RESET_ATTEMPT: Final = 0xFFFF
+
+
 class Kind(IntEnum):
     """What a completion record is: an array's answer, a host's verdict, or an event."""
 
     RESPONSE = 0
     HOST = 1
     EVENT = 2
+    TASK = 3  # a task management function is complete
 
 
 class Status(IntEnum):
@@ -103,6 +119,7 @@ class Status(IntEnum):
     CHECK_CONDITION = 0x02
     BUSY = 0x08
     TASK_SET_FULL = 0x28
+    TASK_ABORTED = 0x40  # by another nexus
 
 
 class HostStatus(IntEnum):

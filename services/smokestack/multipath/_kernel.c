@@ -12,6 +12,18 @@
 
 /* --- a window ------------------------------------------------------------------------------ */
 
+/* Takes what is no command's answer. */
+static __attribute__((noinline, cold)) void take_word(mp_t *m, const completion_t *c) {
+    if (c->kind == KIND_TASK) {
+        task_answered(m, c);
+    } else if (c->kind == KIND_CHECK) {
+        check_answered(m, c);
+    } else {
+        path_event(m, c);
+        if (m->state->recovering) recovery_lost(m, c);
+    }
+}
+
 /* Takes what the submitter has handed over, up to `until` or as far as is known: until the arrays'
  * next answer, or one lookahead after a dispatch.  Who submits at times of its own may promise more
  * than that; then the rest follows in further windows, below here alone. */
@@ -41,9 +53,9 @@ static void run(mp_t *m, int64_t until, const submission_t *batch, uint32_t coun
             const completion_t *c = &m->hand[taken++];
             if (taken < s->hand_count)
                 __builtin_prefetch(&m->slot[m->hand[taken].id >> SLOT_SHIFT]);
+            m->taken = taken;
             if (c->kind < KIND_EVENT) complete(m, c);
-            else if (c->kind == KIND_EVENT) path_event(m, c, taken);
-            else check_answered(m, c);
+            else take_word(m, c);
         } else if (go < bound) {
             if (in + 4 < count) __builtin_prefetch(&m->slot[batch[in + 4].id >> SLOT_SHIFT], 1);
             submit(m, &batch[in++]);
@@ -57,14 +69,15 @@ static void run(mp_t *m, int64_t until, const submission_t *batch, uint32_t coun
     s->hand_count -= taken;
     s->hand_told -= taken;
     for (uint32_t n = 0; n < s->hand_count; n++) m->hand[n] = m->hand[n + taken];
+    m->taken = 0;
     s->hand_fresh = s->hand_count;
     s->until_ns = horizon;
 }
 
 /* Whether an answer is to the attempt that is out; answers to older ones come too late. */
-static inline int awaited(const mp_t *m, const completion_t *c) {
+static inline int awaited(mp_t *m, const completion_t *c) {
     uint32_t i = (uint32_t)(c->id >> SLOT_SHIFT);
-    if (c->kind == KIND_EVENT) return 1;
+    if (c->kind >= KIND_EVENT) return c->kind == KIND_EVENT || task_awaited(m, c);
     if (i >= m->slot_rows) return check_awaited(m, c);
     if (m->slot[i].id != c->id || m->slot[i].attempt != c->attempt ||
         m->slot[i].phase != PHASE_IN_FLIGHT)
@@ -82,7 +95,8 @@ static void accept(
     for (uint32_t n = 0; n < count; n++) {
         const completion_t *c = &from[n];
         uint32_t p = c->kind == KIND_EVENT && c->nexus < itls ? path_of[c->nexus] : NIL;
-        if (p != NIL && c->sense == EVENT_PATH_DOWN && m->path[p].down_ns == 0)
+        if (p != NIL && c->sense == EVENT_PATH_DOWN &&
+            (m->path[p].down_ns == 0 || c->time < m->path[p].down_ns))
             m->path[p].down_ns = c->time;
         kept += (uint32_t)awaited(m, c);
     }
@@ -96,7 +110,10 @@ static void accept(
         completion_t *at = &m->hand[to--];
         *at = *c;
         if (c->kind == KIND_EVENT) at->nexus = c->nexus < itls ? path_of[c->nexus] : NIL;
-        else if (c->id >= CHECK_IDS) {
+        else if (c->kind == KIND_TASK) {
+            task_take(m, c);
+            if (!s->fabric_limits) m->path[task_path(m, c)].frames++;
+        } else if (c->id >= CHECK_IDS) {
             at->kind = KIND_CHECK;
             if (!s->fabric_limits) m->path[check_path(c->id)].frames++;
         } else {
@@ -348,6 +365,7 @@ static PyMethodDef METHODS[] = {
 #define WORLD_ROW(type, field) ROW("world", world_t, field)
 #define LINK_ROW(type, field) ROW("link", link_t, field)
 #define TAP_ROW(type, field) ROW("tap", tap_t, field)
+#define RECOVERY_ROW(type, field) ROW("recovery", recovery_t, field)
 #define CONTROL_ROW(type, field) ROW("control", control_t, field)
 #define CARE_ROW(type, field) ROW("care", care_t, field)
 #define HEALTH_ROW(type, field) ROW("health", health_t, field)
@@ -363,6 +381,7 @@ static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVI
                                                               CONTROL_FIELDS(CONTROL_ROW)
                                                               CARE_FIELDS(CARE_ROW)
                                                               HEALTH_FIELDS(HEALTH_ROW)
+                                                              RECOVERY_FIELDS(RECOVERY_ROW)
                                                               FAULT_FIELDS(FAULT_ROW)
                                                               CHAIN_FIELDS(CHAIN_ROW)};
 

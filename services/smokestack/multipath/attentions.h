@@ -44,7 +44,8 @@ static inline int is_damaged(const completion_t *c) {
 static inline int retried(const completion_t *c) {
     if (c->status == STATUS_GOOD) return 0;
     if (c->kind != KIND_RESPONSE) return is_damaged(c);
-    return is_refusal(c) || is_attention(c) || is_not_ready(c) || is_gone(c);
+    return is_refusal(c) || is_attention(c) || is_not_ready(c) || is_gone(c) ||
+           c->status == STATUS_TASK_ABORTED;
 }
 
 /* How long a command waits before it rejoins its queue. */
@@ -87,6 +88,7 @@ static void try_again(mp_t *m, const completion_t *c, uint32_t i, device_t *d) {
     if (!is_not_ready(c)) {
         if (is_damaged(c)) frame_damaged(m, s->path, c->time);
         else if (is_gone(c)) unit_gone(m, s->path, c);
+        else if (c->status == STATUS_TASK_ABORTED) m->recovery[s->device].task_aborted++;
         else hear_attention(m, c, s->path);
         d->retries++;
         detour(m, i, c->time);

@@ -14,6 +14,7 @@ from .specs import (
     ApdHandling,
     DepthRule,
     DeviceSettings,
+    Escalation,
     MultipathHostSpec,
     MultipathSpec,
     PathChecker,
@@ -46,6 +47,15 @@ def check_multipath(spec: MultipathSpec) -> None:
     )
     in_range("multipath.not_ready_retry_delay_ns", spec.not_ready_retry_delay_ns, 0, _DELAY_NS_MAX)
     in_range("multipath.command_timeout_ns", spec.command_timeout_ns, 0, 86_400 * 10**9)
+    in_range(
+        "multipath.task_management_timeout_ns",
+        spec.task_management_timeout_ns,
+        1_000,
+        86_400 * 10**9,
+    )
+    if spec.escalation not in tuple(Escalation):
+        choice = ", ".join(step.name for step in Escalation)
+        raise InvalidArgument.at("multipath.escalation", f"is none of {choice}")
     in_range("multipath.apd_timeout_ns", spec.apd_timeout_ns, 1_000, 86_400 * 10**9)
     in_range("multipath.probing", spec.probing, 0, 1)
     if spec.apd_handling not in tuple(ApdHandling):

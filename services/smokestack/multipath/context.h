@@ -19,7 +19,7 @@ enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISP
        T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_HEARD, T_POLICY,
        T_MEASURE, T_ADAPTER, T_WORLD, T_DETOUR, T_DETOUR_HISTOGRAM, T_LINK, T_TAP,
        T_PROBE, T_CHUNK, T_CONTROL, T_FAULT, T_CHAIN, T_CARE, T_HEALTH,
-       T_WIDE_CHUNK, T_COUNT };
+       T_WIDE_CHUNK, T_RECOVERY, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
     {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
@@ -37,10 +37,10 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"control", sizeof(control_t)},
     {"fault", sizeof(fault_t)}, {"chain", sizeof(chain_t)},
     {"care", sizeof(care_t)}, {"health", sizeof(health_t)},
-    {"wide_chunk", sizeof(wide_chunk_t)}};
+    {"wide_chunk", sizeof(wide_chunk_t)}, {"recovery", sizeof(recovery_t)}};
 
 /* What an answer to a path's check is in hand; it never leaves. */
-enum { KIND_CHECK = KIND_EVENT + 1 };
+enum { KIND_CHECK = KIND_TASK + 1 };
 
 typedef struct {
     mp_state_t *state;
@@ -75,10 +75,12 @@ typedef struct {
     chain_t *chain;
     care_t *care;     /* by device */
     health_t *health; /* by path */
+    recovery_t *recovery; /* by device */
     uint32_t health_rows;
     uint32_t slot_rows;
     uint32_t world_rows;
     int64_t dispatched_ns; /* of this window's first dispatch */
+    uint32_t taken;        /* of the completions in hand, how many have had their time */
 } mp_t;
 
 static inline mp_t mp_of(const kernel_t *k) {
@@ -98,15 +100,24 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_WIDE_CHUNK], k->table[T_CONTROL],
                   k->table[T_FAULT],    k->table[T_CHAIN],
                   k->table[T_CARE],     k->table[T_HEALTH],
+                  k->table[T_RECOVERY],
                   k->rows[T_HEALTH],    k->rows[T_SLOT],
                   k->rows[T_WORLD],
-                  NEVER_NS};
+                  NEVER_NS,             0};
 }
 
-/* The order in which records reach a submitter: at one instant events before responses. */
+static inline int rank(const completion_t *c) {
+    return c->kind == KIND_EVENT ? 0 : c->kind == KIND_TASK ? 1 : 2;
+}
+
+/* The order in which records reach a submitter: at one instant events, then what is complete of
+ * task management, then responses. */
 static inline int before(const completion_t *a, const completion_t *b) {
     if (a->time != b->time) return a->time < b->time;
-    if ((a->kind == KIND_EVENT) != (b->kind == KIND_EVENT)) return a->kind == KIND_EVENT;
+    if (a->kind >= KIND_EVENT || b->kind >= KIND_EVENT) {
+        int first = rank(a), second = rank(b);
+        if (first != second) return first < second;
+    }
     return a->id != b->id ? a->id < b->id : a->attempt < b->attempt;
 }
 

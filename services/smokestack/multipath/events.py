@@ -32,6 +32,10 @@ class NoteKind(IntEnum):
     PDL = 8
     APD_TIMEOUT = 9
     TIMED_OUT = 10
+    LUN_RESET = 11
+    TARGET_RESET = 12
+    RESET_DONE = 13
+    GIVEN_UP = 14  # because of an event of ours
     THROTTLED = 20
     RECOVERED = 21
     HUNG = 22
@@ -47,18 +51,24 @@ _OF_PATHS = {
     NoteKind.PATH_UP: EventKind.PATH_UP,
     NoteKind.PATH_LOST: EventKind.PATH_DOWN,
     NoteKind.PATH_FOUND: EventKind.PATH_UP,
+    NoteKind.GIVEN_UP: EventKind.PATH_DOWN,
     NoteKind.UNIT_GONE: EventKind.PATH_DOWN,
     NoteKind.CHECKED_DOWN: EventKind.PATH_DOWN,
     NoteKind.CHECKED_UP: EventKind.PATH_UP,
     NoteKind.IO_FAILED: EventKind.PATH_DOWN,
 }
-_OURS = (NoteKind.PATH_LOST, NoteKind.PATH_FOUND)
+_OURS = (NoteKind.PATH_LOST, NoteKind.PATH_FOUND, NoteKind.GIVEN_UP)
 _OF_DEVICES = {
     NoteKind.CUT_OFF: EventKind.DEVICE_ALL_PATHS_DOWN,
     NoteKind.RESTORED: EventKind.DEVICE_PATHS_RESTORED,
     NoteKind.PDL: EventKind.DEVICE_PERMANENTLY_LOST,
     NoteKind.APD_TIMEOUT: EventKind.DEVICE_APD_TIMEOUT,
     NoteKind.TIMED_OUT: EventKind.COMMANDS_TIMED_OUT,
+    NoteKind.RESET_DONE: EventKind.DEVICE_RESET_DONE,
+}
+_OF_RESETS = {
+    NoteKind.LUN_RESET: EventKind.DEVICE_RESET,
+    NoteKind.TARGET_RESET: EventKind.TARGET_RESET,
 }
 _OF_DEPTHS = {
     NoteKind.THROTTLED: EventKind.DEVICE_THROTTLED,
@@ -104,6 +114,11 @@ class MultipathEvents(KernelLog):
                 self._tell_attention(note, arrays)
             elif kind in _OF_DEPTHS:
                 self._tell_depth(kind, note)
+            elif kind in _OF_RESETS:
+                name = self._name(self._devices[note.subject])
+                cause = event_name(self.service, note.cause)
+                ends = _ends(self._paths[note.detail])
+                self.add(note.time_ns, _OF_RESETS[kind], name, cause, ends)
             elif kind is NoteKind.ACCESS:
                 device = self._devices[note.subject]
                 cause = event_name(arrays[device.array_id], note.cause)

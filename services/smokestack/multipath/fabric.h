@@ -13,6 +13,7 @@
 #ifndef SMOKESTACK_MULTIPATH_FABRIC_H
 #define SMOKESTACK_MULTIPATH_FABRIC_H
 
+#include "aborts.h"
 #include "answers.h"
 
 #define FRAME_BYTES 2048u /* of data; FC-FS allows 2,112 with an optional header */
@@ -95,10 +96,13 @@ static void check_cross(mp_t *m, completion_t *c) {
 static inline int landed(const mp_t *m, const completion_t *c) {
     if (c->kind == KIND_EVENT) return 1;
     if (c->kind == KIND_CHECK) return check_awaited(m, c);
+    uint32_t p = c->kind == KIND_TASK ? task_path(m, c) : m->slot[c->id >> SLOT_SHIFT].path;
+    int64_t down_ns = m->path[p].down_ns;
+    if (down_ns && c->time >= down_ns) return 0;
+    if (c->kind == KIND_TASK) return task_landed(m, c);
     const slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
     if (slot->id != c->id || slot->attempt != c->attempt || slot->phase != PHASE_ANSWERED) return 0;
-    int64_t down_ns = m->path[slot->path].down_ns;
-    return down_ns == 0 || c->time < down_ns;
+    return !m->state->recovering || c->time < reset_lands(m, slot->device);
 }
 
 /* Of what is through before `end`, forgets what came too late: those commands are sent again. */
@@ -119,6 +123,11 @@ static void fabric_carry(mp_t *m, int64_t end) {
         if (c->kind == KIND_EVENT) continue;
         if (c->kind == KIND_CHECK) {
             check_cross(m, c);
+            continue;
+        }
+        if (c->kind == KIND_TASK) {
+            c->time = fabric_cross(m, &m->path[task_path(m, c)], 1, c->time);
+            task_carried(m, c);
             continue;
         }
         slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];

@@ -95,6 +95,7 @@ def add_device(
     set_settings(state, row, spec.selector_settings)
     state.append("control")
     state.append("care")
+    state.append("recovery")
     queues.fit_limit(device)
     return Device(
         name=nexus.volume,
@@ -119,6 +120,7 @@ def add_path(
     state.append("path_histogram")
     state.append("measure")
     state.append("health")
+    state.row["path_count"] = row + 1
     state["measure"][row]["relative_throughput"] = 1
     path = state["path"][row]
     path["array"], path["itl"], path["device"] = array_row, nexus.index, device.row

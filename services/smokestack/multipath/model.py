@@ -34,7 +34,7 @@ from .fabrics import TRUNK, Fabrics
 from .faults import MultipathFaults, disable
 from .inventory import Device, Path, RescanResult, add_device, group, set_preferred, update_paths
 from .parameters.places import Places, places_of_all
-from .queues import Adapters
+from .queues import Adapters, configure
 from .returns import returned
 from .selection import map_cpus, set_cpus, set_settings, settings_of
 from .specs import DeviceSettings, DisabledBy, MultipathHostSpec, MultipathSpec, PathState
@@ -69,12 +69,7 @@ class MultipathModel:
         self.name = f"multipaths/{spec.name}"
         self.state = MultipathState()
         self.events = MultipathEvents(self.name, self.state)
-        self.state.row["retry_delay_ns"] = spec.qfull_retry_delay_ns
-        self.state.row["not_ready_delay_ns"] = spec.not_ready_retry_delay_ns
-        self.state.row["apd_timeout_ns"] = spec.apd_timeout_ns
-        self.state.row["command_timeout_ns"] = spec.command_timeout_ns
-        self.state.row["apd_handling"] = spec.apd_handling
-        self.state.row["probing"] = spec.probing
+        configure(self.state, spec)
         self.state.row["lookahead_ns"] = _DEFAULT_LOOKAHEAD_NS
         self.driver: str | None = None
         self.seed = 0

@@ -28,7 +28,8 @@ static void requeue_path(mp_t *m, uint32_t p, int64_t now, int answers_too) {
     uint32_t list = NIL;
     for (uint32_t i = 0; i < m->slot_rows; i++) {
         slot_t *s = &m->slot[i];
-        int sent = s->phase == PHASE_IN_FLIGHT || (answers_too && s->phase == PHASE_ANSWERED);
+        int sent = s->phase == PHASE_IN_FLIGHT || s->phase == PHASE_ABORTING ||
+                   (answers_too && (s->phase == PHASE_ANSWERED || s->phase == PHASE_ABORTED));
         if ((!sent && s->phase != PHASE_HELD) || s->path != p) continue;
         take_back(m, i, path, d, now);
         uint32_t *at = &list; /* descending, so that rejoining one by one leaves it ascending */
@@ -72,11 +73,21 @@ static inline int takes_down(const completion_t *c) {
     return c->sense == EVENT_PATH_DOWN || c->sense == EVENT_LINK_DOWN;
 }
 
-/* When the next event in hand takes a path down: what answers on it after that comes too late. */
-static int64_t next_down(const mp_t *m, uint32_t p, uint32_t from) {
-    for (uint32_t n = from; n < m->state->hand_count; n++) {
+/* Whether a record in hand says that a device's reset, which is out, is complete. */
+static inline int ends_reset(const mp_t *m, uint32_t device, const completion_t *c) {
+    const recovery_t *r = &m->recovery[device];
+    return c->attempt == RESET_ATTEMPT && r->function && c->id == r->id && c->time == r->answer_ns;
+}
+
+/* When the next record in hand takes a path down, or all that is in flight on it back: what answers
+ * on it after that comes too late.  (Across a fabric `landed` sees to resets.) */
+static int64_t next_down(const mp_t *m, uint32_t p) {
+    for (uint32_t n = m->taken; n < m->state->hand_count; n++) {
         const completion_t *c = &m->hand[n];
         if (c->kind == KIND_EVENT && c->nexus == p && takes_down(c)) return c->time;
+        if (c->kind == KIND_TASK && !m->state->fabric_limits &&
+            ends_reset(m, m->path[p].device, c))
+            return c->time;
     }
     return 0;
 }
@@ -93,7 +104,7 @@ static void fall_silent(mp_t *m, uint32_t p, note_t note) {
     if (h->out) check_ends(m, p, CHECK_DOWN, SENSE_NONE, note.time);
 }
 
-static void path_event(mp_t *m, const completion_t *c, uint32_t rest) {
+static void path_event(mp_t *m, const completion_t *c) {
     uint32_t p = c->nexus; /* accept has put the path's row in the ITL's place */
     if (p == NIL) return; /* of an ITL that no rescan has found */
     path_t *path = &m->path[p];
@@ -104,7 +115,7 @@ static void path_event(mp_t *m, const completion_t *c, uint32_t rest) {
     note_t note = {.time = c->time, .cause = c->array_ns};
     if (takes_down(c)) {
         note.kind = link ? NOTE_PATH_LOST : NOTE_PATH_DOWN;
-        path->down_ns = next_down(m, p, rest);
+        path->down_ns = next_down(m, p);
         if (is_checked(m, path)) fall_silent(m, p, note);
         else path_lost(m, p, note);
         requeue_path(m, p, c->time, 1);
@@ -131,11 +142,25 @@ static void link_event(mp_t *m, const completion_t *event) {
     if (event->time < s->arrays_next_ns) s->arrays_next_ns = event->time;
 }
 
+/* A device's reset is over, or will never be. */
+static void forget_reset(mp_t *m, uint32_t device) {
+    recovery_t *r = &m->recovery[device];
+    r->function = 0;
+    r->id = 0;
+    r->answer_ns = 0;
+    m->device[device].recovering = 0;
+    m->state->recovering--;
+    fit_limit(&m->device[device]);
+}
+
 /* An array is gone at a border: its paths die together, then what hung on them is failed. */
 static void lose_array(mp_t *m, uint32_t array, int64_t now, uint64_t cause) {
     for (uint32_t device = 0; device < m->state->device_count; device++) {
         device_t *d = &m->device[device];
         const order_t *order = &m->order[d->order_base];
+        const recovery_t *r = &m->recovery[device];
+        if (r->function && m->path[r->path].array == array && !r->answer_ns)
+            forget_reset(m, device);
         for (uint32_t i = 0; i < d->path_count; i++) {
             if (m->path[order[i].sorted].array != array) continue;
             path_lost(m, order[i].sorted,

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from .specs import DeviceSettings
+from .specs import DeviceSettings, MultipathSpec
 from .state import NIL, MultipathState
 
 # By host and initiator: the adapter's row.
 Adapters = dict[tuple[str, str], int]
+
+
+# Settings of the whole layer, and the columns of the kernel's row that they stand in.
+_SETTINGS = {
+    "qfull_retry_delay_ns": "retry_delay_ns",
+    "not_ready_retry_delay_ns": "not_ready_delay_ns",
+    "apd_timeout_ns": "apd_timeout_ns",
+    "command_timeout_ns": "command_timeout_ns",
+    "task_management_timeout_ns": "task_timeout_ns",
+    "escalation": "escalation",
+    "apd_handling": "apd_handling",
+    "probing": "probing",
+}
+
+
+def configure(state: MultipathState, spec: MultipathSpec) -> None:
+    """Writes the settings of the whole layer."""
+    for name, column in _SETTINGS.items():
+        state.row[column] = getattr(spec, name)
 
 
 def fit_limit(device: Any) -> None:
@@ -18,7 +37,7 @@ def fit_limit(device: Any) -> None:
         limit = min(limit, int(device["window"]))
     if device["worlds_active"] >= 2:
         limit = min(limit, int(device["dsnro"]))
-    device["limit"] = limit
+    device["limit"] = 0 if device["recovering"] else limit
 
 
 def set_limits(state: MultipathState, row: int, settings: DeviceSettings) -> None:
@@ -63,10 +82,12 @@ def empty(state: MultipathState) -> None:
     state["device"]["queue_head"] = state["device"]["queue_tail"] = NIL
     state["adapter"]["head"] = state["adapter"]["tail"] = NIL
     state["world"]["outstanding"] = state["world"]["active"] = 0
-    state["device"]["worlds_active"] = 0
+    state["device"]["worlds_active"] = state["device"]["recovering"] = 0
+    for column in ("function", "id", "answer_ns"):
+        state["recovery"][column] = 0
     for device in state.used("device"):
         fit_limit(device)
-    for column in ("hand_count", "hand_told", "born_count", "held_count"):
+    for column in ("hand_count", "hand_told", "born_count", "held_count", "recovering"):
         state.row[column] = 0
     state["link"]["free_ns"] = 0
     state["health"]["out"] = state["health"]["again_ns"] = 0

@@ -24,6 +24,7 @@ from smokestack.v1 import multipath_pb2_grpc
 from .fabric_service import FabricHandlers
 from .model import MultipathModel
 from .path_service import PathHandlers
+from .resets import reset_device
 from .shared_service import MULTIPATH
 from .specs import (
     ApdHandling,
@@ -237,6 +238,15 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
             return self._device(self._model.device_status(host_id, device))
 
         return self._requests.change(request, update)
+
+    def ResetDevice(self, request: pb.ResetDeviceRequest, context: Any = None) -> pb.Device:
+        host_id, device = self._parse(DEVICE, request.name)
+
+        def reset() -> pb.Device:
+            reset_device(self._model, host_id, device, target=request.target)
+            return self._device(self._model.device_status(host_id, device))
+
+        return self._requests.change(request, reset)
 
     def _device_settings(self, host_id: str, device: str, message: pb.Device) -> dict[str, Any]:
         """Returns what can be updated, the host's defaults where the message says nothing."""

@@ -79,6 +79,15 @@ class ApdHandling(IntEnum):
     HOLD = 3  # they wait for a path, as a VM's do on ESX
 
 
+class Escalation(IntEnum):
+    """The last step that is taken when aborts are not answered: ``aborts.h``."""
+
+    ABORT_TASK = 1  # it is sent again
+    LOGICAL_UNIT_RESET = 2
+    TARGET_RESET = 3
+    PATH_DOWN = 4  # the path is given up
+
+
 class Plugin(IntEnum):
     """Whose software handles a device."""
 
@@ -203,6 +212,10 @@ class MultipathSpec:
     not_ready_retry_delay_ns: int = 100_000_000
     # Off by default: what an array is slow to answer then takes as long as it takes.
     command_timeout_ns: int = 0
+    # How long an abort or a reset may take: Linux's SCSI_DEFAULT_EH_TIMEOUT.
+    task_management_timeout_ns: int = 10 * 10**9
+    # Linux takes a device that no reset helps offline, which is its path's end to multipath.
+    escalation: Escalation = Escalation.PATH_DOWN
     apd_timeout_ns: int = 140 * 10**9  # Misc.APDTimeout, FACTS 2.6
     # ESX holds a VM's commands; failing them at once is the default because what hangs for minutes
     # of virtual time surprises those who do not ask for it.

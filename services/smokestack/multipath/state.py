@@ -49,6 +49,7 @@ _ORDER: Final = (
     "care",
     "health",
     "wide_chunk",
+    "recovery",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,
@@ -98,7 +99,8 @@ class MultipathState(Tables):
         """Makes room for this many outstanding I/Os in every table that they pass through.
 
         Within a window a command is dispatched at most once and once more for each of its paths
-        that is lost, which bounds an array's batch.
+        that is lost, which bounds an array's batch; its abort is no more than a dispatch.  A device
+        is reset at most as often.
         """
         self.reserve("slot", rows)
         slots = len(self["slot"])
@@ -140,11 +142,12 @@ class MultipathState(Tables):
         """Makes room for what a window may bring to be noted.
 
         Of each completion in hand a path's event, its device's, and that of its timer; of each slot
-        that it timed out; of each device that of a timer that ran before; and of each path that a
-        check or a command found it dead and another check alive, with what that is to its device.
+        that it timed out; of each device those of timers that ran before, and of its resets; and of
+        each path that a check or a command found it dead and another check alive, with what that
+        is to its device.
         """
         paths = len(self.used("path")) if self.row["caring"] else 0
-        self.reserve("note", 4 * len(self["hand"]) + len(self.used("device")) + 8 * paths)
+        self.reserve("note", 4 * len(self["hand"]) + 8 * (len(self.used("device")) + paths))
 
     def fit_checks(self) -> None:
         """Makes room for the checks of every path, and for what they find."""
@@ -168,7 +171,8 @@ class MultipathState(Tables):
     def _fit_dispatch(self) -> None:
         """Gives each array a batch of its own; the batches are empty between windows."""
         checks = _CHECKS_PER_PATH * len(self.used("path")) if self.row["caring"] else 0
-        rows = len(self["slot"]) * (1 + self.paths_most) + checks
+        commands = len(self["slot"]) + len(self.used("device"))  # a reset each
+        rows = commands * (1 + self.paths_most) + checks
         arrays = max(1, int(self.row["array_count"]))
         if rows * arrays > len(self["dispatch"]):
             self.replace("dispatch", zeros(rows * arrays, SUBMISSION))

@@ -12,6 +12,7 @@
     F(int64_t, retry_delay_ns)                                                                 \
     F(int64_t, apd_timeout_ns)                                                                 \
     F(int64_t, command_timeout_ns) /* 0: commands wait for their answers without end */        \
+    F(int64_t, task_timeout_ns) /* how long an abort or a reset may take */                    \
     F(int64_t, timer_ns) /* when time itself makes something happen, at the earliest */        \
     F(int64_t, not_ready_delay_ns) /* before a command goes back to who was not ready */       \
     F(int64_t, arrays_next_ns) /* the least time that the arrays promised last */              \
@@ -37,6 +38,9 @@
     F(uint32_t, chunk_used) /* chunks of the probe's histograms; the first stands for none */  \
     F(uint32_t, wide_chunk_used) /* and of the others */                                       \
     F(uint32_t, caring) /* some device's paths are checked */                                  \
+    F(uint32_t, escalation) /* the last that is done when aborts are not answered */           \
+    F(uint32_t, recovering) /* devices that are being reset */                                 \
+    F(uint32_t, path_count)                                                                    \
     F(uint64_t, seed)                                                                          \
     F(uint64_t, event_count) /* number of the newest event */
 
@@ -66,6 +70,7 @@
     F(uint32_t, current)      /* position in use, of policies that stay on one, or NIL */      \
     F(uint32_t, current_ios)  /* round robin: I/Os since the last switch */                    \
     F(uint32_t, ios_per_path) /* round robin: I/Os until the next */                           \
+    F(uint32_t, recovering)   /* it is being reset, and nothing is sent */                     \
     F(uint64_t, reads)                                                                         \
     F(uint64_t, writes)                                                                        \
     F(uint64_t, read_bytes)                                                                    \
@@ -272,6 +277,21 @@
     F(int64_t, starved_ns)      /* until when, as far as that is known */                      \
     F(uint64_t, busy_ns)        /* that its far end took for its frames */
 
+/* What a device has come to whose commands were not answered in time, and its reset. */
+#define RECOVERY_FIELDS(F)                                                                     \
+    F(uint32_t, path)        /* by which its reset went */                                     \
+    F(uint32_t, function)    /* OP_LUN_RESET, OP_TARGET_RESET; 0: none is out or about to */   \
+    F(uint64_t, id)          /* of the reset's record */                                       \
+    F(int64_t, deadline_ns)  /* when its answer comes too late; or when it is to be sent */    \
+    F(int64_t, answer_ns)    /* when the answer in hand comes, or 0 */                         \
+    F(uint64_t, told)        /* number of the event that explains what is done next */         \
+    F(uint64_t, aborts)      /* ABORT TASK sent */                                             \
+    F(uint64_t, unanswered)  /* aborts and resets that timed out */                            \
+    F(uint64_t, lun_resets)                                                                    \
+    F(uint64_t, target_resets)                                                                 \
+    F(uint64_t, given_up)    /* paths that not even a target reset helped */                   \
+    F(uint64_t, task_aborted) /* commands that an array answered TASK ABORTED */
+
 /* A device's paths in two orders, a row each: as discovered, and least recently used first. */
 #define ORDER_FIELDS(F)                                                                        \
     F(uint32_t, sorted)                                                                        \
@@ -309,6 +329,7 @@ DECLARE_STRUCT(tap_t, TAP_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
 DECLARE_STRUCT(care_t, CARE_FIELDS)
 DECLARE_STRUCT(health_t, HEALTH_FIELDS)
+DECLARE_STRUCT(recovery_t, RECOVERY_FIELDS)
 
 static inline uint64_t lba_of(const slot_t *s) {
     return s->lba & (((uint64_t)1 << LBA_BITS) - 1);
@@ -325,7 +346,8 @@ _Static_assert(sizeof(health_t) == 128, "two cache lines");
 /* What the kernel notes; multipath/events.py has the same numbers. */
 enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 4,
        NOTE_RESTORED = 5, NOTE_ATTENTION = 6, NOTE_UNIT_GONE = 7, NOTE_PDL = 8,
-       NOTE_APD_TIMEOUT = 9, NOTE_TIMED_OUT = 10,
+       NOTE_APD_TIMEOUT = 9, NOTE_TIMED_OUT = 10, NOTE_LUN_RESET = 11,
+       NOTE_TARGET_RESET = 12, NOTE_RESET_DONE = 13, NOTE_GIVEN_UP = 14,
        NOTE_THROTTLED = 20, NOTE_RECOVERED = 21, NOTE_HUNG = 22,
        NOTE_ACCESS = 30, NOTE_PATH_FOUND = 31,
        NOTE_CHECKED_DOWN = 40, NOTE_CHECKED_UP = 41, NOTE_IO_FAILED = 42 };
@@ -335,6 +357,8 @@ enum { FAULT_FRAME_DAMAGED = 1 };
 
 enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING,
        PHASE_HELD, /* has a path, and waits for a place in its adapter */
+       PHASE_ABORTING, /* not answered in time; `time`: when its abort is not, either */
+       PHASE_ABORTED,  /* ... whose answer is in hand */
        PHASE_MARK = 0x80 /* beside another, while a batch is checked */ };
 /* As specs.PathChecker, and specs.CheckerState. */
 enum { CHECKER_NONE = 1, CHECKER_TUR = 2 };

@@ -15,6 +15,7 @@ static inline void fit_limit(device_t *d) {
     d->limit = d->depth;
     if (d->window && d->window < d->limit) d->limit = d->window;
     if (d->worlds_active >= 2 && d->dsnro < d->limit) d->limit = d->dsnro;
+    if (d->recovering) d->limit = 0;
 }
 
 /* Whether a slot's last command was another world's than this one is: a world may be new. */

@@ -39,11 +39,16 @@ class BlockDeviceService(blockdevice_pb2_grpc.BlockDeviceServiceServicer):
     """Serves any BlockDevice; ``nexus_count`` says how many indices it has given out."""
 
     def __init__(
-        self, device: BlockDevice, border: BorderLock, nexus_count: Callable[[], int]
+        self,
+        device: BlockDevice,
+        border: BorderLock,
+        nexus_count: Callable[[], int],
+        takes_tasks: bool,
     ) -> None:
         self._device = device
         self._border = border
         self._nexus_count = nexus_count
+        self._takes_tasks = takes_tasks
         self._streams = threading.BoundedSemaphore(STREAMS_MAX)
 
     def Exchange(
@@ -53,7 +58,7 @@ class BlockDeviceService(blockdevice_pb2_grpc.BlockDeviceServiceServicer):
             raise ResourceExhausted(
                 f"{self._device.name} has {STREAMS_MAX} streams already: close one first"
             )
-        session = _Session(self._device, self._border, self._nexus_count)
+        session = _Session(self._device, self._border, self._nexus_count, self._takes_tasks)
         try:
             for request in request_iterator:
                 yield from session.answer(request)
@@ -66,11 +71,16 @@ class _Session:
     """One stream: whether it has the device, and which window comes next."""
 
     def __init__(
-        self, device: BlockDevice, border: BorderLock, nexus_count: Callable[[], int]
+        self,
+        device: BlockDevice,
+        border: BorderLock,
+        nexus_count: Callable[[], int],
+        takes_tasks: bool,
     ) -> None:
         self._device = device
         self._border = border
         self._nexus_count = nexus_count
+        self._takes_tasks = takes_tasks
         self._welcomed = False
         self._attached = False
         self._epoch = 0
@@ -238,7 +248,9 @@ class _Session:
 
     def _exchange(self, frame: Frame, records: NDArray[Any]) -> list[pb.ExchangeResponse]:
         with self._border.window():
-            check_submissions(records, self._until_ns, frame.until_ns, self._nexus_count())
+            check_submissions(
+                records, self._until_ns, frame.until_ns, self._nexus_count(), self._takes_tasks
+            )
             reply = self._device.exchange(frame.until_ns, IoBatch(records, len(records)))
             until_ns, _, epoch, sequence, *_ = frame
             answer = Frame(until_ns, reply.next_ns, epoch, sequence, reply.count)

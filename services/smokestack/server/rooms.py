@@ -68,7 +68,7 @@ def array_room(array_id: str, seed: int = 1, border: BorderLock | None = None) -
     recording = Recording(model)
     api = ArrayService(model, border, recording)
     simulation = SimulationService(model, border, recording=recording)
-    device = BlockDeviceService(model, border, lambda: len(model.itls))
+    device = BlockDeviceService(model, border, lambda: len(model.itls), takes_tasks=True)
 
     def add(server: grpc.Server) -> None:
         array_pb2_grpc.add_ArrayServiceServicer_to_server(api, server)
@@ -98,7 +98,9 @@ def multipath_room(
     api = MultipathService(model, border, recording)
     simulation = SimulationService(model, border, recording=recording)
     api.feed = simulation.feed
-    device = BlockDeviceService(model, border, lambda: int(model.state.row["device_count"]))
+    device = BlockDeviceService(
+        model, border, lambda: int(model.state.row["device_count"]), takes_tasks=False
+    )
 
     def add(server: grpc.Server) -> None:
         multipath_pb2_grpc.add_MultipathServiceServicer_to_server(api, server)

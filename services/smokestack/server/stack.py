@@ -20,7 +20,7 @@ from smokestack.engine.snapshot import Pieces
 from smokestack.engine.timekeeper import ClockMode, ClockSettings
 from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
-from smokestack.multipath.specs import SETTINGS, ApdHandling, MultipathSpec
+from smokestack.multipath.specs import SETTINGS, ApdHandling, Escalation, MultipathSpec
 from smokestack.v1 import scenario_pb2 as pb
 from smokestack.v1 import simulation_pb2, snapshots_pb2
 
@@ -316,6 +316,13 @@ def multipath_spec(scenario: pb.Scenario) -> MultipathSpec:
             scenario.multipath.apd_handling,
             "multipath.apd_handling",
             MultipathSpec.apd_handling,
+        )
+    if "escalation" in given:
+        given["escalation"] = member(
+            Escalation,
+            scenario.multipath.escalation,
+            "multipath.escalation",
+            MultipathSpec.escalation,
         )
     return MultipathSpec(**given)
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KERNEL_TABLES_MAX 32
+#define KERNEL_TABLES_MAX 64
 
 typedef struct {
     const char *name;
@@ -115,6 +115,7 @@ static inline int arg_records(PyObject *o, Py_buffer *view, Py_ssize_t itemsize,
 }
 
 #define KERNEL_MODULE(module, doc, DECLS, COUNT, METHODS, FIELDS_LIST)                         \
+    _Static_assert(COUNT <= KERNEL_TABLES_MAX, "there is no room for so many tables");        \
     static PyObject *module##_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {      \
         (void)kwargs;                                                                          \
         return kernel_new(type, args, DECLS, COUNT);                                           \

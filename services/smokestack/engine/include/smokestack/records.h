@@ -44,8 +44,13 @@ _Static_assert(sizeof(trace_record_t) == 24, "a trace record is 24 bytes");
 enum { OP_TEST_UNIT_READY = 0x00, OP_READ = 0x28, OP_WRITE = 0x2A, OP_UNMAP = 0x42,
        OP_WRITE_SAME = 0x93 };
 enum { FLAG_ZEROS = 0x01, FLAG_UNMAP = 0x08, FLAG_SET_GROUPS = 0x80 }; /* as records.Flag */
-enum { KIND_RESPONSE = 0, KIND_HOST = 1, KIND_EVENT = 2 };
-enum { STATUS_GOOD = 0x00, STATUS_CHECK = 0x02, STATUS_BUSY = 0x08, STATUS_TASK_SET_FULL = 0x28 };
+/* Task management, in place of a command: above what SCSI gives operation codes to. */
+enum { OP_TASK_MANAGEMENT = 0xF0, OP_ABORT_TASK = 0xF1, OP_LUN_RESET = 0xF5,
+       OP_TARGET_RESET = 0xF6 };
+#define RESET_ATTEMPT 0xFFFFu /* of a reset, which is of no command */
+enum { KIND_RESPONSE = 0, KIND_HOST = 1, KIND_EVENT = 2, KIND_TASK = 3 };
+enum { STATUS_GOOD = 0x00, STATUS_CHECK = 0x02, STATUS_BUSY = 0x08, STATUS_TASK_SET_FULL = 0x28,
+       STATUS_TASK_ABORTED = 0x40 };
 enum { HOST_NO_CONNECT = 0x01, HOST_TIME_OUT = 0x03, HOST_PARITY = 0x06 };
 enum { EVENT_PATH_DOWN = 1, EVENT_PATH_UP = 2, EVENT_LINK_DOWN = 16, EVENT_LINK_UP = 17 };
 enum {

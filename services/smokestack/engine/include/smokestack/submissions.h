@@ -30,16 +30,18 @@ static inline int flags_fit(uint8_t op, uint8_t flags) {
 
 /* What is wrong with the first record that is wrong, and its index in `at`. */
 static inline int submissions_check(const submission_t *in, uint64_t count, int64_t from_ns,
-                                    int64_t until_ns, uint64_t nexus_count, uint64_t *at) {
+                                    int64_t until_ns, uint64_t nexus_count, int takes_tasks,
+                                    uint64_t *at) {
     for (uint64_t n = 0; n < count; n++) {
         const submission_t *s = &in[n];
         *at = n;
         if (s->time < from_ns || s->time >= until_ns) return SUBMISSIONS_OUTSIDE;
         if (n && !submission_follows(s - 1, s)) return SUBMISSIONS_DISORDER;
         if (s->nexus >= nexus_count) return SUBMISSIONS_NEXUS;
-        if (s->op != OP_READ && s->op != OP_WRITE && s->op != OP_UNMAP &&
-            s->op != OP_WRITE_SAME && s->op != OP_TEST_UNIT_READY)
-            return SUBMISSIONS_OP;
+        int command = s->op == OP_READ || s->op == OP_WRITE || s->op == OP_UNMAP ||
+                      s->op == OP_WRITE_SAME || s->op == OP_TEST_UNIT_READY;
+        int task = s->op == OP_ABORT_TASK || s->op == OP_LUN_RESET || s->op == OP_TARGET_RESET;
+        if (!command && !(task && takes_tasks)) return SUBMISSIONS_OP;
         if (!flags_fit(s->op, s->flags)) return SUBMISSIONS_FLAGS;
         if (s->lba > SUBMISSION_LBA_MAX) return SUBMISSIONS_LBA;
     }
