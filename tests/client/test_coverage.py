@@ -73,6 +73,7 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "AttributeLatency": Stack.attribute_latency,
     "GetDarkStorageReport": Stack.dark_storage,
     "Reclaim": Stack.reclaim,
+    "SetIoShares": Stack.set_io_shares,
     "MeasureVolumes": array.Volumes.measure,
     "GetTopology": Stack.topology,
 }

@@ -39,6 +39,11 @@ def wait(row: dict[str, Any]) -> None:
         row["p99_ns"] *= 3
 
 
+def stray(row: dict[str, Any]) -> None:
+    if row["policy"] == "LATENCY" and row["shape"] == "alua":
+        row["non_optimized_ios"] = 1
+
+
 def boast(row: dict[str, Any]) -> None:
     if row["policy"] == "LEAST_BLOCKS":
         row["iops"] = row["iops"] * 105 // 100
@@ -51,6 +56,7 @@ def boast(row: dict[str, Any]) -> None:
         (spread, {"first-port-skew"}),
         (crowd, {"balanced-beats-first"}),
         (wait, {"degraded-path-service-time"}),
+        (stray, {"optimized-only"}),
         (boast, {"within-bounds"}),
     ],
 )

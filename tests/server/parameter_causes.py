@@ -38,6 +38,8 @@ from smokestack.multipath.specs import (
     DepthRule,
     MultipathHostSpec,
     MultipathSpec,
+    PathChecker,
+    PathFailureHandling,
     QueueControl,
     Selector,
 )
@@ -213,6 +215,7 @@ FIRST = replace(HOST, selector=Selector.FIRST_AVAILABLE)
 READS = Setup(io_limit=IOS, pattern=Pattern.SEQUENTIAL, host=FIRST)
 BYTES = IOS * BLOCK
 LINK = "fabrics/fabric-a/links/h1-a"
+CHECKED = PathFailureHandling(PathChecker.TUR, polling_interval_ns=MS)
 
 
 def _slow(port: PortSpec) -> PortSpec:
@@ -221,6 +224,11 @@ def _slow(port: PortSpec) -> PortSpec:
 
 def _link_down(small: Small) -> None:
     small.inject("LINK_DOWN", LINK, duration_ns=5 * MS)
+
+
+def _busy_link_down(small: Small) -> None:
+    small.run(4 * MS)
+    _link_down(small)
 
 
 def _stays_down(small: Small) -> None:
@@ -303,6 +311,8 @@ CAUSES = (
             "target_port_pending_exchanges": (1, 28),
             "kernel_latency_seconds_sum": UP,
             "queue_latency_seconds_sum": UP,
+            "path_queue_seconds_total": UP,
+            "guest_outstanding_ios": 60,
         },
         Setup(),
         Setup(iodepth=64),
@@ -362,6 +372,7 @@ CAUSES = (
             "device_state[apd]": 1,
             "apd_events_total": 1,
             "device_no_connect_total": SOME,
+            "guest_errors_total": SOME,
             "device_errors_total": SOME,
         },
         does=_all_down,
@@ -376,6 +387,7 @@ CAUSES = (
         {
             "port_bb_credit_zero_total": SOME,
             "port_bb_credit_zero_seconds_total": (1e-4, 1.0),
+            "port_busy_seconds_total": (1e-4, 1.0),
             "port_bb_credit_remaining": (-16, -1),
             "exchange_completion_max_seconds": (1e-4, 1.0),
         },
@@ -399,6 +411,7 @@ CAUSES = (
             "device_retries_total": SOME,
             "scsi_task_set_full_total": SOME,
             "scsi_status_total[task_set_full]": SOME,
+            "path_kernel_seconds_total": UP,
         },
         Setup(iodepth=32),
         Setup(iodepth=32, port=replace(PORT, queue_limit=2)),
@@ -495,7 +508,11 @@ CAUSES = (
     ),
     Cause(
         "a congestion threshold below what slow ports take",
-        {"device_smoothed_latency_seconds": (1e-4, 1.0), "datastore_congestion_ratio": UP},
+        {
+            "device_smoothed_latency_seconds": (1e-4, 1.0),
+            "device_latency_window_commands": (1, 32),
+            "datastore_congestion_ratio": UP,
+        },
         Setup(iodepth=32, port=_slow(PORT), layer=EVALUATED),
         Setup(
             iodepth=32,
@@ -503,6 +520,13 @@ CAUSES = (
             layer=EVALUATED,
             host=replace(HOST, queue_control=QueueControl(congestion_threshold_ns=MS // 10)),
         ),
+    ),
+    Cause(
+        "a path checker in place of events, while a link goes down",
+        {"path_checks_total": SOME},
+        Setup(iodepth=64),
+        Setup(iodepth=64, host=replace(HOST, path_failure_handling=CHECKED)),
+        first=_busy_link_down,
     ),
     Cause(
         "historical service time in place of the first available path",

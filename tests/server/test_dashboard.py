@@ -1,10 +1,11 @@
-"""The dashboard asks only for what a scrape has, and is what its program writes."""
+"""Dashboards ask only for what a scrape has, and are what their programs write."""
 
 from __future__ import annotations
 
 import json
 import re
 import runpy
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,19 +14,25 @@ import yaml
 
 from tests.house import tree
 
-DASHBOARD = tree.ROOT / "grafana" / "dashboards" / "overview.json"
+DASHBOARDS = tree.ROOT / "grafana" / "dashboards"
+ROWS = {
+    "overview": ["Stack", "Hypervisor", "Multipath", "Array"],
+    "multipath": ["Hosts", "Paths", "Fabrics"],
+    "array": ["Front end", "Back end", "Space"],
+}
 GOLDEN = tree.ROOT / "tests" / "golden" / "exposition.txt"
 
 
-def loaded() -> Any:
-    return json.loads(DASHBOARD.read_text(encoding="utf-8"))
+def loaded(name: str) -> Any:
+    return json.loads((DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def queries() -> Iterator[tuple[str, str]]:
     """Every panel's title and each of its queries."""
-    for panel in loaded()["panels"]:
-        for target in panel.get("targets", []):
-            yield panel["title"], target["expr"]
+    for name in ROWS:
+        for panel in loaded(name)["panels"]:
+            for target in panel.get("targets", []):
+                yield f"{name}: {panel['title']}", target["expr"]
 
 
 def series_names() -> dict[str, set[str]]:
@@ -50,18 +57,27 @@ def test_a_query_asks_for_metrics_and_labels_that_there_are(title: str, expr: st
         assert set(grouped.split(", ")) <= labels, title
 
 
-def test_variables_list_labels_that_there_are() -> None:
+@pytest.mark.parametrize("name", ROWS)
+def test_variables_list_labels_that_there_are(name: str) -> None:
     have = series_names()
-    for variable in loaded()["templating"]["list"]:
+    for variable in loaded(name)["templating"]["list"]:
         if variable["type"] == "query":
-            name, label = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]).groups()
-            assert label in have[name] and label == variable["name"]
+            metric, label = re.fullmatch(
+                r"label_values\((\w+), (\w+)\)", variable["query"]
+            ).groups()
+            assert label in have[metric] and label == variable["name"]
 
 
-def test_every_room_has_a_row_and_every_panel_says_what_it_shows() -> None:
-    panels = loaded()["panels"]
+def test_dashboards_are_known_by_names_of_their_own() -> None:
+    assert {path.stem for path in DASHBOARDS.iterdir()} == ROWS.keys()
+    assert set(Counter(loaded(name)["uid"] for name in ROWS).values()) == {1}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_part_has_a_row_and_every_panel_says_what_it_shows(name: str) -> None:
+    panels = loaded(name)["panels"]
     rows = [panel["title"] for panel in panels if panel["type"] == "row"]
-    assert rows == ["Stack", "Hypervisor", "Multipath", "Array"]
+    assert rows == ROWS[name]
     assert len({panel["id"] for panel in panels}) == len(panels)
     for panel in panels:
         if panel["type"] != "row":
@@ -78,6 +94,9 @@ def test_grafana_finds_the_dashboards_where_compose_mounts_them() -> None:
 
 
 @pytest.mark.full
-def test_the_dashboard_is_what_its_program_writes() -> None:
-    program = runpy.run_path(str(tree.ROOT / "grafana" / "overview.py"))
-    assert program["text"]() == DASHBOARD.read_text(encoding="utf-8")
+def test_the_dashboards_are_what_their_programs_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tree.ROOT / "grafana")
+    written = {"overview": runpy.run_path(str(tree.ROOT / "grafana" / "overview.py"))["text"]()}
+    written |= runpy.run_path(str(tree.ROOT / "grafana" / "rooms.py"))["texts"]()
+    for name, text in written.items():
+        assert text == (DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"), name

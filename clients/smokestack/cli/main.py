@@ -37,10 +37,12 @@ from .reset_device import reset_device
 from .run import run
 from .scenario import scenario
 from .serve import array, csi, estate, hypervisor, multipath
+from .shares import shares
 from .snapshot import snapshot
 from .statistics import statistics
 from .status import status
 from .stop import stop
+from .top import top
 from .topology import topology
 from .trace import trace
 from .up import up
@@ -127,6 +129,8 @@ for _command in (
     delete,
     rescan,
     statistics,
+    top,
+    shares,
     reboot,
     reset_device,
     stop,

@@ -205,6 +205,7 @@ class Vm(Deletable[Way]):
 
     of_kind = Kind(pb, _SERVICE, "Vm", "vms")
     broker_ns: int
+    number: int
 
     @property
     def disks(self) -> Disks[Way]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
-from smokestack.v1 import estate_pb2, hypervisor_pb2
+from smokestack.v1 import estate_pb2, hypervisor_pb2, multipath_pb2
 
 from .array import Array
 from .clock import Clock
@@ -170,6 +170,36 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
             plan_token=plan.plan_token if plan else "",
         )
         return Call("EstateService.Reclaim", request, as_it_is, repeatable=plan is None)
+
+    @operation
+    def set_io_shares(
+        self,
+        vm: Any,
+        *,
+        shares: int | None = None,
+        reservation_iops: int | None = None,
+        limit_iops: int | None = None,
+        devices: Iterable[Any] = (),
+    ) -> Call[estate_pb2.SetIoSharesResponse]:
+        """Gives a VM its part of its devices' queues, by mClock; nothing given: nothing of its own.
+
+        Of all devices that a disk of it lies on, or of those given.
+        """
+        given = {
+            name: value
+            for name, value in (
+                ("shares", shares),
+                ("reservation_iops", reservation_iops),
+                ("limit_iops", limit_iops),
+            )
+            if value is not None
+        }
+        request = estate_pb2.SetIoSharesRequest(
+            vm=vm if isinstance(vm, str) else vm.name,
+            io_shares=multipath_pb2.IoShares(**given) if given else None,
+            devices=[one if isinstance(one, str) else one.name for one in devices],
+        )
+        return Call("EstateService.SetIoShares", request, as_it_is)
 
     @property
     def events(self) -> StackEvents[Way]:

@@ -55,8 +55,11 @@ WATCHING: Final = (
 _WATCHES: Final = "tab:green"
 _BLIND: Final = "tab:gray"
 # What a shape makes of the last port's share of the others' rate; a shape is a line here.
-SLOWED: Final = {"symmetric": 1, "degraded": 10, "slow-drain": 1}
-OUTSTANDING: Final = {"symmetric": 64, "degraded": 48, "slow-drain": 48}
+SLOWED: Final = {"symmetric": 1, "alua": 1, "degraded": 10, "slow-drain": 1}
+OUTSTANDING: Final = {"symmetric": 64, "alua": 64, "degraded": 48, "slow-drain": 48}
+# With "alua" two controllers have half the ports each, one of them owns the volume, and hosts use
+# its paths alone while there are any.
+_ALUA: Final = "alua"
 # With "slow-drain" another host takes frames from the last port this much later than it could, and
 # what waits for its buffers holds up what the port sends to others.
 _DRAIN_PER_MILLE: Final = 50_000
@@ -113,7 +116,7 @@ class PathSelection(Experiment[Parameters, _Run]):
                     "controllers": [
                         {"name": f"c{n}", "core_count": 64, "read_ns": _READ_NS}
                         | {"read_hit_ratio": 1.0}
-                        for n in range(case.paths)
+                        for n in range(2 if case.shape == _ALUA else case.paths)
                     ],
                     "ports": [_port(n, case) for n in range(case.paths)],
                     "pools": [{"name": "p1", "capacity_bytes": "64 GiB"}],
@@ -135,6 +138,8 @@ class PathSelection(Experiment[Parameters, _Run]):
         }
         if case.shape == "slow-drain":
             _add_drain(found)
+        if case.shape == _ALUA:
+            _add_owner(found)
         return found
 
     def run(self, stack: Smokestack, case: _Run) -> list[Row]:
@@ -144,7 +149,9 @@ class PathSelection(Experiment[Parameters, _Run]):
         counts = [disk.io_count for disk in disks]
         waited_ns = sum(disk.io_count * disk.latency.mean_ns for disk in disks)
         device = stack.multipath.hosts["h1"].devices["a1.v1"]
-        carried = [path.io_count for path in device.paths]
+        paths = list(device.paths)
+        carried = [path.io_count for path in paths]
+        longer = [path.io_count for path in paths if path.access_state == "NON_OPTIMIZED"]
         return [
             {
                 "seed": case.seed,
@@ -157,6 +164,8 @@ class PathSelection(Experiment[Parameters, _Run]):
                 "mean_ns": waited_ns // sum(counts),
                 "p99_ns": max(disk.latency.p99_ns for disk in disks),  # of the VM that has it worst
                 "busiest_share": round(max(carried) / sum(carried), 4),
+                "non_optimized_paths": len(longer),
+                "non_optimized_ios": sum(longer),
                 "least_vm_share": round(min(counts) / sum(counts), 4),
             }
         ]
@@ -167,6 +176,7 @@ class PathSelection(Experiment[Parameters, _Run]):
             _first_port_skew(rows),
             _balanced_beats_first(rows),
             *_degraded_path(rows),
+            _optimized_only(rows),
             _within_bounds(rows),
             *_turns(rows),
             *(claim for shape in SLOWED for claim in _best(rows, shape)),
@@ -199,7 +209,7 @@ def _port(number: int, case: _Run) -> dict[str, Any]:
     slowed = SLOWED[case.shape] if number == case.paths - 1 else 1
     return {
         "name": f"p{number}",
-        "controller": f"c{number}",
+        "controller": f"c{number // 2 if case.shape == _ALUA else number}",
         "fabric": _FABRICS[number % 2],
         "command_ns": _COMMAND_NS * slowed,
         "bandwidth_bytes_per_second": _BYTES_PER_SECOND // slowed,
@@ -217,6 +227,13 @@ def _vm(number: int, depth: int, share: int) -> dict[str, Any]:
         "disks": [disk | {"device_offset_bytes": number * share}],
         "jobs": [{"name": "j0", "disk": "d0", "iodepth": depth, "block_sizes": blocks}],
     }
+
+
+def _add_owner(system: dict[str, Any]) -> None:
+    """Lets the first controller own the volume: the other's ports reach it by a longer way."""
+    [array] = system["arrays"]
+    array["access"] = "ALUA"
+    array["volumes"][0]["controller"] = "c0"
 
 
 def _add_drain(system: dict[str, Any]) -> None:
@@ -241,7 +258,8 @@ def _bound(case: _Run) -> float:
     A port takes commands and sends data at the same time, so the longer of the two binds.
     """
     data_ns = _MEAN_BYTES * 1e9 / _BYTES_PER_SECOND
-    ports = (case.paths - 1 + 1 / SLOWED[case.shape]) / max(_COMMAND_NS, data_ns)
+    used = case.paths // 2 if case.shape == _ALUA else case.paths
+    ports = (used - 1 + 1 / SLOWED[case.shape]) / max(_COMMAND_NS, data_ns)
     alone_ns = _COMMAND_NS + data_ns + 2 * _LATENCY_NS + _BROKER_NS + _READ_NS
     return min(ports, case.outstanding / alone_ns) * 1e9
 
@@ -290,6 +308,19 @@ def _degraded_path(rows: Sequence[Row]) -> list[Claim]:
         )
         for name in ("QUEUE_LENGTH", "SERVICE_TIME")
     ]
+
+
+def _optimized_only(rows: Sequence[Row]) -> Claim:
+    found = _by_policy(rows, _ALUA).values()
+    strayed = sum(row["non_optimized_ios"] for row in found)
+    return Claim(
+        "optimized-only",
+        MUST_HOLD,
+        "While a path is optimized, no policy sends anything by the two that are not",
+        figure=strayed,
+        baseline=0,
+        holds=strayed == 0 and all(row["non_optimized_paths"] == 2 for row in found),
+    )
 
 
 def _within_bounds(rows: Sequence[Row]) -> Claim:

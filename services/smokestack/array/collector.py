@@ -7,6 +7,7 @@ logical unit's name ("a1.v1"), the same in every service's metrics, so that they
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -141,6 +142,16 @@ _HIT_RATIO: Final = Family(
     "gauge",
     "Share of the reads of written pages that came from cache since the start; NaN none yet.",
 )
+_CONTROLLER_BUSY: Final = Family(
+    "smokestack_array_controller_busy_seconds_total",
+    "counter",
+    "Virtual time that the controller's cores have worked, over all of them.",
+)
+_MEDIA_BUSY: Final = Family(
+    "smokestack_thin_pool_media_busy_seconds_total",
+    "counter",
+    "Virtual time that the pool's disks have worked, over all of them.",
+)
 _CAPACITY: Final = Family(
     "smokestack_thin_pool_capacity_bytes", "gauge", "Space that the pool has."
 )
@@ -226,7 +237,8 @@ class _Copy:
     ports: list[tuple[PortSpec, int]]
     controllers: list[tuple[str, int]]
     pools: list[tuple[PoolSpec, int]]
-    volumes: list[tuple[VolumeSpec, int]]
+    volume_specs: dict[str, VolumeSpec]
+    rows: dict[tuple[str, str], int]
     hosts: frozenset[str]
     itls: list[tuple[str, str, str, str]]
     table: dict[str, NDArray[Any]]
@@ -236,6 +248,12 @@ class _Copy:
     raw_bytes: int  # of drives; 0: not counted
     raw_free_bytes: int
     counted: NDArray[np.bool_]  # pools that draw from drives
+
+    @cached_property
+    def volumes(self) -> list[tuple[VolumeSpec, int]]:
+        """Volumes with their rows, by name; sorted when time goes on already."""
+        found = sorted(self.volume_specs.items())
+        return [(spec, self.rows["volumes", name]) for name, spec in found]
 
 
 class ArrayCollector:
@@ -281,7 +299,8 @@ class ArrayCollector:
                 (replace(spec, capacity_bytes=said[name]), row("pools", name))
                 for name, spec in sorted(model.pools.items())
             ],
-            volumes=[(spec, row("volumes", name)) for name, spec in sorted(model.volumes.items())],
+            volume_specs=model.volumes.copy(),
+            rows=model._rows.copy(),
             hosts=frozenset(model.hosts),
             itls=list(model.itls),
             table=table,
@@ -292,7 +311,7 @@ class ArrayCollector:
             counted=np.array(
                 [model.drives.counts(spec) for _, spec in sorted(model.pools.items())], dtype=bool
             ),
-            assigned_bytes=distinct_bytes(model, sorted({v for v, _ in model.exports})),
+            assigned_bytes=distinct_bytes(model, list({v for v, _ in model.exports})),
         )
 
     def _ports(self, copy: _Copy) -> list[Samples]:
@@ -372,6 +391,7 @@ class ArrayCollector:
             pools.counts(_ALLOCATED, table["allocated_pages"] * table["page_bytes"]),
             pools.counts(_SUBSCRIBED, subscribed),
             pools.numbers(_OVERSUBSCRIPTION, subscribed / capacity),
+            pools.numbers(_MEDIA_BUSY, table["media_busy_ns"] / 1e9),
             pools.counts(_FAILURES, table["failures"]),
             pools.states(_POOL_STATE, _POOL_STATES, [state_of(row) - 1 for row in table]),
             pools.counts(_THRESHOLD, table["warnings"]),
@@ -426,6 +446,7 @@ class ArrayCollector:
         state = table["state"].astype(np.int64) - 1
         return [
             rows.states(_CONTROLLER_STATE, _CONTROLLER_STATES, state),
+            rows.numbers(_CONTROLLER_BUSY, table["busy_ns"] / 1e9),
             rows.numbers(_DIRTY_RATIO, _ratio(table["dirty_bytes"], table["cache_bytes"])),
             rows.numbers(_HIT_RATIO, _ratio(table["hits"], table["hits"] + table["misses"])),
         ]

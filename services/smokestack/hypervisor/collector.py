@@ -24,6 +24,16 @@ _PLACEMENT: Final = Family(
     "gauge",
     "Always 1; its labels say which host a VM runs on and which logical unit each disk is on.",
 )
+_GUEST: Final = {
+    "outstanding": Family(
+        "smokestack_guest_outstanding_ios",
+        "gauge",
+        "I/Os that the guest has issued and not got back, brokering included.",
+    ),
+    "errors": Family(
+        "smokestack_guest_errors_total", "counter", "I/Os that came back to the guest as errors."
+    ),
+}
 _GUEST_LATENCY: Final = Family(
     "smokestack_guest_latency_seconds",
     "histogram",
@@ -48,6 +58,7 @@ class HypervisorCollector:
             now_ns = model.now_ns
             vm_keys = list(model.vms)
             disks = [(*key, disk.spec.device, disk.row) for key, disk in model.disks.items()]
+            table = model.state.used("disk").copy()
             histograms = model.state.used("histogram").copy()
             sums = chunk_sums(model.state["chunk"][: int(model.state.row["chunk_used"])])
         vms = self._vm_level.rows(sorted(vm_keys))
@@ -58,5 +69,6 @@ class HypervisorCollector:
             virtual_time(self.name, now_ns),
             vms.states(_VM_STATE, ("running",), np.zeros(len(vm_keys), np.int64)),
             placed.counts(_PLACEMENT, np.ones(len(disks), np.int64)),
+            *(placed.counts(family, table[name][rows]) for name, family in _GUEST.items()),
             placed.latencies(_GUEST_LATENCY, octaves_of(histograms[rows], sums)),
         ]

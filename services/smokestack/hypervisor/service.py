@@ -165,8 +165,9 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         return self._delete(VM, request, self._model.delete_vm)
 
     def _vm(self, host_id: str, vm_id: str) -> pb.Vm:
-        spec = self._model.vm(host_id, vm_id).spec
-        return pb.Vm(name=VM.format(host_id, vm_id), broker_ns=spec.broker_ns)
+        vm = self._model.vm(host_id, vm_id)
+        name = VM.format(host_id, vm_id)
+        return pb.Vm(name=name, broker_ns=vm.spec.broker_ns, number=vm.index)
 
     # --- disks ------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from smokestack.v1 import (
 from smokestack.workload.traces import bundled
 
 from .errors import refused_from
+from .io_shares import set_on
 from .scenario import ScenarioError
 
 CHUNK_BYTES: Final = 1 << 20
@@ -65,7 +66,7 @@ def build(scenario: scenario_pb2.Scenario, api: Api) -> None:
             place=place,
         )
     for index, host in enumerate(scenario.hosts):
-        _build_host(f"hosts[{index}]", host, multipath, api.hypervisor)
+        _build_host(f"hosts[{index}]", host, multipath, api)
     for index, fault in enumerate(scenario.faults):
         inject_fault(api.simulations, fault, f"faults[{index}]")
 
@@ -335,12 +336,12 @@ def _build_multipath_host(
     )
 
 
-def _build_host(place: str, host: scenario_pb2.ScenarioHost, multipath: str, api: Any) -> None:
+def _build_host(place: str, host: scenario_pb2.ScenarioHost, multipath: str, api: Api) -> None:
     name = f"hosts/{host.name}"
     _call(
         place,
         "host",
-        api.CreateHost,
+        api.hypervisor.CreateHost,
         hypervisor_pb2.CreateHostRequest(host_id=host.name, host=hypervisor_pb2.Host()),
     )
     for index, vm in enumerate(host.vms):
@@ -348,14 +349,14 @@ def _build_host(place: str, host: scenario_pb2.ScenarioHost, multipath: str, api
         _build_vm(f"{place}.vms[{index}]", vm, name, devices, api)
 
 
-def _build_vm(place: str, vm: scenario_pb2.ScenarioVm, host: str, devices: str, api: Any) -> None:
+def _build_vm(place: str, vm: scenario_pb2.ScenarioVm, host: str, devices: str, api: Api) -> None:
     settings = hypervisor_pb2.Vm()
     if vm.HasField("broker_ns"):
         settings.broker_ns = vm.broker_ns
-    _call(
+    made = _call(
         place,
         "vm",
-        api.CreateVm,
+        api.hypervisor.CreateVm,
         hypervisor_pb2.CreateVmRequest(parent=host, vm_id=vm.name, vm=settings),
     )
     name = f"{host}/vms/{vm.name}"
@@ -364,11 +365,25 @@ def _build_vm(place: str, vm: scenario_pb2.ScenarioVm, host: str, devices: str, 
         _call(
             f"{place}.disks[{index}]",
             "disk",
-            api.CreateDisk,
+            api.hypervisor.CreateDisk,
             hypervisor_pb2.CreateDiskRequest(parent=name, disk_id=disk.name, disk=full),
         )
     for index, job in enumerate(vm.jobs):
-        create_job(api, name, job, f"{place}.jobs[{index}]")
+        create_job(api.hypervisor, name, job, f"{place}.jobs[{index}]")
+    if vm.HasField("io_shares"):
+        _build_shares(place, vm, made.number, devices, api.multipath)
+
+
+def _build_shares(
+    place: str, vm: scenario_pb2.ScenarioVm, number: int, devices: str, multipath: Any
+) -> None:
+    if not vm.disks:
+        raise ScenarioError.at(f"{place}.io_shares", "is set, but the VM has no disk: add one")
+    for device in sorted({disk.device for disk in vm.disks}):
+        try:
+            set_on(multipath, f"{devices}/{device}", number, vm.io_shares)
+        except Refused as refused:
+            raise _placed(refused, f"{place}.io_shares", "io_shares") from refused
 
 
 def create_job(hypervisor: Any, vm: str, job: hypervisor_pb2.Job, place: str = "job") -> None:

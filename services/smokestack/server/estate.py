@@ -27,6 +27,7 @@ from smokestack.v1 import simulation_pb2 as simulation
 from .attribution import attribute, mark
 from .audit import audit
 from .dark_storage import report
+from .io_shares import set_io_shares
 from .reclaim import reclaim
 from .rooms import Room
 from .topology import Join, Part, checked_filters
@@ -84,6 +85,11 @@ class EstateService(estate_pb2_grpc.EstateServiceServicer):
 
     def Reclaim(self, request: pb.ReclaimRequest, context: Any = None) -> pb.ReclaimResponse:
         return reclaim(request, self._parts())
+
+    def SetIoShares(
+        self, request: pb.SetIoSharesRequest, context: Any = None
+    ) -> pb.SetIoSharesResponse:
+        return set_io_shares(request, self._parts())
 
     def peers(self) -> list[Peer]:
         """Returns the services that answer, those of other processes with their address."""

@@ -212,6 +212,14 @@ _ADAPTIVE: Final = (
         "number",
     ),
     Parameter(
+        "smokestack_device_latency_window_commands",
+        "gauge",
+        "commands",
+        "Commands that the device's latency lets it have out; 0: latency moves nothing.",
+        "load, with a congestion threshold",
+        lambda r: r.device["window"],
+    ),
+    Parameter(
         "smokestack_datastore_congestion_ratio",
         "gauge",
         "ratio",

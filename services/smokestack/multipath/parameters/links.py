@@ -104,6 +104,15 @@ LINKS: Final = (
         "number",
     ),
     Parameter(
+        "smokestack_port_busy_seconds_total",
+        "counter",
+        "seconds",
+        "Virtual time that the link's far end has taken for its frames.",
+        "SLOW_DRAIN, a link with a rate",
+        lambda r: r.link["busy_ns"] / 1e9,
+        "number",
+    ),
+    Parameter(
         "smokestack_port_rrdy_total",
         "counter",
         "primitives",

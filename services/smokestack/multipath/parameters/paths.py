@@ -32,6 +32,12 @@ def _count(name: str, unit: str, text: str, cause: str, column: str) -> Paramete
     return Parameter(name, "counter", unit, text, cause, lambda r: r.path[column])
 
 
+def _seconds(name: str, text: str, cause: str, column: str) -> Parameter:
+    return Parameter(
+        name, "counter", "seconds", text, cause, lambda r: r.path[column] / 1e9, "number"
+    )
+
+
 PATHS: Final = (
     Parameter(
         "smokestack_path_state",
@@ -94,6 +100,26 @@ PATHS: Final = (
         "Commands that the array refused on the path: TASK SET FULL or BUSY.",
         "more load than the port's queue has places",
         "refused",
+    ),
+    Parameter(
+        "smokestack_path_checks_total",
+        "counter",
+        "commands",
+        "TEST UNIT READYs that the path's checker has sent.",
+        "a path checker",
+        lambda r: r.checks,
+    ),
+    _seconds(
+        "smokestack_path_kernel_seconds_total",
+        "Virtual time from submission to last dispatch of the commands that the path answered.",
+        "refusals, more load than queues have places",
+        "kernel_ns",
+    ),
+    _seconds(
+        "smokestack_path_queue_seconds_total",
+        "Virtual time that the commands which the path answered spent in queues.",
+        "more load than queues have places",
+        "queue_ns",
     ),
     Parameter(
         "smokestack_path_active_commands",

@@ -48,6 +48,7 @@ class Reading:
     owner: NDArray[np.intp]  # for each path, its device among `found`
     path: NDArray[Any]
     measure: NDArray[Any]
+    checks: NDArray[np.int64]  # by path: TEST UNIT READYs of its checker
     path_latency: NDArray[np.int64]  # a row: count, sum, and counts by octave or bucket
     tap: NDArray[Any]
     probe: NDArray[np.int64]  # such rows by path and probe.Seen; none unless there is a probe
@@ -112,6 +113,7 @@ class _Copy:
     path_histogram: NDArray[Any]
     rows_of: RowsOf  # what a histogram counts by octave or bucket
     measure: NDArray[Any]
+    checks: NDArray[np.int64]
     tap: NDArray[Any]
     device: NDArray[Any]
     control: NDArray[Any]
@@ -143,6 +145,7 @@ def _copied(model: MultipathModel, places: Places, rows: NDArray[np.intp], *, fu
         path_histogram=_some(state.used("path_histogram"), rows, every),
         rows_of=_in_full(chunks) if full else _by_octave(chunks),
         measure=state["measure"][places.paths],
+        checks=_checks(state["health"]["checks"], places.paths),
         tap=state["tap"][places.paths if probing else []],
         device=state["device"][places.devices],
         control=state["control"][places.devices],
@@ -175,6 +178,14 @@ def _links(state: MultipathState, rows: NDArray[np.intp]) -> NDArray[Any]:
     return found
 
 
+def _checks(checks: NDArray[Any], paths: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Returns how often paths were checked; the table is short while none is."""
+    found = np.zeros(len(paths), np.int64)
+    known = paths < len(checks)
+    found[known] = checks[paths[known]]
+    return found
+
+
 def _some(table: NDArray[Any], rows: NDArray[np.intp], every: bool) -> NDArray[Any]:
     found: NDArray[Any] = table.copy() if every else table[rows]
     return found
@@ -202,6 +213,7 @@ def _reading(copy: _Copy, probe: NDArray[np.int64]) -> Reading:
         owner=places.owner,
         path=copy.path[np.searchsorted(copy.rows, places.paths)],
         measure=copy.measure,
+        checks=copy.checks,
         path_latency=path_latency,
         tap=copy.tap,
         probe=probe,
