@@ -13,6 +13,7 @@ from smokestack.array.specs import ExportSpec, MediaDistribution, Provisioning
 from smokestack.engine.hints import hint_of
 from smokestack.engine.records import (
     BLOCK_BYTES,
+    AccessState,
     Attention,
     EventCode,
     Kind,
@@ -170,6 +171,8 @@ class Array(Moves, Limits, Writes, Tasks):
             itl.since = since
             if since >= 0:
                 self._lead(itl, since, AFTER)
+                if self.access(itl)[0] is AccessState.TRANSITIONING:  # and will hear of its end
+                    itl.establish(Attention.ACCESS_CHANGED)
             self.itls.append(itl)
 
     def _lead(self, itl: Itl, now: int, phase: int) -> None:

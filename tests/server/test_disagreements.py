@@ -10,7 +10,7 @@ from smokestack.array.specs import Access, AccessSpec, ExportSpec, VolumeSpec
 from smokestack.engine.fault_rules import FaultRule
 from smokestack.hypervisor.specs import DiskSpec
 from smokestack.multipath.specs import ApdHandling, DepthRule, MultipathSpec, QueueControl
-from tests.reference.build import build_models, build_reference
+from tests.reference.build import Models, build_models, build_reference
 from tests.reference.config import (
     ArrayConfig,
     Change,
@@ -54,8 +54,8 @@ def shown(volume_id: str = "w1") -> tuple[Change, ...]:
     )
 
 
-def agree(config: StackConfig) -> None:
-    """Holds the stack, in one piece and in many, against the reference."""
+def agree(config: StackConfig) -> Models:
+    """Holds the stack, in one piece and in many, against the reference; returns it."""
     reference = build_reference(config)
     reference.run(END)
     assert reference.completions
@@ -65,6 +65,7 @@ def agree(config: StackConfig) -> None:
             models.run(time)
         assert models.completions == reference.completions
         assert models.digest() == reference.digest()
+    return models
 
 
 @pytest.mark.parametrize("access", [Access.ALUA, Access.ACTIVE_PASSIVE])
@@ -99,12 +100,29 @@ def test_a_command_that_hangs_on_its_port_still_times_out() -> None:
     agree(replace(config, multipath_hosts=hosts))
 
 
-def test_a_rescan_leaves_alone_what_a_path_is_yet_to_hear_of_its_links() -> None:
+@pytest.mark.parametrize("at_ns", [10_000, 110_000], ids=["that-it-is-down", "that-it-is-up"])
+def test_a_rescan_leaves_alone_what_a_path_is_yet_to_hear_of_its_links(at_ns: int) -> None:
     rule = FaultRule(
         "LINK_DOWN", "multipaths/m1/fabrics/*/links/h1-a", fault_id="l", duration_ns=100_000
     )
-    changes = (FaultInjected(5_000, "multipaths/m1", rule), Rescanned(10_000, "h1"))
-    agree(stack(job(slots=4, io_limit=40), changes=changes))
+    changes = (FaultInjected(5_000, "multipaths/m1", rule), Rescanned(at_ns, "h1"))
+    # It is at work until the link has been up for long: a path that lost count stays down.
+    agree(stack(job(slots=4, io_limit=400, error_backoff_ns=20_000), changes=changes))
+
+
+@pytest.mark.parametrize("access", [Access.ALUA, Access.STANDBY, Access.ACTIVE_PASSIVE])
+def test_a_nexus_that_is_new_in_a_transition_hears_of_its_end(access: Access) -> None:
+    one = replace(pair(access), access=AccessSpec(access, 0, 300_000))
+    changes = (NEW, VolumeAssigned(NOON, "a1", "w1", "c1"), *shown())
+    models = agree(
+        stack(
+            arrays=(one,),
+            changes=changes,
+            multipath=MultipathSpec(not_ready_retry_delay_ns=200_000),
+        )
+    )
+    told = [e for e in models.multipath.events.since(0) if e.kind == "DEVICE_ACCESS_CHANGED"]
+    assert told, "the device was found in transition, and is not any more"
 
 
 def test_all_frames_of_an_answer_cross_though_one_is_damaged() -> None:

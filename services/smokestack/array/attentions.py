@@ -72,6 +72,13 @@ def establish_at(
     array.state["attention"]["cause"][at * ATTENTION_ROWS + int(attention)] = cause
 
 
+def joined(array: ArrayInventory, itl: int, volume_id: str) -> None:
+    """Has a new nexus of a volume in transition hear of the end, as those that were there do."""
+    if array.ownership.in_transition(volume_id):
+        cause = array.state.number("volume", "moved", array.row_of("volumes", volume_id))
+        establish_at(array, Attention.ACCESS_CHANGED, cause, np.array([itl], dtype=np.intp))
+
+
 def rescanned(array: ArrayInventory, found: list[int], initiators: Sequence[str]) -> None:
     """Takes an initiator's question for what it reaches as what some attentions ask it for."""
     array.known.update(dict.fromkeys(initiators, True))

@@ -172,6 +172,7 @@ class ArrayInventory:
                 self.itls_by_volume.setdefault(export.volume_id, []).append(index)
                 self.lun_of.append(export.lun)
                 self.itls_of_host.setdefault(export.host_id, []).append(index)
+                attentions.joined(self, index, export.volume_id)
 
     def establish_attention(
         self,
