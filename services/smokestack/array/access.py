@@ -120,6 +120,8 @@ class Ownership:
 
     def owner(self, volume_id: str) -> str:
         """Returns the controller that owns a volume, or nothing."""
+        if not self._array.state.number("state", "access"):
+            return ""
         at = self._number(volume_id, "owner")
         return self._array.id_of("controllers", at - 1) if at else ""
 

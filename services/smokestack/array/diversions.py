@@ -107,6 +107,10 @@ class Diversions:
 
     # --- what volumes have answered ---------------------------------------------------------
 
+    def commanded(self, volume_id: str) -> bool:
+        """Whether any command can ever have reached a volume, by a nexus of its own or another's"""
+        return volume_id in self._array.itls_by_volume or bool(self.going or self.moved)
+
     def responses(self, volume_id: str) -> Responses:
         """Returns what a volume has answered, whichever nexus that came from."""
         array = self._array

@@ -225,11 +225,11 @@ class ArrayInventory:
     def unit_usage(self, volume_id: str) -> UnitUsage:
         """Returns what hosts have done to a volume as a logical unit."""
         self._present("volumes", self.volumes, volume_id)
-        row = self.state["volume"][self._rows["volumes", volume_id]]
-        if not row["unit"]:
+        unit = self.state.number("volume", "unit", self._rows["volumes", volume_id])
+        if not unit:
             return UnitUsage()
         page_bytes = self.pools[self.volumes[volume_id].pool_id].page_bytes
-        return UnitUsage.of(self.state["unit"][row["unit"]], page_bytes)
+        return UnitUsage.of(self.state["unit"][unit], page_bytes)
 
     def snapshot_usage(self, snapshot_id: str) -> VolumeUsage:
         """Returns what a snapshot has of its pool, shared pages included."""

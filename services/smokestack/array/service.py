@@ -263,7 +263,7 @@ class ArrayService(
             zero_detect_of(volume),
         )
         self._model.check_volume(spec)
-        return VOLUME.format(self._model.array_id, spec.volume_id), spec
+        return f"{parent}/volumes/{spec.volume_id}", spec
 
     def _queue_limit(self, volume: pb.Volume) -> int:
         """Returns how many commands a volume is to take: by default as many as its array's do."""
@@ -500,10 +500,10 @@ class ArrayService(
     def _volume(self, volume_id: str) -> pb.Volume:
         model, array_id = self._model, self._model.array_id
         name, spec = self._found(VOLUME, volume_id, model.volumes, volume_id)
-        usage, responses = model.volume_usage(volume_id), model.advertised.responses(volume_id)
+        usage = model.volume_usage(volume_id)
         volume = pb.Volume(
             name=name,
-            pool=POOL.format(array_id, spec.pool_id),
+            pool=f"{model.name}/pools/{spec.pool_id}",
             capacity_bytes=spec.capacity_bytes,
             allocated_bytes=usage.allocated_bytes,
             reserved_bytes=usage.reserved_bytes,
@@ -519,8 +519,6 @@ class ArrayService(
             zero_detect=pb.ZERO_DETECT_OFF
             if spec.zero_detect is ZeroDetect.OFF
             else f"ZERO_DETECT_{spec.zero_detect.name}",
-            response_count=responses.response_count,
-            mean_response_ns=responses.mean_response_ns,
             controller=spec.controller_id and CONTROLLER.format(array_id, spec.controller_id),
             source_volume=spec.source_volume and VOLUME.format(array_id, spec.source_volume),
             source_snapshot=spec.source_snapshot
@@ -532,10 +530,18 @@ class ArrayService(
         if owner:
             volume.owner = CONTROLLER.format(array_id, owner)
             volume.in_transition = model.ownership.in_transition(volume_id)
-        for field, value in model.unit_usage(volume_id)._asdict().items():
+        if model.advertised.diversions.commanded(volume_id):
+            self._count(volume, volume_id)
+        return volume
+
+    def _count(self, volume: pb.Volume, volume_id: str) -> None:
+        """Adds to a volume's message what hosts have done to it."""
+        responses = self._model.advertised.responses(volume_id)
+        volume.response_count = responses.response_count
+        volume.mean_response_ns = responses.mean_response_ns
+        for field, value in self._model.unit_usage(volume_id)._asdict().items():
             if value:
                 setattr(volume, field, value)
-        return volume
 
     def _snapshot(self, snapshot_id: str) -> pb.VolumeSnapshot:
         name, spec = self._found(SNAPSHOT, snapshot_id, self._model.snapshots, snapshot_id)

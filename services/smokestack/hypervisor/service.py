@@ -140,9 +140,11 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
 
     def _plan_vm(self, request: pb.CreateVmRequest, parent: str) -> tuple[str, VmSpec]:
         (host_id,) = HOST.parse(parent, "parent")
-        spec = VmSpec(host_id, request.vm_id, **given(request.vm, VmSpec))
+        vm = request.vm
+        broker_ns = vm.broker_ns if vm.HasField("broker_ns") else VmSpec.broker_ns
+        spec = VmSpec(host_id, request.vm_id, broker_ns)
         self._model.check_vm(spec)
-        return VM.format(host_id, request.vm_id), spec
+        return f"{parent}/vms/{request.vm_id}", spec
 
     def _add_vm(self, spec: VmSpec) -> pb.Vm:
         self._model.add_vm(spec)
