@@ -103,6 +103,33 @@ def test_a_published_volume_is_a_device_with_paths_until_it_is_unpublished(
     assert volume_id not in published(client)
 
 
+def test_a_volume_can_be_published_to_be_read_only(stack: Stack, client: Client) -> None:
+    used = capability(mode="MULTI_NODE_READER_ONLY")
+    volume_id = client.create("pvc-1").volume_id
+    for _ in range(2):
+        client.publish(volume_id, used=used, readonly=True)
+    request = array_pb2.GetExportRequest(name="arrays/a1/exports/pvc-1.h1")
+    assert stack.api.arrays["a1"].GetExport(request).read_only
+    assert refused(client.publish, volume_id, used=used).startswith("ALREADY_EXISTS")
+    client.unpublish(volume_id, "h1")
+    client.publish(volume_id, used=used)
+    assert not stack.api.arrays["a1"].GetExport(request).read_only
+
+
+@pytest.mark.parametrize("asked", ["thin", "thick", "FULL"])
+def test_a_class_says_when_its_volumes_take_their_pages(
+    stack: Stack, client: Client, asked: str
+) -> None:
+    for _ in range(2):
+        volume = client.create("pvc-1", 1 << 20, parameters={"provisioning": asked})
+    made = stack.api.arrays["a1"].GetVolume(array_pb2.GetVolumeRequest(name=volume.volume_id))
+    assert made.provisioning == array_pb2.Provisioning.Value(f"PROVISIONING_{asked.upper()}")
+    other = {"provisioning": "thick" if asked == "thin" else "thin"}
+    assert refused(client.create, "pvc-1", 1 << 20, parameters=other).startswith("ALREADY_EXISTS")
+    said = refused(client.create, "pvc-2", parameters={"provisioning": "lazy"})
+    assert "'lazy' is none of thin, thick, full" in said
+
+
 def test_every_call_may_be_repeated(stack: Stack, client: Client) -> None:
     for _ in range(3):
         volume = client.create("pvc-1", parameters={"pool": "p1"})

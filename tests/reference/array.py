@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from smokestack.array.specs import ExportSpec, MediaDistribution, Provisioning
+from smokestack.array.specs import ExportSpec, MediaDistribution
 from smokestack.engine.hints import hint_of
 from smokestack.engine.records import (
     BLOCK_BYTES,
@@ -50,6 +50,7 @@ from tests.reference.space import ARRIVE, CHANGED, CTRL, DEPART, DESTAGED, MEDIA
 from tests.reference.stations import Command, Controller, Drives, Itl, Pool, Port, Volume
 from tests.reference.writes import DESTAGE, Writes
 
+READING = (Op.READ, Op.TEST_UNIT_READY)  # what an export that is read-only takes
 # What a host that asks what it reaches need not be told any more.
 ANSWERED = (
     Attention.LUNS_CHANGED,
@@ -114,8 +115,8 @@ class Array(Moves, Limits, Writes, Tasks):
         self.itls: list[Itl] = []
         self._inside: dict[Command, None] = {}  # what ports have taken, in order
         for volume_spec in config.volumes:
-            if volume_spec.provisioning is Provisioning.THICK:
-                self._make_thick(self.volumes[volume_spec.volume_id])
+            if volume_spec.reserves:
+                self._make_thick(self.volumes[volume_spec.volume_id], volume_spec)
         self.vendor, self.hints_enabled = config.vendor, config.hints_enabled
         self.hints: dict[tuple[int, int], int] = {}  # by command and attempt, on their way
         self.rules = Rules(agenda, f"arrays/{self.array_id}", seed)
@@ -307,6 +308,7 @@ class Array(Moves, Limits, Writes, Tasks):
             runs = self._runs(controller, controller.allowed, now, phase)
             if controller.online and not runs:
                 lost.append(controller)
+                controller.reads.forget()
             controller.online = runs
         for controller in self.controllers.values():
             mirrored = controller.partner is None or controller.partner.online
@@ -463,8 +465,9 @@ class Array(Moves, Limits, Writes, Tasks):
             self._fail(command, Sense.LBA_OUT_OF_RANGE, done)
         elif blocked:
             self._fail(command, blocked, done)
-        elif volume.offline:
-            self._fail(command, Sense.UNAVAILABLE, done)
+        elif volume.offline or (command.itl.export.read_only and command.op not in READING):
+            sense = Sense.UNAVAILABLE if volume.offline else Sense.WRITE_PROTECTED
+            self._fail(command, sense, done)
         elif self._hit("COMMAND_FAILED", f"volumes/{volume.volume_id}", command):
             self._fail(command, Sense.INTERNAL_FAILURE, done)
         elif self._hit("NOT_READY", f"volumes/{volume.volume_id}", command):
@@ -479,14 +482,21 @@ class Array(Moves, Limits, Writes, Tasks):
         self._at(done, DEPART, command)
 
     def _read(self, command: Command, volume: Volume, pages: range, done: int) -> None:
-        mapped = [page for page in pages if page in volume.pages]
+        mapped = [page for page in pages if page in volume.pages or volume.full]
         if not mapped:
             self._at(done, TX, command)  # zeros: neither cache nor media know of them
             return
-        if self._words(command)[0] < command.itl.port.controller.hit_threshold:
+        page, controller = mapped[0], command.itl.port.controller
+        hit = self._words(command)[0] < controller.hit_threshold
+        if controller.reads.room:
+            command.block = self._block(command, volume, page)
+            hit = controller.reads.hit(command.block)
+        if hit:
+            command.block = None
             self._at(done, TX, command)
         else:
-            self._go_to_media(command, volume.pages[mapped[0]], done)
+            place = volume.pages[page] if page in volume.pages else volume.ready(page)
+            self._go_to_media(command, place, done)
 
     def _go_to_media(self, command: Command, pool_page: int, done: int) -> None:
         command.page = pool_page
@@ -526,6 +536,9 @@ class Array(Moves, Limits, Writes, Tasks):
             self._depart(command)
             return
         wire = command.itl.port.wire
+        port = command.itl.port
+        if command.block and command.port_epoch == port.epoch:
+            port.controller.reads.keep(command.block)
         start = max(self._agenda.now, wire.tx_free)
         command.first_data_ns = start - command.arrived
         wire.tx_free = start + wire.transfer_ns(command.length)

@@ -67,6 +67,7 @@ WRITES = (
 latencies = st.sampled_from([1_000, 10_000, 20_000, 50_000]) | st.integers(1_000, 60_000)
 services = st.sampled_from([0, 500, 1_000, 5_000, 20_000]) | st.integers(0, 30_000)
 ratios = st.sampled_from([0.0, 0.3, 0.5, 1.0])
+sometimes = st.sampled_from([False] * 7 + [True])
 
 
 @dataclass(frozen=True)
@@ -157,10 +158,10 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         )
         for volume in volumes
     )
-    volumes = _thickened(pools, volumes, draw(st.sampled_from([0, 0, 1, 2, 5, 7])))
+    volumes = _thickened(pools, volumes, draw(st.sampled_from([0, 0, 1, 2, 5, 7, 9, 10, 15])))
     volumes = tuple(
         volume
-        if volume.provisioning is Provisioning.THICK
+        if volume.reserves
         else replace(volume, zero_detect=draw(st.sampled_from(ZeroDetect)))
         for volume in volumes
     )
@@ -199,7 +200,9 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         access=access,
         drives=draw(_drives(others if size else pools, volumes)),
         drive_groups=(DriveGroupSpec("g", 1, size),) if size else (),
-        exports=tuple(ExportSpec(v, h, lun=pairs.index((v, h))) for v, h in exports),
+        exports=tuple(
+            ExportSpec(v, h, lun=pairs.index((v, h)), read_only=draw(sometimes)) for v, h in exports
+        ),
         vendor=draw(st.sampled_from(VENDORS)),
         hints_enabled=draw(st.booleans()),
     )
@@ -217,6 +220,8 @@ def _controllers(controller_id: str) -> st.SearchStrategy[ControllerSpec]:
         mirror_ns=st.just(0) | services,
         cache_bytes=st.sampled_from([0, 0, 2 * PAGE, 10_000, 1 << 20]),
         reboot_ns=st.sampled_from([0, 0, 30_000, 200_000]),
+        read_cache_bytes=st.sampled_from([0, 0, 0, 1, 3, 20]).map((2 * PAGE).__mul__),
+        read_cache_block_bytes=st.sampled_from([PAGE, 2 * PAGE]),
     )
 
 
@@ -292,7 +297,7 @@ def _drives(
 ) -> DrivesSpec:
     """None; or what pools that do not grow draw at once, and some pages for the others."""
     spare = draw(st.sampled_from([None, 0, 1, 5, 30]))
-    if spare is None or any(volume.provisioning is Provisioning.THICK for volume in volumes):
+    if spare is None or any(volume.reserves for volume in volumes):
         return DrivesSpec()
     at_once = [
         p.capacity_bytes // p.page_bytes * p.raw_page_bytes for p in pools if not p.growth_bytes
@@ -305,7 +310,8 @@ def _drives(
 def _thickened(
     pools: tuple[PoolSpec, ...], volumes: tuple[VolumeSpec, ...], wanted: int
 ) -> tuple[VolumeSpec, ...]:
-    """Makes those volumes thick whose bits are set, as far as their pools have room."""
+    """Makes those volumes thick whose bits are set, as their pools have room; bit 3: full ones."""
+    kind = Provisioning.FULL if wanted >> 3 & 1 else Provisioning.THICK
     models = {spec.pool_id: Pool(spec) for spec in pools}
     made = []
     for index, volume in enumerate(volumes):
@@ -313,7 +319,7 @@ def _thickened(
         pages = -(-volume.capacity_bytes // pool.spec.page_bytes)
         if wanted >> index & 1 and pages <= pool.free:
             pool.room += pages
-            made.append(replace(volume, provisioning=Provisioning.THICK))
+            made.append(replace(volume, provisioning=kind))
         else:
             made.append(volume)
     return tuple(made)

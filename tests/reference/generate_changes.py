@@ -244,7 +244,8 @@ def _export_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig)
     fabrics = {i.fabric for h in plans.hosts if h.host_id == host for i in h.initiators}
     reach = [port.port_id for port in array.ports if port.fabric in fabrics]
     only = draw(st.lists(st.sampled_from(reach), unique=True, max_size=2))
-    export = ExportSpec(volume, host, lun, tuple(only))
+    read_only = draw(st.sampled_from([False, False, False, True]))
+    export = ExportSpec(volume, host, lun, tuple(only), read_only=read_only)
     return [ExportCreated(time, array.array_id, export), *rescans]
 
 

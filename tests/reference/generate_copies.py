@@ -94,7 +94,8 @@ def _thick(draw: st.DrawFn, copies: Copies) -> VolumeSpec:
     size = pool.page_bytes * draw(st.integers(1, 12)) - 512 * draw(st.sampled_from([0, 3]))
     name = copies.name("t")
     copies.unused.append(name)
-    return VolumeSpec(name, pool.pool_id, size, provisioning=Provisioning.THICK)
+    kind = draw(st.sampled_from([Provisioning.THICK, Provisioning.FULL]))
+    return VolumeSpec(name, pool.pool_id, size, provisioning=kind)
 
 
 @st.composite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from smokestack.array.specs import OutOfSpace, Provisioning
+from smokestack.array.specs import OutOfSpace, Provisioning, VolumeSpec
 from smokestack.engine.records import BLOCK_BYTES, Attention, Op, Sense, Status
 from tests.reference.agenda import ARRAY, Agenda
 from tests.reference.config import SnapshotCreated, SnapshotDeleted, VolumeCreated, VolumeDeleted
@@ -56,8 +56,8 @@ class Space:
             self._agenda.add(key, self._known.append, volume, of=self)
             volume.zero_detect = spec.zero_detect
             self._adopt(volume, spec.controller_id, then)
-            if spec.provisioning is Provisioning.THICK:
-                self._agenda.add(key, self._make_thick, volume, of=self)
+            if spec.reserves:
+                self._agenda.add(key, self._make_thick, volume, spec, of=self)
             if spec.source_snapshot:
                 source = self.snapshots[spec.source_snapshot]
                 self._agenda.add(key, volume.copy, source, of=self)
@@ -100,10 +100,13 @@ class Space:
             if itl.valid and itl.volume.pool is pool and itl.since <= self._agenda.now:
                 itl.establish(Attention.SOFT_THRESHOLD)
 
-    def _make_thick(self, volume: Volume) -> None:
+    def _make_thick(self, volume: Volume, spec: VolumeSpec) -> None:
         """Gives a new volume room for all its pages; without it there is no such volume."""
-        volume.thick = True
-        if not self._grant(volume, volume.size(volume.capacity_bytes)):
+        volume.thick, volume.full = True, spec.provisioning is Provisioning.FULL
+        pages = volume.size(volume.capacity_bytes)
+        if self._grant(volume, pages):
+            volume.place(pages)
+        else:
             self.volumes.pop(volume.volume_id, None)
 
     def _grow_thick(self, volume: Volume, capacity_bytes: int, told: list[Itl]) -> None:
@@ -115,6 +118,7 @@ class Space:
         for itl in told:
             itl.establish(Attention.CAPACITY_CHANGED)
         self._grant(volume, pages)
+        volume.place(pages)
 
     def _grant(self, volume: Volume, pages: int) -> bool:
         """Gets a volume room for new pages, and looks whether that is something to warn of."""

@@ -68,12 +68,46 @@ class Controller:
         self.dirty = 0
         self.free = [0] * spec.core_count
         self.hit_threshold = min((1 << 64) - 1, int(spec.read_hit_ratio * (1 << 64)))
+        self.reads = Reads(spec.read_cache_bytes // spec.read_cache_block_bytes)
 
     def serve(self, now: int, service_ns: int) -> int:
         """Returns when the core that is free first, the lowest of equals, is done."""
         core = self.free.index(min(self.free))
         self.free[core] = max(now, self.free[core]) + service_ns
         return self.free[core]
+
+
+class Reads:
+    """A read cache by CLOCK: blocks in a ring, a mark on those that were hit, and a hand."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.ring: list[tuple[str, int, int]] = []  # pool, page of it, block of that
+        self.marked: set[tuple[str, int, int]] = set()
+        self.hand = 0
+
+    def hit(self, block: tuple[str, int, int]) -> bool:
+        """Whether a block is there; then it is marked."""
+        if block in self.ring:
+            self.marked.add(block)
+        return block in self.ring
+
+    def keep(self, block: tuple[str, int, int]) -> None:
+        """Takes a block in, in place of the first one without a mark."""
+        if not self.room or self.hit(block):
+            return
+        if len(self.ring) < self.room:
+            self.ring.append(block)
+            return
+        while self.ring[self.hand] in self.marked:
+            self.marked.remove(self.ring[self.hand])
+            self.hand = (self.hand + 1) % self.room
+        self.ring[self.hand] = block
+        self.hand = (self.hand + 1) % self.room
+
+    def forget(self) -> None:
+        """Loses all."""
+        self.ring, self.marked, self.hand = [], set(), 0
 
 
 class Drives:
@@ -234,6 +268,8 @@ class Volume:
     counts: Counter[Op | str] = field(default_factory=Counter)
     tas: bool = False  # aborted commands of other nexuses are answered
     thick: bool = False  # has room for all that it has not written
+    full: bool = False  # ... each page at its place
+    extents: list[tuple[int, int]] = field(default_factory=list)  # from its page on, the pool's
 
     def __post_init__(self) -> None:
         self.promised = self.capacity_bytes
@@ -296,10 +332,26 @@ class Volume:
         if self.room:
             self.room -= 1
             self.pool.room -= 1
-        new = self.pool.take()
+        if page in self.pages or not self.full:
+            new = self.pool.take()
+        else:
+            new = self.ready(page)
+            self.pool.holders[new] = 1
         if page in self.pages:
             self.pool.release(self.pages[page])
         self.pages[page] = new
+
+    def ready(self, page: int) -> int:
+        """Where a full volume's page lies that was never written."""
+        first, place = next(e for e in reversed(self.extents) if e[0] <= page)
+        return place + page - first
+
+    def place(self, pages: int) -> None:
+        """Gives a full volume's last pages their places."""
+        if self.full and pages:
+            first = self.size(self.capacity_bytes) - pages
+            self.extents.append((first, self.pool.next_page))
+            self.pool.next_page += pages
 
 
 @dataclass(eq=False)
@@ -350,6 +402,7 @@ class Command:
     status: int = Status.GOOD
     sense: int = Sense.NONE
     page: int = 0  # of the pool, when it goes to the media
+    block: tuple[str, int, int] | None = None  # that a read cache takes in, when they have it
     cached_by: Controller | None = None  # of what is destaged
     word: int = 0  # of task management: comes back with its answer
     aborted: bool = False

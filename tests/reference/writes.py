@@ -64,6 +64,8 @@ class Writes(Space):
         controller = command.itl.port.controller
         page = volume.pages[written[0]]
         if self._takes(controller, command, page, done):
+            if command.op == Op.WRITE and not command.flags:
+                controller.reads.keep(self._block(command, volume, pages[0]))
             mirror_ns = controller.spec.mirror_ns if controller.partner else 0
             self._at(done + mirror_ns, DEPART, command)
         else:
@@ -83,6 +85,15 @@ class Writes(Space):
         data.cached_by = controller
         self._go_to_media(data, page, done)
         return True
+
+    @staticmethod
+    def _block(command: Command, volume: Volume, page: int) -> tuple[str, int, int]:
+        """What a read cache has of a page of a volume, where a command enters it."""
+        spec = volume.pool.spec
+        offset = max(command.lba * BLOCK_BYTES - page * spec.page_bytes, 0)
+        place = volume.pages[page] if page in volume.pages else volume.ready(page)
+        block_bytes = command.itl.port.controller.spec.read_cache_block_bytes
+        return spec.pool_id, place, offset // block_bytes
 
     def _destaged(self, data: Command) -> None:
         assert data.cached_by is not None

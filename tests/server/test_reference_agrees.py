@@ -150,13 +150,16 @@ def space_agrees(reference: World, models: Models, until_ns: int) -> None:
         here = models.arrays[there.array_id]
         groups = [there.drives, *there.groups.values()]
         assert here.drives.free_bytes == sum(group.free or 0 for group in groups)
+        for controller_id, controller in there.controllers.items():
+            size = len(controller.reads.ring) * controller.spec.read_cache_block_bytes
+            assert here.controller_usage(controller_id).read_cached_bytes == size
         for pool_id, pool in there.pools.items():
             page, usage = pool.spec.page_bytes, here.pool_usage(pool_id)
             kept = [v.pages.values() for v in there.snapshots.values() if v.pool is pool]
             used = [v.pages.values() for v in there.volumes.values() if v.pool is pool]
-            assert usage.allocated_bytes == pool.allocated * page
+            assert usage.allocated_bytes - usage.unwritten_bytes == pool.allocated * page
             assert usage.allocation_failure_count == pool.failures
-            assert usage.reserved_bytes == pool.room * page
+            assert usage.reserved_bytes + usage.unwritten_bytes == pool.room * page
             assert usage.warning_count == pool.warnings
             assert usage.growth_count == pool.growths
             if pool.spec.growth_bytes:
@@ -166,8 +169,11 @@ def space_agrees(reference: World, models: Models, until_ns: int) -> None:
             assert here.is_stale(snapshot_id) == snapshot.stale
         for volume_id, volume in there.volumes.items():
             assert here.is_offline(volume_id) == volume.offline
-            mapped = len(volume.pages) * volume.pool.spec.page_bytes
-            assert here.volume_usage(volume_id).allocated_bytes == mapped
+            page_bytes = volume.pool.spec.page_bytes
+            mapped = len(volume.pages) * page_bytes
+            held = here.volume_usage(volume_id)
+            assert held.allocated_bytes - held.unwritten_bytes == mapped
+            assert held.unwritten_bytes == (volume.room * page_bytes if volume.full else 0)
             unit, counts = here.unit_usage(volume_id), volume.counts
             page = volume.pool.spec.page_bytes
             assert unit.unmap_count == counts[Op.UNMAP]

@@ -84,6 +84,7 @@ class Pool(Deletable[Way]):
     subscribed_bytes: int
     allocation_failure_count: int
     snapshot_bytes: int
+    unwritten_bytes: int
     profile: PoolProfile
     node_count: int | None
     growth_bytes: int
@@ -195,6 +196,7 @@ class Volume(Deletable[Way]):
     task_aborted_status: bool
     provisioning: Provisioning
     reserved_bytes: int
+    unwritten_bytes: int
     zero_detect: ZeroDetect
     unmap_count: int
     unmapped_bytes: int
@@ -215,7 +217,7 @@ class Volumes(Collection[Way, Volume[Way]]):
 
     @operation
     def create(self, volume_id: str, **fields: Unpack[VolumeFields]) -> Call[Volume[Way]]:
-        """Creates a volume; unless thick it takes no space until it is written to."""
+        """Creates a volume; unless thick or full it takes no space until it is written to."""
         return self._create(volume_id, fields)
 
     @operation
@@ -326,6 +328,7 @@ class ExportFields(TypedDict, total=False):
     lun: int
     ports: Sequence[str]
     port_set: str
+    read_only: bool
 
 
 class Export(Deletable[Way]):
@@ -350,6 +353,7 @@ class Export(Deletable[Way]):
     ports: tuple[str, ...]  # through these alone; none: through all
     port_set: str  # or through those of this set alone
     host_set: str  # the set that it was exported to, if it was
+    read_only: bool
 
 
 class Exports(Collection[Way, Export[Way]]):

@@ -25,6 +25,8 @@ class ControllerFields(TypedDict, total=False):
     partner: str
     mirror_ns: int
     cache_bytes: int
+    read_cache_bytes: int
+    read_cache_block_bytes: int
     reboot_ns: int
     enabled: bool
 
@@ -47,6 +49,8 @@ class Controller(Deletable[Way]):
     partner: str
     mirror_ns: int
     cache_bytes: int
+    read_cache_bytes: int
+    read_cache_block_bytes: int
     reboot_ns: int
     enabled: bool
     state: ControllerState
@@ -54,6 +58,10 @@ class Controller(Deletable[Way]):
     write_through: bool
     forced_write_count: int
     busy_ns: int
+    read_hit_count: int
+    read_miss_count: int
+    read_cached_bytes: int
+    read_eviction_count: int
 
     @operation
     def update(self, **fields: Unpack[ControllerUpdate]) -> Call[Controller[Way]]:

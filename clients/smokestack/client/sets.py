@@ -68,6 +68,7 @@ class SetExportFields(TypedDict, total=False):
     lun: int
     ports: Sequence[str]
     port_set: str
+    read_only: bool
 
 
 class SetExport(Deletable[Way]):
@@ -90,6 +91,7 @@ class SetExport(Deletable[Way]):
     lun: int
     ports: tuple[str, ...]
     port_set: str
+    read_only: bool
 
 
 class SetExports(Collection[Way, SetExport[Way]]):

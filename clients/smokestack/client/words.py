@@ -26,7 +26,7 @@ PortKind = Literal[
     "COMPELLENT_FC",
 ]
 OutOfSpace = Literal["FAIL_WRITES", "TAKE_OFFLINE", "ANSWER_BUSY", "STALE_SNAPSHOTS", "CONSERVE"]
-Provisioning = Literal["THIN", "THICK"]
+Provisioning = Literal["THIN", "THICK", "FULL"]
 ZeroDetect = Literal["OFF", "SKIP", "RECLAIM"]
 RaidLevel = Literal["RAID0", "RAID1", "RAID5", "RAID6", "RAID10"]
 PoolState = Literal["NORMAL", "WARNING", "CONSERVATION", "EXHAUSTED"]

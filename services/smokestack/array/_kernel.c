@@ -383,6 +383,10 @@ static PyMethodDef METHODS[] = {
 #define ITL_ROW(type, field) ROW("itl", itl_t, field)
 #define IO_ROW(type, field) ROW("io", io_t, field)
 #define ATTENTION_ROW(type, field) ROW("attention", attention_t, field)
+#define EXTENT_ROW(type, field) ROW("extent", extent_t, field)
+#define READ_CACHE_ROW(type, field) ROW("read_cache", read_cache_t, field)
+#define READ_SLOT_ROW(type, field) ROW("read_slot", read_slot_t, field)
+#define READ_INDEX_ROW(type, field) ROW("read_index", page_t, field)
 #define QUOTA_ROW(type, field) ROW("quota", quota_t, field)
 #define QUOTAS_OF_ROW(type, field) ROW("quotas_of", quotas_of_t, field)
 #define TASK_ROW(type, field) ROW("task", task_t, field)
@@ -393,7 +397,8 @@ static const field_decl_t FIELDS[] = {
     POOL_FIELDS(POOL_ROW) VOLUME_FIELDS(VOLUME_ROW) UNIT_FIELDS(UNIT_ROW) ITL_FIELDS(ITL_ROW)
     IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) PAGE_FIELDS(SHARE_ROW)
     ATTENTION_FIELDS(ATTENTION_ROW) QUOTA_FIELDS(QUOTA_ROW) QUOTAS_OF_FIELDS(QUOTAS_OF_ROW)
-    TASK_FIELDS(TASK_ROW) NOTE_FIELDS(NOTE_ROW)
+    TASK_FIELDS(TASK_ROW) READ_CACHE_FIELDS(READ_CACHE_ROW) READ_SLOT_FIELDS(READ_SLOT_ROW)
+    PAGE_FIELDS(READ_INDEX_ROW) EXTENT_FIELDS(EXTENT_ROW) NOTE_FIELDS(NOTE_ROW)
     FAULT_FIELDS(FAULT_ROW) CHAIN_FIELDS(CHAIN_ROW)};
 
 KERNEL_MODULE(array, "The array's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

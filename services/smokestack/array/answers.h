@@ -68,7 +68,7 @@ static void count_check(array_t *a, itl_t *itl, const io_t *io) {
     else if (sense == SENSE_UNRECOVERED_READ) itl->media_error++;
     else if (sense == SENSE_INTERNAL_FAILURE) itl->target_failure++;
     else if (sense == SENSE_SPACE_ALLOCATION_FAILED) itl->no_space++;
-    else attention_count(a, io);
+    else if (sense != SENSE_WRITE_PROTECTED) attention_count(a, io);
 }
 
 /* The pool has no space and answers as if it were busy: the host may try again. */

@@ -19,7 +19,6 @@ from .specs import (
     PoolSpec,
     PortSpec,
     ProductSpec,
-    Provisioning,
     VolumeSpec,
     ZeroDetect,
 )
@@ -30,6 +29,7 @@ SERVICE_NS_MAX = 60_000_000_000
 VOLUME_BYTES_MAX = 1 << 50
 POOL_BYTES_MAX = 1 << 55
 CACHE_BYTES_MAX = 1 << 44
+READ_BLOCKS_MAX = 1 << 22
 REBOOT_NS_MAX = 3_600_000_000_000
 
 
@@ -51,6 +51,12 @@ def check_controller(spec: ControllerSpec) -> None:
     in_range("controller.read_hit_ratio", spec.read_hit_ratio, 0, 1)
     in_range("controller.mirror_ns", spec.mirror_ns, 0, SERVICE_NS_MAX)
     in_range("controller.cache_bytes", spec.cache_bytes, 0, CACHE_BYTES_MAX)
+    block = spec.read_cache_block_bytes
+    in_range("controller.read_cache_block_bytes", block, 4096, 1 << 20)
+    multiple_of("controller.read_cache_block_bytes", block, BLOCK_BYTES)
+    in_range("controller.read_cache_bytes", spec.read_cache_bytes, 0, block * READ_BLOCKS_MAX)
+    if spec.read_cache_bytes:
+        multiple_of("controller.read_cache_bytes", spec.read_cache_bytes, block)
     in_range("controller.reboot_ns", spec.reboot_ns, 0, REBOOT_NS_MAX)
 
 
@@ -139,11 +145,11 @@ def check_volume(spec: VolumeSpec) -> None:
     multiple_of("volume.capacity_bytes", spec.capacity_bytes, BLOCK_BYTES)
     check_service_level(spec.service_level_ns)
     check_queue_limit(spec.queue_limit)
-    if spec.provisioning is Provisioning.THICK and spec.zero_detect is not ZeroDetect.OFF:
+    if spec.reserves and spec.zero_detect is not ZeroDetect.OFF:
         raise InvalidArgument.at(
             "volume.zero_detect", "a THICK volume keeps all its pages: leave it out, or use OFF"
         )
-    if spec.provisioning is Provisioning.THICK and (spec.source_volume or spec.source_snapshot):
+    if spec.reserves and (spec.source_volume or spec.source_snapshot):
         raise InvalidArgument.at(
             "volume.provisioning", "a copy shares its source's pages: it is THIN, leave this out"
         )

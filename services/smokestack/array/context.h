@@ -23,8 +23,8 @@ static inline int io_before(const io_t *a, const io_t *b) {
 
 enum { T_STATE, T_PORT, T_CONTROLLER, T_CORE, T_POOL, T_DISK, T_VOLUME, T_ITL, T_IO, T_PAGE,
        T_SHARE, T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_FAULT,
-       T_CHAIN, T_DELTA, T_ATTENTION, T_HEAD, T_QUOTA, T_QUOTAS_OF, T_RAW_FREE, T_UNIT, T_CHUNK,
-       T_TASK,
+       T_CHAIN, T_DELTA, T_ATTENTION, T_HEAD, T_QUOTA, T_QUOTAS_OF, T_RAW_FREE, T_EXTENT,
+       T_READ_CACHE, T_READ_SLOT, T_READ_INDEX, T_UNIT, T_CHUNK, T_TASK,
        T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(array_state_t)}, {"port", sizeof(port_t)},
@@ -40,6 +40,8 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"delta", sizeof(page_t)}, {"attention", sizeof(attention_t)},
     {"head", sizeof(uint64_t)}, {"quota", sizeof(quota_t)},
     {"quotas_of", sizeof(quotas_of_t)}, {"raw_free", sizeof(uint64_t)},
+    {"extent", sizeof(extent_t)}, {"read_cache", sizeof(read_cache_t)},
+    {"read_slot", sizeof(read_slot_t)}, {"read_index", sizeof(page_t)},
     {"unit", sizeof(unit_t)}, {"chunk", sizeof(wide_chunk_t)}, {"task", sizeof(task_t)}};
 
 /* The bound tables, with their types; made anew for each call. */
@@ -71,6 +73,10 @@ typedef struct {
     quota_t *quota; /* a row for each host, and for each host and port that it reaches */
     quotas_of_t *quotas_of; /* a row for each ITL */
     uint64_t *raw_free; /* bytes of each group's drives, for pools to draw; all bits: not counted */
+    extent_t *extent; /* a row for each time that a full volume was made or grew */
+    read_cache_t *read_cache; /* a row for each controller */
+    read_slot_t *read_slot;
+    page_t *read_index; /* for each cache a table like that of pages; `physical` is its slot */
     unit_t *unit;
     wide_chunk_t *chunk; /* of the histograms */
     task_t *task;   /* a row for each ITL */
@@ -88,7 +94,8 @@ static inline array_t array_of(const kernel_t *k) {
                      k->table[T_BUCKET], k->table[T_NOTE],      k->table[T_FAULT],
                      k->table[T_CHAIN],  k->table[T_DELTA],     k->table[T_ATTENTION],
                      k->table[T_HEAD],   k->table[T_QUOTA],     k->table[T_QUOTAS_OF],
-                     k->table[T_RAW_FREE], k->table[T_UNIT],
+                     k->table[T_RAW_FREE], k->table[T_EXTENT],    k->table[T_READ_CACHE],
+                     k->table[T_READ_SLOT], k->table[T_READ_INDEX], k->table[T_UNIT],
                      k->table[T_CHUNK],
                      k->table[T_TASK],   k->rows[T_IO],         k->rows[T_VOLUME]};
 }

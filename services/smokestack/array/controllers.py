@@ -123,6 +123,7 @@ class Controllers:
             restarts = controller_id == self._restarts
             if (held or restarts) and self.online(controller_id):
                 lost.add(self._array.row_of("controllers", controller_id))
+                self._array.state.forget_reads(self._array.row_of("controllers", controller_id))
             if held or (restarts and self.online(controller_id)):
                 self._boots.pop(controller_id, None)
                 if self.state(controller_id) is not ControllerState.FAILED:

@@ -56,12 +56,16 @@ _BY_CALLS: Final = (
     "attention",
     "quota",
     "quotas_of",
+    "extent",
     "unit",
     "task",
 )  # windows change only counters, and what power ends
 _ENDED: Final = (  # with the power
     "core",
     "disk",
+    "read_cache",
+    "read_slot",
+    "read_index",
     "head",
     "io",
     "inbox",
@@ -228,6 +232,7 @@ class ArrayDurable:
         state.forget_latencies()
         model.advertised.diversions.forget_answers()
         state["core"][:] = 0
+        model.forget_reads()
         state["disk"][:] = state["head"][:] = 0
         state.restart(model.now_ns)
         model.faults.link_all()  # chains hang on volumes' rows, too, which are not taken

@@ -37,6 +37,7 @@ from .specs import (
     PortSetSpec,
     PortSpec,
     ProductSpec,
+    Provisioning,
     SetExportSpec,
     VolumeSnapshotSpec,
     VolumeSpec,
@@ -166,6 +167,7 @@ class ArrayInventory:
                 row = self.state["itl"][index]
                 row["volume"] = self._rows["volumes", export.volume_id]
                 row["port"], row["valid"] = self._rows["ports", port_id], 1
+                row["read_only"] = export.read_only
                 self.quotas.add_itl(export.host_id, port_id)
                 self.state.row["itl_count"] = index + 1
                 self.itls.append((export.volume_id, export.host_id, initiator.name, port_id))
@@ -207,20 +209,27 @@ class ArrayInventory:
         """Returns a pool's space as it stands."""
         self._present("pools", self.pools, pool_id)
         row = self.state["pool"][self._rows["pools", pool_id]]
-        subscribed = sum(v.capacity_bytes for v in self.volumes.values() if v.pool_id == pool_id)
-        return PoolUsage.of(
-            row, self.pools[pool_id], subscribed, self.advertised.pool_capacity(pool_id)
-        )
+        mine = [v for v in self.volumes.values() if v.pool_id == pool_id]
+        subscribed = sum(v.capacity_bytes for v in mine)
+        full = [v.volume_id for v in mine if v.provisioning is Provisioning.FULL]
+        said = self.advertised.pool_capacity(pool_id)
+        return PoolUsage.of(row, self.pools[pool_id], subscribed, said, self._room(full))
 
     def volume_usage(self, volume_id: str) -> VolumeUsage:
         """Returns what a volume has taken from its pool."""
         self._present("volumes", self.volumes, volume_id)
         rows, index = self.state["volume"], self._rows["volumes", volume_id]
         page_bytes = self.pools[self.volumes[volume_id].pool_id].page_bytes
-        return VolumeUsage(
-            rows["allocated_pages"].item(index) * page_bytes,
-            rows["room_pages"].item(index) * page_bytes,
-        )
+        allocated = rows["allocated_pages"].item(index) * page_bytes
+        room = rows["room_pages"].item(index) * page_bytes
+        if self.volumes[volume_id].provisioning is Provisioning.FULL:
+            return VolumeUsage(allocated + room, 0, room)
+        return VolumeUsage(allocated, room)
+
+    def _room(self, volume_ids: Sequence[str]) -> int:
+        """Returns how many pages volumes have and have not written to."""
+        rows = [self._rows["volumes", volume_id] for volume_id in volume_ids]
+        return int(self.state["volume"]["room_pages"][rows].sum()) if rows else 0
 
     def unit_usage(self, volume_id: str) -> UnitUsage:
         """Returns what hosts have done to a volume as a logical unit."""
@@ -241,9 +250,8 @@ class ArrayInventory:
     def controller_usage(self, controller_id: str) -> ControllerUsage:
         """Returns a controller's state and its write cache as they stand."""
         self._present("controllers", self.controllers, controller_id)
-        return ControllerUsage.of(
-            self.state["controller"][self._rows["controllers", controller_id]]
-        )
+        row = self._rows["controllers", controller_id]
+        return ControllerUsage.of(self.state["controller"][row], self.state["read_cache"][row])
 
     def port_usage(self, port_id: str) -> PortUsage:
         """Returns a port's queue and counters as they stand."""

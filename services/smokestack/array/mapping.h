@@ -64,20 +64,30 @@ static uint64_t page_release(array_t *a, const volume_t *volume, uint64_t physic
     return 1;
 }
 
-/* Hands a page of the pool, never handed out before, to a volume. */
-static inline uint64_t page_take(array_t *a, uint32_t v) {
+/* Where a page of a volume lies that was never written; PAGE_NONE: it has no place. */
+static inline uint64_t page_ready(const array_t *a, uint32_t v, uint64_t page) {
+    const extent_t *extent;
+    for (uint64_t next = a->volume[v].first_extent; next; next = extent->next) {
+        extent = &a->extent[next - 1];
+        if (page >= extent->page) return extent->physical + (page - extent->page);
+    }
+    return PAGE_NONE;
+}
+
+/* Hands a page of the pool to a volume: one that lies ready for it, or one never handed out. */
+static inline uint64_t page_take(array_t *a, uint32_t v, uint64_t ready) {
     volume_t *volume = &a->volume[v];
     pool_t *pool = &a->pool[volume->pool];
     uint64_t had = volume->room_pages != 0;
     volume->room_pages -= had;
     pool->room_pages -= had;
     pool->allocated_pages++;
-    return pool->next_page++;
+    return ready == PAGE_NONE ? pool->next_page++ : ready;
 }
 
 /* Gives an unmapped page of a volume space of its own. */
 static inline void page_map(array_t *a, uint32_t v, page_t *at, uint64_t page) {
-    row_put(a, v, at, page, page_take(a, v));
+    row_put(a, v, at, page, page_take(a, v, page_ready(a, v, page)));
 }
 
 /* Takes a page from a volume; returns 1 if that freed space. */
@@ -103,7 +113,7 @@ static inline int page_is_shared(array_t *a, uint32_t v, page_t *row) {
 /* Copy on write: a volume leaves a shared page to the others and takes a new one. */
 static void page_part(array_t *a, uint32_t v, page_t *row) {
     uint64_t left = row->physical;
-    row->physical = page_take(a, v);
+    row->physical = page_take(a, v, PAGE_NONE);
     a->pool[a->volume[v].pool].copied_pages++;
     page_release(a, &a->volume[v], left);
 }

@@ -101,8 +101,14 @@ class ArrayModel(ArraySpace, Kept):
             self.state["port"][column] = self.acts_ns
         self.state["core"][:] = self.state["disk"][:] = self.acts_ns
         self.state["head"][:] = 0
+        self.forget_reads()
         told = self._tell(EventKind.ARRAY_POWERED_ON)
         self.establish_attention(Attention.POWER_ON, told.number)
+
+    def forget_reads(self) -> None:
+        """Empties all read caches, as a loss of power does."""
+        for row in range(len(self.state.used("read_cache"))):
+            self.state.forget_reads(row)
 
     def detach(self) -> None:
         """Gives the array back; what was in flight is gone."""

@@ -29,6 +29,9 @@ def append_controller(state: ArrayState, spec: ControllerSpec) -> int:
     row["cache_bytes"] = spec.cache_bytes
     if spec.cache_bytes:
         state.row["caching"] = 1
+    blocks = spec.read_cache_bytes // spec.read_cache_block_bytes
+    state.add_reads(blocks, spec.read_cache_block_bytes)
+    row["caches_reads"] = blocks > 0
     row["state"] = ControllerState.ONLINE if spec.enabled else ControllerState.FAILED
     row["disabled"] = not spec.enabled
     row["core_base"] = state.append("core", spec.core_count)

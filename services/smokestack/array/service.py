@@ -69,6 +69,7 @@ _VOLUME_FIELDS = (  # that can be updated
     "zero_detect",
 )
 _ACCESS_FIELDS = ("access", "non_optimized_ns", "transition_ns", "explicit_access")
+_PROVISIONING = {each: pb.Provisioning.Name(each) for each in Provisioning}
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 
@@ -428,7 +429,8 @@ class ArrayService(
         lun = export.lun if export.HasField("lun") else luns.lowest_free(host_id)
         ports, port_set = self._limits(export, "export")
         ports = self._model.sets.limit(ports, port_set, "export")
-        spec = ExportSpec(volume_id, host_id, lun, ports, port_set)
+        read_only = export.read_only
+        spec = ExportSpec(volume_id, host_id, lun, ports, port_set, read_only=read_only)
         self._model.check_export(spec, luns)
         return EXPORT.format(array_id, f"{volume_id}.{host_id}"), spec
 
@@ -507,13 +509,12 @@ class ArrayService(
             capacity_bytes=spec.capacity_bytes,
             allocated_bytes=usage.allocated_bytes,
             reserved_bytes=usage.reserved_bytes,
+            unwritten_bytes=usage.unwritten_bytes,
             state=pb.VOLUME_STATE_OFFLINE
             if model.is_offline(volume_id)
             else pb.VOLUME_STATE_ONLINE,
             identifier=model.advertised.identifier(volume_id),
-            provisioning=pb.PROVISIONING_THICK
-            if spec.provisioning is Provisioning.THICK
-            else pb.PROVISIONING_THIN,
+            provisioning=_PROVISIONING[spec.provisioning],
             service_level_ns=spec.service_level_ns,
             queue_limit=spec.queue_limit,
             zero_detect=pb.ZERO_DETECT_OFF
@@ -567,5 +568,6 @@ class ArrayService(
             host=HOST.format(self._model.array_id, host_id),
             lun=spec.lun,
             host_set=spec.host_set and HOST_SET.format(self._model.array_id, spec.host_set),
+            read_only=spec.read_only,
             **self._limited(spec.ports, spec.port_set),
         )

@@ -108,7 +108,10 @@ class SetHandlers(Handlers):
             ports, port_set = self._limits(export, "set_export")
             sets.limit(ports, port_set, "set_export")
             lun = export.lun if export.HasField("lun") else sets.free_lun(host_set_id)
-            sets.create_export(SetExportSpec(volume_id, host_set_id, lun, ports, port_set))
+            read_only = export.read_only
+            sets.create_export(
+                SetExportSpec(volume_id, host_set_id, lun, ports, port_set, read_only)
+            )
             return self._set_export(f"{volume_id}.{host_set_id}")
 
         return self._create(request.parent, request, create)
@@ -174,5 +177,6 @@ class SetHandlers(Handlers):
             volume=VOLUME.format(self._model.array_id, volume_id),
             host_set=HOST_SET.format(self._model.array_id, host_set_id),
             lun=spec.lun,
+            read_only=spec.read_only,
             **self._limited(spec.ports, spec.port_set),
         )

@@ -201,7 +201,13 @@ class Sets:
         """Returns a set's export as that of one of its hosts."""
         ports = self.limit(export.ports, export.port_set, "set_export")
         return ExportSpec(
-            export.volume_id, host_id, export.lun, ports, export.port_set, export.host_set_id
+            export.volume_id,
+            host_id,
+            export.lun,
+            ports,
+            export.port_set,
+            export.host_set_id,
+            export.read_only,
         )
 
     def _check_members(

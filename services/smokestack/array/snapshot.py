@@ -67,7 +67,9 @@ _CLASSES: Final = (
     ZeroDetect,
 )
 _COPYING: Final = Copying(
-    sparse=frozenset({"histogram", "page", "share", "attention", "task"}),
+    sparse=frozenset(
+        {"histogram", "page", "share", "attention", "task", "read_slot", "read_index"}
+    ),
     scratch=frozenset({"delta"}),
     heads={
         "inbox": "inbox_count",

@@ -278,13 +278,14 @@ static void pages_repeat(array_t *a, const page_t *notes, uint64_t count) {
     }
 }
 
-/* The physical number of the first mapped page that a read touches, or PAGE_NONE. */
+/* The physical number of the first page that a read touches and that has a place, or PAGE_NONE. */
 static uint64_t read_page(const array_t *a, const io_t *io, uint32_t v, const pool_t *pool) {
     uint64_t first = page_of(pool, io->lba * BLOCK_BYTES);
     uint64_t last = page_of(pool, io->lba * BLOCK_BYTES + io->length - 1);
     for (uint64_t p = first; p <= last; p++) {
         const page_t *page = volume_page(a, v, p);
         if (page->key != 0) return page->physical & ~PAGE_SHARED;
+        if (a->volume[v].first_extent) return page_ready(a, v, p);
     }
     return PAGE_NONE;
 }

@@ -103,14 +103,14 @@ class ArraySpace(ArrayInventory):
             )
         if spec.source_volume or spec.source_snapshot:
             self._check_source(spec)
-        if spec.provisioning is Provisioning.THICK:
+        if spec.reserves:
             self.check_room([spec])
 
     def check_room(self, specs: Sequence[VolumeSpec]) -> None:
         """Refuses new volumes whose pools lack what the thick ones of them reserve."""
         wanted: Counter[str] = Counter()
         for spec in specs:
-            if spec.provisioning is Provisioning.THICK:
+            if spec.reserves:
                 wanted[spec.pool_id] += self._pages(spec)
         for pool_id, pages in wanted.items():
             self._check_free(pool_id, pages)
@@ -132,9 +132,21 @@ class ArraySpace(ArrayInventory):
             )
 
     def _reserve(self, volume_id: str, pages: int) -> None:
-        """Gives a thick volume room for more pages, which its pool has."""
+        """Gives a volume that reserves room for more pages, which its pool has."""
         self.state.kernel.reserve(self._rows["volumes", volume_id], pages, self.acts_ns)
         self.tell_notes()
+        if self.volumes[volume_id].provisioning is Provisioning.FULL:
+            self._place(volume_id, pages)
+
+    def _place(self, volume_id: str, pages: int) -> None:
+        """Gives a full volume's last pages their places in the pool, one behind the other."""
+        spec, index = self.volumes[volume_id], self.state.append("extent")
+        extent = self.state["extent"][index]
+        volume = self.state["volume"][self._rows["volumes", volume_id]]
+        pool = self.state["pool"][self._rows["pools", spec.pool_id]]
+        extent["page"], extent["physical"] = self._pages(spec) - pages, pool["next_page"]
+        pool["next_page"] += pages
+        extent["next"], volume["first_extent"] = volume["first_extent"], index + 1
 
     def create_volume(self, spec: VolumeSpec) -> None:
         """Adds a volume: empty, or with the pages of its source, which it then shares."""
@@ -167,7 +179,7 @@ class ArraySpace(ArrayInventory):
             capacity_bytes=spec.capacity_bytes,
             **{"source": f"{self.name}/{'/'.join(source)}"} if source else {},
         )
-        if spec.provisioning is Provisioning.THICK:
+        if spec.reserves:
             rows["thick"][index] = 1
             self._reserve(spec.volume_id, self._pages(spec))
 
@@ -223,7 +235,7 @@ class ArraySpace(ArrayInventory):
         had, pages = spec.capacity_bytes, self._pages(spec)
         spec = replace(spec, capacity_bytes=capacity_bytes)
         checks.check_volume(spec)
-        more = self._pages(spec) - pages if spec.provisioning is Provisioning.THICK else 0
+        more = self._pages(spec) - pages if spec.reserves else 0
         self._check_free(spec.pool_id, more)
         row = self.state["volume"][self._rows["volumes", volume_id]]
         row["capacity_bytes"] = capacity_bytes

@@ -97,6 +97,7 @@ class Provisioning(IntEnum):
 
     THIN = 1  # on first write
     THICK = 2  # all are reserved when it is created; which of them are written is known
+    FULL = 3  # all are its own from then on, each at its place
 
 
 class ZeroDetect(IntEnum):
@@ -201,6 +202,8 @@ class ControllerSpec:
     partner: str = ""  # the controller that mirrors its write cache, and the other way round
     mirror_ns: int = 0  # until the partner has a write too
     cache_bytes: int = 0  # room for dirty data; 0: endless, and never destaged
+    read_cache_bytes: int = 0  # room for data that were read or written; 0: `read_hit_ratio`
+    read_cache_block_bytes: int = 16 << 10  # a multiple of 512, 4 KiB..1 MiB
     reboot_ns: int = 0  # from what held it down being over to its being back
     enabled: bool = True
 
@@ -280,6 +283,12 @@ class VolumeSpec:
     provisioning: Provisioning = Provisioning.THIN
     queue_limit: int = 0  # commands that it takes, of all nexuses together; 0: no limit
     controller_id: str = ""  # that should own it; where access is asymmetric: the first one
+
+    @property
+    def reserves(self) -> bool:
+        """Whether its pool sets all its pages aside from the start."""
+        return self.provisioning is not Provisioning.THIN
+
     zero_detect: ZeroDetect = ZeroDetect.OFF
     task_aborted_status: bool = False  # TAS of the control mode page (SPC); SAM's default is 0
 
@@ -339,6 +348,7 @@ class SetExportSpec:
     lun: int  # 0..16383; free on each of the hosts
     ports: tuple[str, ...] = ()  # only through these; empty: through all
     port_set: str = ""  # or only through those of this set
+    read_only: bool = False  # writes are answered 7/27/00
 
 
 @dataclass(frozen=True)
@@ -351,6 +361,7 @@ class ExportSpec:
     ports: tuple[str, ...] = ()  # only through these; empty: through all
     port_set: str = ""  # the set that these ports are, if they were given as one
     host_set: str = ""  # the set that the host was in, if the volume was exported to one
+    read_only: bool = False  # writes are answered 7/27/00
 
     def serves(self, port_id: str) -> bool:
         """Returns whether the volume is shown through a port."""

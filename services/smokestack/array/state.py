@@ -46,6 +46,10 @@ _ORDER: Final = (
     "quota",
     "quotas_of",
     "raw_free",
+    "extent",
+    "read_cache",
+    "read_slot",
+    "read_index",
     "unit",
     "chunk",
     "task",
@@ -212,6 +216,27 @@ class ArrayState(Tables):
         self["histogram"].view("u1")[:] = 0
         self["chunk"].view("u1")[: int(self.row["chunk_used"]) * self["chunk"].itemsize] = 0
         self.row["chunk_used"] = 1
+
+    def add_reads(self, block_count: int, block_bytes: int) -> None:
+        """Gives the newest controller a read cache of so many blocks; 0: none."""
+        index = self.append("read_cache")
+        row = self["read_cache"][index]
+        row["block_bytes"], row["slot_count"] = block_bytes, block_count
+        if block_count:
+            places = max(8, 1 << (2 * block_count).bit_length())
+            row["slot_base"] = self.append("read_slot", block_count)
+            row["index_base"] = self.append("read_index", places)
+            row["index_mask"] = places - 1
+            self.row["read_caches"] = 1
+
+    def forget_reads(self, controller: int) -> None:
+        """Empties a controller's read cache."""
+        row = self["read_cache"][controller]
+        slots, index = int(row["slot_base"]), int(row["index_base"])
+        row["used"] = row["hand"] = 0
+        if row["slot_count"]:
+            self["read_slot"][slots : slots + int(row["slot_count"])] = 0
+            self["read_index"][index : index + int(row["index_mask"]) + 1] = 0
 
 
 def _doubled(rows: int, used: int) -> int:

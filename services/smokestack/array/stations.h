@@ -10,6 +10,7 @@
 #include "hits.h"
 #include "smokestack/exponential.h"
 #include "smokestack/philox.h"
+#include "reads.h"
 #include "space.h"
 
 static inline int64_t port_transfer(const port_t *port, uint32_t length) {
@@ -112,7 +113,9 @@ static void controller_read(array_t *a, uint32_t i, controller_t *c, int64_t don
     }
     uint64_t w[4];
     media_draw(a, io, w);
-    if (c->hit_always || w[0] < c->hit_threshold) {
+    int hit = c->hit_always || w[0] < c->hit_threshold;
+    if (c->caches_reads) hit = reads_find(a, io, (uint32_t)(c - a->controller), &physical);
+    if (hit) {
         c->hits++;
         schedule(a, i, done, TX);
     } else {
@@ -135,6 +138,8 @@ static void controller_write(
         return;
     }
     if (cache_takes(a, c, io, physical, done)) {
+        if (c->caches_reads && io->op == OP_WRITE && !flags)
+            reads_written(a, io, (uint32_t)(c - a->controller), physical);
         schedule(a, i, done + c->mirror_ns, DEPART);
     } else {
         io->lba = physical;
@@ -167,6 +172,10 @@ static void controller_take(array_t *a, uint32_t i) {
         io->sense = SENSE_UNAVAILABLE;
         io->lba = volume->offline;
     }
+    if (itl->read_only && writes && !io->sense) {
+        io->sense = SENSE_WRITE_PROTECTED;
+        io->lba = 0; /* no event made it fail */
+    }
     if (faults && !io->sense) spoil(a, faults, FAULT_COMMAND_FAILED, io, SENSE_INTERNAL_FAILURE);
     if (faults && !io->sense) spoil(a, faults, FAULT_NOT_READY, io, SENSE_TRANSITION);
     if (io->sense || asks) schedule(a, i, done, DEPART);
@@ -176,7 +185,7 @@ static void controller_take(array_t *a, uint32_t i) {
 
 /* What an access takes on the mean: less in the disk's last page, or the next one that it has. */
 static int64_t media_mean(array_t *a, const pool_t *pool, const io_t *io, uint64_t disk) {
-    uint64_t page = io->lba, last = a->head[disk];
+    uint64_t page = READ_PAGE(io->lba), last = a->head[disk];
     a->head[disk] = page + 1;
     int follows = last && (page == last - 1 || page == last - 1 + pool->disk_count);
     if (follows && pool->media_follows) return pool->media_sequential_ns;
@@ -190,7 +199,7 @@ static void media_take(array_t *a, uint32_t i) {
         return;
     }
     pool_t *pool = &a->pool[a->volume[a->itl[io->itl].volume].pool];
-    uint64_t at = pool->disk_base + io->lba % pool->disk_count;
+    uint64_t at = pool->disk_base + READ_PAGE(io->lba) % pool->disk_count;
     int64_t *disk = &a->disk[at], service = pool->media_ns;
     if (pool->media_varies) service = media_mean(a, pool, io, at);
     if (pool->exponential) {
@@ -204,10 +213,12 @@ static void media_take(array_t *a, uint32_t i) {
         if (io->op == OP_READ)
             spoil(a, pool->faults, FAULT_MEDIA_ERROR, io, SENSE_UNRECOVERED_READ);
     }
+    int goes = io->op == OP_READ && !io->sense;
     *disk = later(io->time, *disk) + service;
     pool->media_busy_ns += (uint64_t)service;
+    if (goes && a->state->read_caches) io->sense = READ_FETCHED;
     if (io->op == OP_DESTAGE) schedule(a, i, *disk, DESTAGED);
-    else schedule(a, i, *disk, io->op != OP_READ || io->sense ? DEPART : TX);
+    else schedule(a, i, *disk, goes ? TX : DEPART);
 }
 
 static void port_transmit(array_t *a, uint32_t i) {
@@ -220,6 +231,11 @@ static void port_transmit(array_t *a, uint32_t i) {
     int64_t start = later(io->time, wire->tx_free_ns);
     wire->tx_free_ns = start + port_transfer(wire, io->length);
     port->tx_bytes += io->length;
+    if (io->sense == READ_FETCHED) {
+        io->sense = SENSE_NONE;
+        if (io->epoch == port->epoch) /* else whom it missed is lost */
+            read_keep(a, port->controller, a->itl[io->itl].volume, io->lba);
+    }
     io->first_data_ns = (uint64_t)(start - io->arrival_ns);
     schedule(a, i, wire->tx_free_ns, DEPART);
 }

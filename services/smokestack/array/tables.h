@@ -38,7 +38,9 @@
     F(uint32_t, lun_limits) /* some volume has had a limit: their commands are counted */      \
     F(uint32_t, host_limits) /* so has some host */                                            \
     F(uint32_t, chunk_used) /* chunks of histograms; the first stands for none */              \
-    F(uint32_t, explicit_access) /* hosts may move volumes */
+    F(uint32_t, explicit_access) /* hosts may move volumes */                                   \
+    F(uint32_t, read_caches) /* some controller's read cache has a size */                     \
+    F(uint32_t, padding)
 
 #define PORT_FIELDS(F)                                                                         \
     F(int64_t, rx_free_ns) /* when the receiving side is next idle */                          \
@@ -92,7 +94,7 @@
     F(uint64_t, forced)        /* writes that found no room and went to the media */           \
     F(uint32_t, state)         /* as specs.ControllerState */                                  \
     F(uint16_t, disabled)      /* by an administrator */                                       \
-    F(uint16_t, padding)                                                                       \
+    F(uint16_t, caches_reads)  /* its read cache has a size */                                 \
     F(uint64_t, padding_0)                                                                     \
     F(uint64_t, padding_1)
 
@@ -146,8 +148,9 @@
     F(uint64_t, first_page)      /* no page below it was ever mapped */                        \
     F(uint64_t, last_page)       /* none above it */                                           \
     F(uint32_t, pool)                                                                          \
-    F(uint16_t, valid)                                                                         \
-    F(uint16_t, zero_detect) /* as specs.ZeroDetect */                                         \
+    F(uint8_t, valid)                                                                          \
+    F(uint8_t, zero_detect) /* as specs.ZeroDetect */                                          \
+    F(uint16_t, thick) /* whether its room is that of all its pages without one */             \
     F(uint32_t, faults)                                                                        \
     F(uint16_t, is_snapshot)                                                                   \
     F(uint16_t, task_aborted_status) /* TAS: other nexuses' aborted commands are answered */   \
@@ -158,7 +161,7 @@
     F(uint32_t, first_snapshot)  /* row + 1 of the newest; 0: none */                          \
     F(uint32_t, next_snapshot)                                                                 \
     F(uint64_t, stale)           /* a snapshot's: number of the event */                       \
-    F(uint32_t, thick) /* whether its room is that of all its pages without one */             \
+    F(uint32_t, first_extent) /* row + 1 of its newest, where these lie; 0: no place yet */    \
     F(uint32_t, unit)  /* its row of the unit table; 0: never exported */                      \
     F(uint32_t, queue_limit)     /* commands that it takes, of all nexuses; 0: no limit */     \
     F(uint32_t, outstanding)     /* ... and has; counted only where `lun_limits` is set */     \
@@ -178,7 +181,8 @@
 #define ITL_FIELDS(F)                                                                          \
     F(uint32_t, volume)                                                                        \
     F(uint32_t, port)                                                                          \
-    F(uint16_t, valid)                                                                         \
+    F(uint8_t, valid)                                                                          \
+    F(uint8_t, read_only) /* it takes no command that writes */                                \
     F(uint16_t, attentions) /* those that wait to be told, a bit each */                       \
     F(uint32_t, outstanding)                                                                   \
     F(uint64_t, reads)                                                                         \
@@ -224,6 +228,27 @@
     F(uint64_t, cause) /* number of the event that established it last */                      \
     F(uint64_t, told)  /* commands that were answered with it */
 
+/* Where pages of a full volume lie before they are written: from one on, one behind the other. */
+#define EXTENT_FIELDS(F)                                                                       \
+    F(uint64_t, page)                                                                          \
+    F(uint64_t, physical) /* page of the pool */                                               \
+    F(uint64_t, next)     /* row + 1 of the one before, of lower pages; 0: none */
+
+/* A controller's read cache; a row for each controller. */
+#define READ_CACHE_FIELDS(F)                                                                   \
+    F(uint64_t, block_bytes)                                                                   \
+    F(uint64_t, slot_base)                                                                     \
+    F(uint64_t, slot_count) /* blocks that it has room for; 0: reads hit by chance */          \
+    F(uint64_t, index_base)                                                                    \
+    F(uint64_t, index_mask)                                                                    \
+    F(uint64_t, used) /* slots taken so far: none is given back */                             \
+    F(uint64_t, hand) /* the slot that is looked at next */                                    \
+    F(uint64_t, evictions)
+
+#define READ_SLOT_FIELDS(F)                                                                    \
+    F(uint64_t, key) /* (pool + 1) << 48 | block of the pool */                                \
+    F(uint64_t, marked) /* hit since the hand passed */
+
 /* What a host has in the array, or at one of its ports; counted only where `host_limits` is set. */
 #define QUOTA_FIELDS(F)                                                                        \
     F(uint32_t, queue_limit) /* commands that it may have; 0: any number */                    \
@@ -251,6 +276,9 @@ DECLARE_STRUCT(unit_t, UNIT_FIELDS)
 DECLARE_STRUCT(itl_t, ITL_FIELDS)
 DECLARE_STRUCT(io_t, IO_FIELDS)
 DECLARE_STRUCT(attention_t, ATTENTION_FIELDS)
+DECLARE_STRUCT(extent_t, EXTENT_FIELDS)
+DECLARE_STRUCT(read_cache_t, READ_CACHE_FIELDS)
+DECLARE_STRUCT(read_slot_t, READ_SLOT_FIELDS)
 DECLARE_STRUCT(quota_t, QUOTA_FIELDS)
 DECLARE_STRUCT(quotas_of_t, QUOTAS_OF_FIELDS)
 DECLARE_STRUCT(task_t, TASK_FIELDS)

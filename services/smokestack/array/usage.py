@@ -54,18 +54,27 @@ class PoolUsage:
     step_count: int
     warning_count: int
     media_busy_ns: int
+    unwritten_bytes: int  # of those allocated: of full volumes
 
     @classmethod
-    def of(cls, row: Any, spec: PoolSpec, subscribed_bytes: int, said_bytes: int) -> PoolUsage:
+    def of(
+        cls,
+        row: Any,
+        spec: PoolSpec,
+        subscribed_bytes: int,
+        said_bytes: int,
+        unwritten_pages: int = 0,
+    ) -> PoolUsage:
         """Reads a pool's row; how much it has is what the array says."""
         return cls(
+            unwritten_bytes=unwritten_pages * spec.page_bytes,
             capacity_bytes=said_bytes,
-            allocated_bytes=int(row["allocated_pages"]) * spec.page_bytes,
+            allocated_bytes=(int(row["allocated_pages"]) + unwritten_pages) * spec.page_bytes,
             subscribed_bytes=subscribed_bytes,
             snapshot_bytes=int(row["snapshot_pages"]) * spec.page_bytes,
             allocation_failure_count=int(row["failures"]),
             state=state_of(row),
-            reserved_bytes=int(row["room_pages"]) * spec.page_bytes,
+            reserved_bytes=(int(row["room_pages"]) - unwritten_pages) * spec.page_bytes,
             grown_bytes=(
                 int(row["grown_pages"]) * spec.page_bytes if row["growth_pages"] else said_bytes
             ),
@@ -82,6 +91,7 @@ class VolumeUsage(NamedTuple):
 
     allocated_bytes: int
     reserved_bytes: int = 0
+    unwritten_bytes: int = 0  # of those allocated: of a full volume
 
 
 class UnitUsage(NamedTuple):
@@ -121,16 +131,24 @@ class ControllerUsage:
     write_through: bool
     forced_write_count: int
     busy_ns: int
+    read_hit_count: int
+    read_miss_count: int
+    read_cached_bytes: int
+    read_eviction_count: int
 
     @classmethod
-    def of(cls, row: Any) -> ControllerUsage:
-        """Reads a controller's row."""
+    def of(cls, row: Any, reads: Any) -> ControllerUsage:
+        """Reads a controller's row, and that of its read cache."""
         return cls(
             state=ControllerState(int(row["state"])),
             dirty_bytes=int(row["dirty_bytes"]),
             write_through=not row["write_back"],
             forced_write_count=int(row["forced"]),
             busy_ns=int(row["busy_ns"]),
+            read_hit_count=int(row["hits"]),
+            read_miss_count=int(row["misses"]),
+            read_cached_bytes=int(reads["used"]) * int(reads["block_bytes"]),
+            read_eviction_count=int(reads["evictions"]),
         )
 
 

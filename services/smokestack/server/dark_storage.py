@@ -72,7 +72,8 @@ class ArraySpace:
         names = sorted(volumes)
         shares = any(v.source_volume or v.source_snapshot for v in self.volumes.values())
         if not shares and not (with_snapshots and self.snapshots):
-            return sum(self.volumes[name].allocated_bytes for name in names)
+            held = [self.volumes[name] for name in names]
+            return sum(volume.allocated_bytes - volume.unwritten_bytes for volume in held)
         request = array_pb2.MeasureVolumesRequest(
             parent=self.part.name, volumes=names, with_snapshots=with_snapshots
         )
@@ -203,7 +204,7 @@ def _physical(
         else:
             yield RAW_UNCONFIGURED, pool.capacity_bytes - pool.grown_bytes
         yield SNAPSHOT, pool.snapshot_bytes
-        yield NEVER_WRITTEN, pool.reserved_bytes
+        yield NEVER_WRITTEN, pool.reserved_bytes + pool.unwritten_bytes
         yield POOL_FREE, pool.grown_bytes - pool.allocated_bytes - pool.reserved_bytes
     inside: set[str] = set()
     before = 0

@@ -31,7 +31,10 @@ _SHOWN_MAX: Final = 5  # violations in the message; the exception has them all
 OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
     "ArrayHost": frozenset({"refused_count"}),
     "Controller": frozenset(
-        {"state", "dirty_bytes", "write_through", "forced_write_count", "busy_ns"}
+        {
+            *("state", "dirty_bytes", "write_through", "forced_write_count", "busy_ns"),
+            *("read_hit_count", "read_miss_count", "read_cached_bytes", "read_eviction_count"),
+        }
     ),
     "Multipath": frozenset({"arrays"}),
     "Port": frozenset(
@@ -50,7 +53,14 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
     "Pool": frozenset(
         {
             *("allocated_bytes", "subscribed_bytes", "allocation_failure_count", "snapshot_bytes"),
-            *("state", "reserved_bytes", "grown_bytes", "free_bytes", "growth_count"),
+            *(
+                "state",
+                "reserved_bytes",
+                "unwritten_bytes",
+                "grown_bytes",
+                "free_bytes",
+                "growth_count",
+            ),
             *("step_count", "warning_count", "media_busy_ns", "redundancy_bytes"),
         }
     ),
@@ -58,6 +68,7 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
         {
             *("allocated_bytes", "identifier", "mean_response_ns", "response_count", "state"),
             *("owner", "in_transition", "reserved_bytes", "unmap_count", "unmapped_bytes"),
+            "unwritten_bytes",
             *("write_same_count", "zero_write_count", "zero_bytes"),
         }
     ),

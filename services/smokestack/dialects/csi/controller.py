@@ -11,6 +11,7 @@ from google.protobuf import wrappers_pb2
 from smokestack.csi.v1 import controller_pb2 as pb
 from smokestack.csi.v1 import controller_pb2_grpc
 from smokestack.engine.errors import (
+    AlreadyExists,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
@@ -36,6 +37,7 @@ _CAN: Final = (
     _RPC.CREATE_DELETE_SNAPSHOT,
     _RPC.LIST_SNAPSHOTS,
     _RPC.CLONE_VOLUME,
+    _RPC.PUBLISH_READONLY,
     _RPC.EXPAND_VOLUME,
     _RPC.LIST_VOLUMES_PUBLISHED_NODES,
     _RPC.GET_VOLUME,
@@ -97,7 +99,8 @@ class Controller(controller_pb2_grpc.ControllerServicer):
             if why:
                 return pb.ValidateVolumeCapabilitiesResponse(message=why)
         try:
-            parameters.check_parameters(request.parameters, (parameters.POOL,))
+            parameters.check_parameters(request.parameters, parameters.KNOWN)
+            parameters.provisioning(request.parameters)
             parameters.mutable_labels(request.mutable_parameters)
         except InvalidArgument as refused:
             return pb.ValidateVolumeCapabilitiesResponse(message=refused.message)
@@ -209,7 +212,21 @@ class Controller(controller_pb2_grpc.ControllerServicer):
             export = self._storage.export(volume, request.node_id) or self._exported(
                 volume, request
             )
+            self._check_same(export, request)
         return pb.ControllerPublishVolumeResponse(publish_context=self._context(volume, export))
+
+    def _check_same(
+        self, export: array_pb2.Export, request: pb.ControllerPublishVolumeRequest
+    ) -> None:
+        """Refuses a repeat that wants another way of writing than the volume was published with."""
+        if export.read_only != request.readonly:
+            has, asks = ("only reads", "write") if export.read_only else ("writes", "only read")
+            raise AlreadyExists(
+                f"node {request.node_id} {has} {export.volume} by now, and is to {asks}: unpublish "
+                "it first",
+                reason="PUBLISHED_OTHERWISE",
+                resource=export.volume,
+            )
 
     def _exported(
         self, volume: array_pb2.Volume, request: pb.ControllerPublishVolumeRequest
@@ -225,9 +242,8 @@ class Controller(controller_pb2_grpc.ControllerServicer):
             )
         self._check_room(request.node_id)
         host = f"{self._storage.name}/hosts/{request.node_id}"
-        create = array_pb2.CreateExportRequest(
-            parent=self._storage.name, export=array_pb2.Export(volume=volume.name, host=host)
-        )
+        wanted = array_pb2.Export(volume=volume.name, host=host, read_only=request.readonly)
+        create = array_pb2.CreateExportRequest(parent=self._storage.name, export=wanted)
         export: array_pb2.Export = once(
             lambda: self._storage.api.CreateExport(create),
             lambda: self._storage.export(volume, request.node_id),
@@ -308,7 +324,7 @@ class Controller(controller_pb2_grpc.ControllerServicer):
     def GetCapacity(
         self, request: pb.GetCapacityRequest, context: Any = None
     ) -> pb.GetCapacityResponse:
-        parameters.check_parameters(request.parameters, (parameters.POOL,))
+        parameters.check_parameters(request.parameters, parameters.KNOWN)
         pools = self._provisioner.pools(request.parameters)
         free = sum(pool.capacity_bytes - pool.allocated_bytes for pool in pools)
         if request.HasField("accessible_topology"):

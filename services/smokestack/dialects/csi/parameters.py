@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from smokestack.engine.errors import InvalidArgument
-from smokestack.v1 import multipath_pb2
+from smokestack.v1 import array_pb2, multipath_pb2
 
 from .names import PLUGIN_NAME
 
 POOL: Final = "pool"
+PROVISIONING: Final = "provisioning"
+KNOWN: Final = (POOL, PROVISIONING)
+_PROVISIONING: Final = {
+    "thin": array_pb2.PROVISIONING_THIN,
+    "thick": array_pb2.PROVISIONING_THICK,
+    "full": array_pb2.PROVISIONING_FULL,
+}
 # What the orchestrator tells about who asks, e.g. the claim's name.
 TOLD: Final = "csi.storage.k8s.io/"
 _INTEGERS: Final = {"lun_queue_depth": 4_096, "ios_per_path": 1 << 30}  # to their largest values
@@ -28,6 +35,15 @@ def check_parameters(parameters: Mapping[str, str], known: tuple[str, ...] = ())
 def told_labels(parameters: Mapping[str, str]) -> dict[str, str]:
     """Returns what is kept of the settings that tell who asks."""
     return {key: value for key, value in parameters.items() if key.startswith(TOLD)}
+
+
+def provisioning(parameters: Mapping[str, str]) -> array_pb2.Provisioning:
+    """Returns when a volume takes its pages, by its setting: thin, thick or full."""
+    asked = parameters.get(PROVISIONING, "thin")
+    if asked.lower() not in _PROVISIONING:
+        choice = ", ".join(_PROVISIONING)
+        raise InvalidArgument.at("parameters['provisioning']", f"{asked!r} is none of {choice}")
+    return _PROVISIONING[asked.lower()]
 
 
 def mutable_labels(parameters: Mapping[str, str]) -> dict[str, str]:

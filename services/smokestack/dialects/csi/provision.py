@@ -47,7 +47,8 @@ class Provisioner:
         capabilities.check_given(request.volume_capabilities, "volume_capabilities")
         capabilities.check_supported(request.volume_capabilities, "volume_capabilities")
         capacity.check_range(request.capacity_range)
-        parameters.check_parameters(request.parameters, (parameters.POOL,))
+        parameters.check_parameters(request.parameters, parameters.KNOWN)
+        parameters.provisioning(request.parameters)
         settings = parameters.mutable_labels(request.mutable_parameters)
         topology = self._storage.topology()
         name = self._storage.volume_name(request.name)
@@ -76,6 +77,7 @@ class Provisioner:
             labels=labels,
             source_volume=source.volume,
             source_snapshot=source.snapshot,
+            provisioning=self._provisioning(request, source),
         )
         volume: array_pb2.Volume = self._storage.api.CreateVolume(
             array_pb2.CreateVolumeRequest(
@@ -83,6 +85,18 @@ class Provisioner:
             )
         )
         return volume
+
+    def _provisioning(
+        self, request: pb.CreateVolumeRequest, source: Source
+    ) -> array_pb2.Provisioning:
+        """Returns when a new volume takes its pages; a copy shares those of its source."""
+        wanted = parameters.provisioning(request.parameters)
+        if wanted != array_pb2.PROVISIONING_THIN and source.pool:
+            raise InvalidArgument.at(
+                "parameters['provisioning']",
+                "a copy shares its source's pages and is thin: leave it out, or the source",
+            )
+        return wanted
 
     def message(self, volume: array_pb2.Volume, topology: Sequence[types.Topology]) -> types.Volume:
         """Returns a volume in CSI's terms."""
@@ -166,6 +180,8 @@ class Provisioner:
             why = "was not created for this name"
         elif not capacity.fits(volume.capacity_bytes, request.capacity_range):
             why = f"has {volume.capacity_bytes} bytes, which is not within capacity_range"
+        elif volume.provisioning != parameters.provisioning(request.parameters):
+            why = "takes its pages in another way"
         elif volume.pool not in [pool.name for pool in pools]:
             why = f"is in {volume.pool}"
         elif (volume.source_volume, volume.source_snapshot) != (
