@@ -88,7 +88,8 @@ class Ownership:
             owner, wanted = volume.owner, volume.wanted
             if owner is None or wanted is None:
                 continue
-            if self.spec.access is not Access.ACTIVE_PASSIVE and wanted.online:
+            hosts_move = self.spec.explicit_access or self.spec.access is Access.ACTIVE_PASSIVE
+            if wanted.online and not hosts_move:
                 target: Controller | None = wanted
             else:
                 target = owner if owner.online else self.heir(owner)

@@ -132,3 +132,24 @@ def test_all_frames_of_an_answer_cross_though_one_is_damaged() -> None:
         FaultInjected(0, "multipaths/m1", rule),
     )
     agree(stack(job(read_always=True, io_limit=9), changes=changes))
+
+
+@pytest.mark.parametrize("access", [Access.STANDBY, Access.UNAVAILABLE])
+def test_a_volume_stays_where_a_host_has_moved_it(access: Access) -> None:
+    # Whatever rules come and go meanwhile, or ports that its host has not asked for it back.
+    slow = FaultRule("CONTROLLER_SLOW", "arrays/a1/controllers/c0", "s", factor_per_mille=2_000)
+    moving = replace(pair(access), access=AccessSpec(access, 0, 20_000, explicit_access=True))
+    changes = (
+        PortEnabled(1_000, "a1", "p1", False),
+        FaultInjected(NOON, "arrays/a1", slow),
+        PortEnabled(NOON + 90_000, "a1", "p1", True),
+        ControllerEnabled(NOON + 200_000, "a1", "c0", False),
+        ControllerEnabled(NOON + 300_000, "a1", "c0", True),
+    )
+    layer = MultipathSpec(not_ready_retry_delay_ns=10_000)
+    config = stack(job(slots=2, io_limit=60), arrays=(moving,), changes=changes, multipath=layer)
+    agree(config)
+    models = build_models(config)
+    models.run(END)
+    assert models.arrays["a1"].ownership.owner("v1") == "c1"
+    assert len(models.completions) == 60

@@ -2,8 +2,9 @@
 
 A controller's ports are one target port group; a volume is optimized through its owner's.  It moves
 when an administrator says so, when its owner is lost, and back when the controller that should own
-it is there again; on an active/passive array it moves for commands, and not back.  A host that has
-no other way moves it with SET TARGET PORT GROUPS, if it may.  The kernel twin is ``access.h``.
+it is there again; on an active/passive array it moves for commands.  A host that has no other way
+moves it with SET TARGET PORT GROUPS, if it may.  Where hosts move volumes they do not go back by
+themselves.  The kernel twin is ``access.h``.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ class Ownership:
         if not self._array.state.row["access"]:
             return
         controllers = self._array.links.controllers
-        returns = self.spec.access is not Access.ACTIVE_PASSIVE
+        returns = not self.spec.hosts_move
         for volume_id in sorted(self._array.volumes):
             owner, wanted = self.owner(volume_id), self._wanted(volume_id)
             if not owner:

@@ -51,6 +51,11 @@ class AccessSpec:
     transition_ns: int = 5_000_000_000  # a change of owner; meanwhile 2/04/0A
     explicit_access: bool = False  # whether hosts may move volumes
 
+    @property
+    def hosts_move(self) -> bool:
+        """Whether volumes move as hosts want it, and stay there."""
+        return self.explicit_access or self.access is Access.ACTIVE_PASSIVE
+
 
 class ControllerState(IntEnum):
     """Whether a controller serves."""
