@@ -34,6 +34,7 @@ from smokestack.hypervisor.model import HypervisorModel
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.collector import MultipathCollector
 from smokestack.multipath.model import MultipathModel
+from smokestack.multipath.resets import reset_device
 from smokestack.multipath.specs import (
     DepthRule,
     MultipathHostSpec,
@@ -51,6 +52,7 @@ IOS = 64  # of a job that ends
 BLOCK = 4096
 LAYER = MultipathSpec(probing=1)
 EVALUATED = MultipathSpec(congestion_evaluation_ns=2 * MS)
+IMPATIENT = MultipathSpec(probing=1, command_timeout_ns=2 * MS, task_management_timeout_ns=MS)
 PORT = PortSpec("p0", "c0", "fabric-a")
 HOST = MultipathHostSpec("h1", ("h1-a", "h1-b"), ios_per_path=1)
 
@@ -498,13 +500,36 @@ CAUSES = (
     ),
     Cause(
         "a time-out of 0.2 ms",
-        {"commands_aborted_total": SOME},
+        {
+            "commands_aborted_total": SOME,
+            "exchange_timeouts_total": SOME,
+            "exchange_aborts_total": SOME,
+            "abort_task_total": SOME,
+        },
         Setup(iodepth=32, port=_slow(PORT)),
         Setup(
             iodepth=32,
             port=_slow(PORT),
             layer=replace(LAYER, command_timeout_ns=MS // 5),
         ),
+    ),
+    Cause(
+        "a reset of a device by hand",
+        {"bus_resets_total": 1, "lun_resets_total": 1},
+        does=lambda s: reset_device(s.multipath, "h1", "a1.v1"),
+    ),
+    Cause(
+        "a reset of one host's device by hand, where TAS is set",
+        {"scsi_task_aborted_total": SOME, "scsi_status_total[task_aborted]": SOME},
+        Setup(hosts=2, iodepth=32, port=_slow(PORT)),
+        first=lambda s: s.array.set_volume_task_aborted_status("v1", True),
+        does=lambda s: reset_device(s.multipath, "h1", "a1.v1"),
+    ),
+    Cause(
+        "a port that hangs",
+        {"target_resets_total": 1, "bus_resets_total": 2, "commands_aborted_total": SOME},
+        Setup(layer=IMPATIENT),
+        does=lambda s: s.array.faults.inject(FaultRule("PORT_HANG", "arrays/a1/ports/p0")),
     ),
     Cause(
         "a congestion threshold below what slow ports take",

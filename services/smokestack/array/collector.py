@@ -6,6 +6,7 @@ logical unit's name ("a1.v1"), the same in every service's metrics, so that they
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -56,6 +57,11 @@ _PORT: Final = {
         "counter",
         "Commands and answers that were lost because the port was down.",
     ),
+    "target_resets": Family(
+        "smokestack_target_resets_total",
+        "counter",
+        "Resets of the target that the port has carried out.",
+    ),
     "outstanding": Family(
         "smokestack_target_port_pending_exchanges",
         "gauge",
@@ -91,6 +97,24 @@ _ITL: Final = {
         "Commands that the array refused with TASK SET FULL (28h).",
     ),
 }
+# By column of the table of task management.
+_TASK: Final = {
+    "abort_tasks": Family(
+        "smokestack_abort_task_total",
+        "counter",
+        "Aborts of single commands (ABORT TASK) that the array was asked for.",
+    ),
+    "lun_resets": Family(
+        "smokestack_lun_resets_total",
+        "counter",
+        "Resets of the logical unit that were asked for by this nexus.",
+    ),
+    "task_aborted": Family(
+        "smokestack_scsi_task_aborted_total",
+        "counter",
+        "Commands that the array answered TASK ABORTED (40h), for another nexus ended them.",
+    ),
+}
 _CHECKS: Final = Family(
     "smokestack_scsi_check_conditions_total",
     "counter",
@@ -121,6 +145,7 @@ _STATUS: Final = Family(
     "Commands by the SAM status that the array decided on.",
 )
 _STATUS_COLUMNS: Final = ("good", "check_condition", "busy", "task_set_full")
+_COUNTED: Final = (*_ITL, *_STATUS_COLUMNS, *_SENSE_COLUMNS.values())
 _LATENCY: Final = Family(
     "smokestack_array_latency_seconds",
     "histogram",
@@ -287,7 +312,7 @@ class ArrayCollector:
     def _copy(self) -> _Copy:
         model = self._model
         row = model.row_of
-        tables = ("port", "controller", "pool", "volume", "itl", "attention", "unit")
+        tables = ("port", "controller", "pool", "volume", "itl", "attention", "unit", "task")
         table = {name: model.state.used(name).copy() for name in tables}
         table["itl"]["volume"] = model.advertised.diversions.owners()
         said = {name: model.advertised.pool_capacity(name) for name in model.pools}
@@ -334,17 +359,20 @@ class ArrayCollector:
         at, owner, keys = self._nexuses(copy)
         rows = self._itl_level.rows(keys)
         table = _added(copy.table["itl"][at], owner, len(keys))
+        task = _added(copy.table["task"][at], owner, len(keys), tuple(_TASK))
         octaves = octaves_of(copy.histogram[at], copy.chunk_sums)
         latency = np.zeros((len(keys), octaves.shape[1]), np.int64)
         np.add.at(latency, owner, octaves)
-        status = np.stack([table[name] for name in _STATUS_COLUMNS], axis=1)
+        columns = [table[name] for name in _STATUS_COLUMNS]
+        status = np.stack([*columns, task["task_aborted"]], axis=1)
         senses, sense = _senses(copy, at, owner, table)
         sense_keys = tuple(sorted({kcq.partition("/")[0] for kcq in senses}))
         of_key = [[kcq.startswith(f"{key}/") for key in sense_keys] for kcq in senses]
         checks = sense @ np.array(of_key, dtype=sense.dtype)
         return [
             *(rows.counts(family, table[name]) for name, family in _ITL.items()),
-            rows.split(_STATUS, "status", _STATUS_COLUMNS, status),
+            *(rows.counts(family, task[name]) for name, family in _TASK.items()),
+            rows.split(_STATUS, "status", (*_STATUS_COLUMNS, "task_aborted"), status),
             rows.split(_CHECKS, "sense_key", sense_keys, checks),
             rows.split(_SENSE, "kcq", senses, sense),
             rows.latencies(_LATENCY, latency),
@@ -470,9 +498,10 @@ def _senses(
     return senses, np.stack([counts[kcq] for kcq in senses], axis=1)
 
 
-def _added(table: NDArray[Any], owner: list[int], rows: int) -> dict[str, NDArray[np.int64]]:
+def _added(
+    table: NDArray[Any], owner: list[int], rows: int, columns: Sequence[str] = _COUNTED
+) -> dict[str, NDArray[np.int64]]:
     """Returns the columns that are counted, with the rows of one owner added up."""
-    columns = [*_ITL, *_STATUS_COLUMNS, *_SENSE_COLUMNS.values()]
     added = {name: np.zeros(rows, np.int64) for name in columns}
     for name, column in added.items():
         np.add.at(column, owner, table[name].astype(np.int64))

@@ -37,6 +37,8 @@ static int64_t send_task(
 
 static void send_abort(mp_t *m, uint32_t i, int64_t now) {
     slot_t *s = &m->slot[i];
+    m->path[s->path].aborts++;
+    m->world[s->world].aborts++;
     s->next = (uint32_t)++m->recovery[s->device].aborts;
     s->time = send_task(m, s->path, s->id, s->attempt, OP_ABORT_TASK, s->next, now);
 }
@@ -47,6 +49,7 @@ static void send_reset(mp_t *m, uint32_t device, int64_t now) {
     int unit = r->function == OP_LUN_RESET;
     if (unit) r->lun_resets++;
     else r->target_resets++;
+    m->path[r->path].resets++;
     r->told = NOTE(m->state, m->note, .time = now, .subject = device, .cause = r->told,
                    .kind = unit ? NOTE_LUN_RESET : NOTE_TARGET_RESET, .detail = r->path);
     r->id = (r->lun_resets + r->target_resets) << 32 | device;
@@ -180,6 +183,7 @@ static __attribute__((noinline, cold)) void command_times_out(mp_t *m, uint32_t 
     slot_t *s = &m->slot[i];
     device_t *d = &m->device[s->device];
     d->timed_out++;
+    m->path[s->path].timed_out++;
     if (d->timed_out_ns != now) {
         d->timed_out_ns = now;
         uint64_t number = NOTE(m->state, m->note, .time = now, .kind = NOTE_TIMED_OUT,

@@ -28,6 +28,8 @@ class QueueStatistics:
     queue_depth: int
     active_count: int
     queued_count: int
+    aborts_count: int = 0
+    resets_count: int = 0  # of a world: none, for they are its device's
 
     @property
     def used_ratio(self) -> float:
@@ -105,6 +107,8 @@ def _over_paths(paths: Any, depth: int, queue: Any) -> QueueStatistics:
         queue_depth=depth,
         active_count=int(queue["active"]),
         queued_count=int(queue["queued"]),
+        aborts_count=total("aborts"),
+        resets_count=total("resets"),
     )
 
 
@@ -124,6 +128,7 @@ def _worlds(state: MultipathState, device: Any, limit: int) -> dict[int, QueueSt
             queue_depth=limit,
             active_count=int(world["active"]),
             queued_count=int(world["outstanding"]) - int(world["active"]),
+            aborts_count=int(world["aborts"]),
         )
         at = int(world["next"])
     return dict(sorted(found.items()))

@@ -118,6 +118,9 @@
     F(uint64_t, refused) /* TASK SET FULL or BUSY */                                           \
     F(uint64_t, failovers) /* times that the path went down with or without I/O on it */       \
     F(uint64_t, out_of_range)  /* commands answered 5/21/00: a size was not as it was said */  \
+    F(uint64_t, timed_out)     /* commands that were not answered in time */                   \
+    F(uint64_t, aborts)        /* ABORT TASK sent by it */                                     \
+    F(uint64_t, resets)        /* of its logical unit or its target, sent by it */             \
     F(int64_t, not_ready_ns)   /* when NOT READY was answered last ... */                      \
     F(uint64_t, not_ready_ios) /* ... and what `ios` was then */                               \
     /* Over the I/Os answered by the path, ns: guest = device + kernel, queue is of kernel. */ \
@@ -182,9 +185,9 @@
     F(int64_t, reservation_tag)                                                                \
     F(int64_t, limit_tag)                                                                      \
     F(uint64_t, share_tag)                                                                     \
+    F(uint64_t, aborts) /* ABORT TASK sent for its commands */                                 \
     F(uint64_t, padding_1)                                                                     \
-    F(uint64_t, padding_2)                                                                     \
-    F(uint64_t, padding_3)
+    F(uint64_t, padding_2)
 
 /* How a device selects paths: settings, and what its policy remembers.  One cache line. */
 #define POLICY_FIELDS(F)                                                                       \

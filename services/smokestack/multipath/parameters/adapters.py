@@ -47,4 +47,12 @@ ADAPTERS: Final = (
         "load",
         lambda r: r.adapter_bytes,
     ),
+    Parameter(
+        "smokestack_bus_resets_total",
+        "counter",
+        "events",
+        "Resets of logical units and of targets that the adapter has sent (RESETS).",
+        "ResetDevice; aborts that are not answered",
+        lambda r: r.adapter_resets,
+    ),
 )

@@ -115,6 +115,22 @@ NEXUSES: Final = (
         _returned,
     ),
     Parameter(
+        "smokestack_exchange_timeouts_total",
+        "counter",
+        "events",
+        "Commands of the nexus that were not answered in time.",
+        "a time-out that is shorter than what the array takes",
+        lambda r: r.path["timed_out"],
+    ),
+    Parameter(
+        "smokestack_exchange_aborts_total",
+        "counter",
+        "events",
+        "Aborts of commands sent on the nexus (ABTS), whether they were answered or not.",
+        "a time-out that is shorter than what the array takes; PORT_HANG",
+        lambda r: r.path["aborts"],
+    ),
+    Parameter(
         "smokestack_sequential_ios_total",
         "counter",
         "commands",

@@ -62,6 +62,7 @@ class Reading:
     adapter: NDArray[Any]
     adapter_ios: NDArray[np.int64]  # by adapter: I/Os and their bytes
     adapter_bytes: NDArray[np.int64]
+    adapter_resets: NDArray[np.int64]
     links: list[tuple[Fabric, Link]]
     link: NDArray[Any]
     downs: NDArray[np.int64]  # by link: how often it went down
@@ -227,6 +228,7 @@ def _reading(copy: _Copy, probe: NDArray[np.int64]) -> Reading:
         adapter=copy.adapter,
         adapter_ios=sums["ios"],
         adapter_bytes=sums["bytes"],
+        adapter_resets=sums["resets"],
         links=places.links,
         link=copy.link,
         downs=np.array(copy.downs, dtype=np.int64),
@@ -239,11 +241,11 @@ def _reading(copy: _Copy, probe: NDArray[np.int64]) -> Reading:
 
 
 def _by_adapter(copy: _Copy) -> dict[str, NDArray[np.int64]]:
-    """Returns I/Os and bytes by adapter, over all of its paths, those that are gone included."""
+    """Returns I/Os, bytes and resets by adapter, over all paths that it ever had."""
     at = copy.places.adapter_rows
     most = int(max(at.max(initial=0), copy.path["adapter"].max(initial=0))) + 1
     sums = {}
-    for name in ("ios", "bytes"):
+    for name in ("ios", "bytes", "resets"):
         column = np.zeros(most, np.int64)
         np.add.at(column, copy.path["adapter"], copy.path[name].astype(np.int64))
         sums[name] = column[at]
