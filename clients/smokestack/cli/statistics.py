@@ -20,7 +20,10 @@ from .show import output_option, plain, print_data
 def statistics(
     path: str, parameters: tuple[str, ...], address: tuple[str, ...], output: str
 ) -> None:
-    """Show what is measured of a PATH, its nexus, device, adapter, links and fabric.
+    """Show what is measured of a PATH, its nexus, device, adapter, links and fabric, and the array.
+
+    The array's side is its port, the port's controller, the volume and its pool, where a
+    hypervisor's port or an estate joins them.
 
     A PARAMETER is one by its name in /metrics; without any, all are shown.
     """
@@ -30,8 +33,10 @@ def statistics(
     with estate_at(address) as estate:
         name = estate.resolve(kind_of("path"), path)
         request = pb.GetPathStatisticsRequest(name=name, parameters=parameters)
-        rpc = "MultipathService.GetPathStatistics"
-        answer = estate.session(name).run(Call(rpc, request, as_it_is))
+        joined = next((n for n in estate.services if n.startswith("hypervisors/")), "")
+        service = "EstateService" if joined else "MultipathService"
+        session = estate.session(joined or name)
+        answer = session.run(Call(f"{service}.GetPathStatistics", request, as_it_is))
     if output != "table":
         print_data(plain(answer), output)
         return

@@ -172,6 +172,15 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
         return Call("EstateService.Reclaim", request, as_it_is, repeatable=plan is None)
 
     @operation
+    def path_statistics(
+        self, path: Any, parameters: Sequence[str] = ()
+    ) -> Call[multipath_pb2.PathStatistics]:
+        """Gets what is measured of a path and what it belongs to, on the array's side too."""
+        name = path if isinstance(path, str) else path.name
+        request = multipath_pb2.GetPathStatisticsRequest(name=name, parameters=parameters)
+        return Call("EstateService.GetPathStatistics", request, as_it_is)
+
+    @operation
     def set_io_shares(
         self,
         vm: Any,

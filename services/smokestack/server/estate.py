@@ -18,6 +18,7 @@ from smokestack.v1 import (
     array_pb2_grpc,
     estate_pb2_grpc,
     hypervisor_pb2_grpc,
+    multipath_pb2,
     multipath_pb2_grpc,
     simulation_pb2_grpc,
 )
@@ -28,6 +29,7 @@ from .attribution import attribute, mark
 from .audit import audit
 from .dark_storage import report
 from .io_shares import set_io_shares
+from .path_statistics import path_statistics
 from .reclaim import reclaim
 from .rooms import Room
 from .topology import Join, Part, checked_filters
@@ -85,6 +87,11 @@ class EstateService(estate_pb2_grpc.EstateServiceServicer):
 
     def Reclaim(self, request: pb.ReclaimRequest, context: Any = None) -> pb.ReclaimResponse:
         return reclaim(request, self._parts())
+
+    def GetPathStatistics(
+        self, request: multipath_pb2.GetPathStatisticsRequest, context: Any = None
+    ) -> multipath_pb2.PathStatistics:
+        return path_statistics(request, self._parts())
 
     def SetIoShares(
         self, request: pb.SetIoSharesRequest, context: Any = None
