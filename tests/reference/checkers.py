@@ -41,7 +41,7 @@ class Checkers:
         device.handling = settings
         for path in device.paths:
             if not path.checked:
-                path.failed = path.silent or path.given_up
+                path.failed = (path.silent or path.given_up) and not path.blocked
             path.given_up = False
             path.checked = settings.checker is PathChecker.TUR
             self.begin_checks(device, path)
@@ -70,7 +70,7 @@ class Checkers:
         number = (path.sequence + 1) & 0xFFFF
         check = Check(path, self._agenda.now, FIRST + (path.row << 16) + number)
         if path.array in self._lost or path.silent:
-            self._ends(device, check, works=False)
+            self._ends(device, check, works=None if path.blocked else False)
             return
         path.sequence += 1
         path.check = check
@@ -126,6 +126,11 @@ class Checkers:
         soon = self._agenda.now + path.interval
         if path.check is None and path.due is not None and path.due > soon:
             self._check_at(device, path, soon)
+
+    def check_is_void(self, device: Device, path: Path) -> None:
+        """What is under way will not be answered, and that says nothing."""
+        if path.check:
+            self._ends(device, path.check, works=None)
 
     def falls_silent(self, device: Device, path: Path) -> None:
         """A checked path's transport is down: what is on its way on it says so."""

@@ -87,6 +87,11 @@ class Path:
     interval: int = 0
     sequence: int = 0  # of checks
     given_up: bool = False  # no reset helped
+    blocked: bool = False  # its transport is down, and commands wait for it
+    parked: list[HostIo] = field(default_factory=list)  # ... in this order
+    fails_at: int | None = None  # ... until then
+    lost_at: int | None = None  # when it is removed
+    removed: bool = False
 
     @property
     def rank(self) -> int:
@@ -109,8 +114,8 @@ class Path:
     @property
     def dead(self) -> bool:
         """Whether nothing comes by it."""
-        silent = self.silent or self.given_up
-        return (self.failed if self.checked else silent) or self.gone
+        lost = self.failed if self.checked else self.silent or self.given_up
+        return (lost and not self.blocked) or self.gone
 
     @property
     def alive(self) -> bool:

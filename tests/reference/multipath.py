@@ -22,7 +22,6 @@ from smokestack.engine.records import (
     Task,
 )
 from smokestack.multipath.specs import (
-    ApdHandling,
     DeviceState,
     MultipathHostSpec,
     MultipathSpec,
@@ -43,10 +42,12 @@ from tests.reference.config import (
 from tests.reference.devices import Adapter, Device, HostIo, Path, Times
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
+from tests.reference.losses import Losses
 from tests.reference.mclock import MClock
 from tests.reference.recovery import TIMER, Recoveries
 from tests.reference.stations import Command
 from tests.reference.throttle import Throttle
+from tests.reference.transport import Transport
 from tests.reference.wires import Wires
 
 NOT_READY = (Sense.TRANSITION, Sense.STANDBY, Sense.UNAVAILABLE)
@@ -55,7 +56,7 @@ UNIT_ATTENTION = 6  # the sense key
 ANSWER, RETRY = 2, 3  # links change at -1
 
 
-class Multipath(Checkers, Wires, Recoveries):
+class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
     """The multipath layer of every host."""
 
     def __init__(
@@ -131,7 +132,10 @@ class Multipath(Checkers, Wires, Recoveries):
         for path in device.paths:
             now = says[path.itl]
             path.up, path.gone, path.given_up = now.up, False, False
-            path.failed = path.silent
+            path.failed = path.silent and not path.blocked
+            if path.removed and not path.silent:
+                path.removed = False
+                self.begin_checks(device, path)
             path.access, path.preferred_group = now.access, now.preferred_group
         self._turn(device)
 
@@ -285,7 +289,7 @@ class Multipath(Checkers, Wires, Recoveries):
             io = device.queue[place]
             del device.queue[place]
             path = self._select(device, io)
-            while path is not None and path.checked and path.silent:
+            while path and path.checked and path.silent and not path.blocked:
                 device.policy.unanswered(path, self._agenda.now)
                 self.fails(device, path)
                 path = self._select(device, io)
@@ -303,6 +307,9 @@ class Multipath(Checkers, Wires, Recoveries):
             path.in_flight_bytes += io.length
             io.path, io.start_ns = path, self._agenda.now
             io.sent_ns = None
+            if path.blocked:
+                path.parked.append(io)
+                continue
             path.adapter.queue.append(io)
             self._serve(path.adapter)
 
@@ -341,15 +348,6 @@ class Multipath(Checkers, Wires, Recoveries):
             device.settings,
             hint,
         )
-
-    def _waits(self, device: Device) -> bool:
-        """Whether I/O without a path waits for one."""
-        handling = self._spec.apd_handling
-        if not device.paths or handling is ApdHandling.FAIL:
-            return False
-        if device.state is DeviceState.APD_TIMEOUT:
-            return handling is ApdHandling.HOLD
-        return device.state is DeviceState.APD
 
     def _give_up(self, io: HostIo, device: Device) -> None:
         """Answers an I/O that no path can carry; the guest hears after the lookahead."""
@@ -504,7 +502,9 @@ class Multipath(Checkers, Wires, Recoveries):
             device.policy.answered(io.path, self._choice(device, io, hint), io.start_ns)
         elif io.path in device.paths:
             device.policy.unanswered(io.path, io.start_ns)
-        if io.sent_ns is None:
+        if io in io.path.parked:
+            io.path.parked.remove(io)
+        elif io.sent_ns is None:
             io.path.adapter.queue.remove(io)
         else:
             io.path.adapter.active -= 1
@@ -526,14 +526,12 @@ class Multipath(Checkers, Wires, Recoveries):
         device, path = self._paths.get((array, record.nexus), (None, None))
         if device is None or path is None or array in self._lost:
             return  # of a path that no host has found, or that will not come back
+        was_dead = path.dead
         path.up = record.sense == EventCode.PATH_UP
-        path.given_up = path.given_up and (not path.up or path.links_down > 0)
-        self._turn(device)
         if not path.up:
-            if path.checked:
-                self.falls_silent(device, path)
-            self._take_back(device, path)
-            self._serve(path.adapter)
+            self.cut(device, path, was_dead)
+        elif not path.silent:
+            self.mended(device, path)
         self._pump(device)
         if not path.up:
             self._recovery_lost(device, path)
@@ -559,35 +557,12 @@ class Multipath(Checkers, Wires, Recoveries):
         for device in self._by_index:
             mine = [path for path in device.paths if path.array is array]
             for path in mine:
-                path.up = False
+                path.up = path.blocked = False
                 path.failed = True
+                path.fails_at = path.lost_at = None
             self._turn(device)
             for path in mine:
                 self._take_back(device, path, answered)
                 self._pump(device)
         for adapter in self.adapters.values():
             self._serve(adapter)
-
-    # --- devices without a usable path --------------------------------------------------------
-
-    def _judge(self, device: Device) -> None:
-        """Finds out whether a device has just lost its last usable path, or got one back."""
-        if not device.paths:
-            return
-        is_on = device.state is DeviceState.ON
-        if any(path.usable for path in device.paths):
-            device.state = DeviceState.ON
-            if not is_on:
-                self._agenda.add((self._agenda.now, CHANGE, 2, 0, 0), self._pump, device)
-        elif all(path.gone for path in device.paths):
-            device.state = DeviceState.PDL
-        elif is_on:
-            device.state = DeviceState.APD
-            device.apd_ends = self._agenda.now + self._spec.apd_timeout_ns
-            key = (device.apd_ends, MULTIPATH, TIMER, 0, 0)
-            self._agenda.add(key, self._times_out, device)
-
-    def _times_out(self, device: Device) -> None:
-        if device.state is DeviceState.APD and device.apd_ends == self._agenda.now:
-            device.state = DeviceState.APD_TIMEOUT
-            self._pump(device)

@@ -30,7 +30,9 @@ class Wires:
     _take_back: Callable[[Device, Path], None]
     _serve: Callable[[Adapter], None]
     _pump: Callable[[Device], None]
-    falls_silent: Callable[[Device, Path], None]
+    cut: Callable[[Device, Path, bool], None]
+    mended: Callable[[Device, Path], None]
+    _lost: set[Array]
     _recovery_lost: Callable[[Device, Path], None]
 
     def _join(self, path: Path) -> None:
@@ -86,16 +88,12 @@ class Wires:
                 continue
             if (path.born, 0) > since:
                 continue  # it knew when it was found
+            was_dead = path.dead
             path.links_down += 1 if down else -1
-            self._turn(device)
-            if down:
-                if path.checked:
-                    self.falls_silent(device, path)
-                self._take_back(device, path)
-                self._serve(path.adapter)
-            elif path.up and not path.links_down and path.given_up:
-                path.given_up = False
-                self._turn(device)
+            if down and path.array not in self._lost:
+                self.cut(device, path, was_dead)
+            elif not path.silent:
+                self.mended(device, path)
             self._pump(device)
             if down:
                 self._recovery_lost(device, path)

@@ -126,7 +126,7 @@ def dead_in_reference(world: World) -> set[tuple[str, str, str]]:
         (*key, path.name)
         for key, device in world.multipath.devices.items()
         for path in device.paths
-        if (path.failed if path.checked else path.silent) or path.gone
+        if path.dead
     }
 
 

@@ -19,6 +19,7 @@ from .words import (
     DeviceState,
     Escalation,
     FabricLinkKind,
+    NoPathRetry,
     PathChecker,
     PathState,
     Plugin,
@@ -140,6 +141,10 @@ class PathFailureHandling(TypedDict, total=False):
     polling_interval_ns: int
     max_polling_interval_ns: int
     checker_timeout_ns: int
+    fast_io_fail_ns: int
+    dev_loss_ns: int
+    no_path_retry: NoPathRetry
+    no_path_retry_count: int
 
 
 class WorldShares(TypedDict, total=False):

@@ -161,6 +161,16 @@ class EventKind(StrEnum):
     DEVICE_UPDATED = "DEVICE_UPDATED", "A device's queue depth or path selection was changed."
     PATH_DOWN = "PATH_DOWN", "A path died: what was in flight on it is sent again on another."
     PATH_UP = "PATH_UP", "A path that was dead came back."
+    PATH_BLOCKED = "PATH_BLOCKED", "A path's transport is down: its commands wait, for a while."
+    PATH_UNBLOCKED = "PATH_UNBLOCKED", "The transport of a blocked path is back in time."
+    PATH_REMOVED = (
+        "PATH_REMOVED",
+        "A path was without transport so long that its host let go of it.",
+    )
+    PATH_ADDED = (
+        "PATH_ADDED",
+        "A path that had been removed was found anew, for its port logged in.",
+    )
     DEVICE_ACCESS_CHANGED = (
         "DEVICE_ACCESS_CHANGED",
         "A host learnt that an array serves a device's paths otherwise (asymmetric access).",

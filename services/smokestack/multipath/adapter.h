@@ -53,9 +53,25 @@ static void adapter_hold(mp_t *m, adapter_t *a, uint32_t i) {
     m->state->held_count++;
 }
 
-/* Sends a command that has a path, or holds it until the path's adapter has a place. */
+/* Has a command wait for its path's transport. */
+static void path_hold(mp_t *m, uint32_t i) {
+    health_t *h = &m->health[m->slot[i].path];
+    m->slot[i].next = NIL;
+    m->slot[i].phase = PHASE_BLOCKED;
+    if (h->head == NIL) h->head = i;
+    else m->slot[h->tail].next = i;
+    h->tail = i;
+}
+
+/* Sends a command that has a path, or holds it until the path's transport is back, or until its
+ * adapter has a place. */
 static inline void adapter_send(mp_t *m, uint32_t i, int64_t now) {
-    adapter_t *a = &m->adapter[m->path[m->slot[i].path].adapter];
+    const path_t *path = &m->path[m->slot[i].path];
+    adapter_t *a = &m->adapter[path->adapter];
+    if (path->blocked) {
+        path_hold(m, i);
+        return;
+    }
     if (a->active >= a->depth) {
         adapter_hold(m, a, i);
         return;

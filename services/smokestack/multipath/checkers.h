@@ -78,8 +78,9 @@ static void check_begin(mp_t *m, uint32_t p, int64_t now) {
         h->due_ns = 0;
         return;
     }
-    if (m->path[p].lost || is_silent(&m->path[p])) {
-        check_ends(m, p, CHECK_DOWN, SENSE_NONE, now);
+    if (m->path[p].lost || is_cut(&m->path[p])) {
+        uint8_t verdict = m->path[p].blocked ? CHECK_PENDING : CHECK_DOWN;
+        check_ends(m, p, verdict, SENSE_NONE, now);
         return;
     }
     h->out = CHECK_IDS | (uint64_t)p << 16 | (++h->sequence & 0xffffu);

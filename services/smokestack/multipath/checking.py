@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from .inventory import Device
 from .selection import set_path_state
-from .specs import CheckerState, PathChecker, PathFailureHandling, PathState
+from .specs import CheckerState, NoPathRetry, PathChecker, PathFailureHandling, PathState
 from .state import MultipathState
 
 _COLUMNS = {
     "polling_interval_ns": "polling_ns",
     "max_polling_interval_ns": "polling_max_ns",
     "checker_timeout_ns": "check_timeout_ns",
+    "fast_io_fail_ns": "fast_fail_ns",
+    "dev_loss_ns": "loss_ns",
+    "no_path_retry_count": "no_path_retries",
 }
 
 
@@ -24,15 +27,17 @@ def set_handling(state: MultipathState, device: Device, settings: PathFailureHan
     been told.
     """
     row = state["care"][device.row]
-    row["checker"] = settings.checker
+    row["checker"], row["no_path_retry"] = settings.checker, settings.no_path_retry
     for name, column in _COLUMNS.items():
         row[column] = getattr(settings, name)
     row["polling_max_ns"] = settings.max_polling_interval_ns or 4 * settings.polling_interval_ns
     for path in device.paths.values():
         if settings.checker is PathChecker.NONE:
             hear(state, path.row)
-    checks = state["care"]["checker"] == PathChecker.TUR
-    state.row["caring"] = checks.any() or state["health"]["out"].any()
+    care, health = state["care"], state["health"]
+    cares = (care["checker"] == PathChecker.TUR) | (care["fast_fail_ns"] + care["loss_ns"] > 0)
+    pending = (health["out"] > 0) | (health["fail_ns"] + health["loss_ns"] > 0)
+    state.row["caring"] = cares.any() or pending.any()
     begin(state, device, [path.row for path in device.paths.values()])
 
 
@@ -55,10 +60,30 @@ def begin(state: MultipathState, device: Device, paths: list[int]) -> None:
 def hear(state: MultipathState, path: int) -> None:
     """Has a host know of a path's transport at once."""
     row = state["path"][path]
+    if row["blocked"]:
+        return
     dead = row["links_down"] or row["target_down"] or row["gone"] or row["lost"]
     if bool(dead) != (row["state"] == PathState.DEAD):
         found = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
         set_path_state(state, path, PathState.DEAD if dead else found)
+
+
+def found_again(state: MultipathState, device: Device) -> None:
+    """Has paths that were removed, and that a rescan has found, be checked like new ones."""
+    rows, health = state["path"], state["health"]
+    paths = [path.row for path in device.paths.values()]
+    found = [p for p in paths if health["removed"][p] and rows["state"][p] != PathState.DEAD]
+    for path in found:
+        health["removed"][path] = 0
+    begin(state, device, found)
+
+
+def apd_lasts_ns(state: MultipathState, device: int) -> int:
+    """How long a device is in APD before it is timed out; ``losses.h`` has the same."""
+    row = state["care"][device]
+    if row["no_path_retry"] == NoPathRetry.COUNT:
+        return int(row["no_path_retries"]) * int(row["polling_ns"])
+    return int(state.row["apd_timeout_ns"])
 
 
 def resume(state: MultipathState, now_ns: int) -> None:
@@ -75,7 +100,11 @@ def handling_of(state: MultipathState, device: int) -> PathFailureHandling:
     """Returns a device's settings."""
     row = state["care"][device]
     times = {name: int(row[column]) for name, column in _COLUMNS.items()}
-    return PathFailureHandling(PathChecker(int(row["checker"])), **times)
+    return PathFailureHandling(
+        PathChecker(int(row["checker"])),
+        **times,
+        no_path_retry=NoPathRetry(int(row["no_path_retry"])),
+    )
 
 
 def next_check_ns(state: MultipathState, path: int) -> int | None:

@@ -17,6 +17,7 @@ from .specs import (
     Escalation,
     MultipathHostSpec,
     MultipathSpec,
+    NoPathRetry,
     PathChecker,
     PathFailureHandling,
     QueueControl,
@@ -197,6 +198,9 @@ _HANDLING: Final = {
     "polling_interval_ns": (1_000, 3600 * 10**9),
     "max_polling_interval_ns": (0, 4 * 3600 * 10**9),
     "checker_timeout_ns": (1_000, 3600 * 10**9),
+    "fast_io_fail_ns": (0, 3600 * 10**9),
+    "dev_loss_ns": (0, 1 << 60),
+    "no_path_retry_count": (0, 1_000_000),
 }
 
 
@@ -211,4 +215,21 @@ def _check_handling(field: str, settings: PathFailureHandling) -> None:
             f"{field}.max_polling_interval_ns",
             f"{settings.max_polling_interval_ns} is less than polling_interval_ns, "
             f"{settings.polling_interval_ns}",
+        )
+    if settings.no_path_retry not in tuple(NoPathRetry):
+        choice = ", ".join(NoPathRetry.__members__)
+        raise InvalidArgument.at(f"{field}.no_path_retry", f"is none of {choice}")
+    counts = settings.no_path_retry is NoPathRetry.COUNT
+    if counts != (settings.no_path_retry_count > 0):
+        raise InvalidArgument.at(
+            f"{field}.no_path_retry_count",
+            "is 0: say how many polling intervals, or use FAIL"
+            if counts
+            else "is set, but no_path_retry is not COUNT: leave one out",
+        )
+    if 0 < settings.dev_loss_ns <= settings.fast_io_fail_ns:
+        raise InvalidArgument.at(
+            f"{field}.dev_loss_ns",
+            f"{settings.dev_loss_ns} is not more than fast_io_fail_ns, "
+            f"{settings.fast_io_fail_ns}: commands fail before their path is removed",
         )

@@ -14,6 +14,7 @@ from smokestack.engine.events import Detail, Event, event_name
 from smokestack.engine.notes import KernelLog, Note
 from smokestack.engine.records import HostStatus, Sense, sense_text
 
+from . import checking
 from .inventory import Device, Path, copied
 from .specs import CheckerState, DeviceState, PathState
 from .state import STIRRED, MultipathState
@@ -44,6 +45,10 @@ class NoteKind(IntEnum):
     CHECKED_DOWN = 40  # a check says so
     CHECKED_UP = 41
     IO_FAILED = 42  # a command did, on the way
+    BLOCKED = 50
+    UNBLOCKED = 51
+    REMOVED = 52
+    ADDED = 53
 
 
 _OF_PATHS = {
@@ -56,8 +61,14 @@ _OF_PATHS = {
     NoteKind.CHECKED_DOWN: EventKind.PATH_DOWN,
     NoteKind.CHECKED_UP: EventKind.PATH_UP,
     NoteKind.IO_FAILED: EventKind.PATH_DOWN,
+    NoteKind.BLOCKED: EventKind.PATH_BLOCKED,
+    NoteKind.UNBLOCKED: EventKind.PATH_UNBLOCKED,
+    NoteKind.REMOVED: EventKind.PATH_REMOVED,
+    NoteKind.ADDED: EventKind.PATH_ADDED,
 }
 _OURS = (NoteKind.PATH_LOST, NoteKind.PATH_FOUND, NoteKind.GIVEN_UP)
+# Their detail says as what the event counts that caused them.
+_OF_TRANSPORTS = (NoteKind.BLOCKED, NoteKind.UNBLOCKED, NoteKind.REMOVED, NoteKind.ADDED)
 _OF_DEVICES = {
     NoteKind.CUT_OFF: EventKind.DEVICE_ALL_PATHS_DOWN,
     NoteKind.RESTORED: EventKind.DEVICE_PATHS_RESTORED,
@@ -132,7 +143,8 @@ class MultipathEvents(KernelLog):
             else:
                 path = self._paths[note.subject]
                 device = self._devices[int(self._state["path"]["device"][path.row])]
-                source = self.service if kind in _OURS else arrays[path.array_id]
+                because = NoteKind(note.detail) if kind in _OF_TRANSPORTS and note.detail else kind
+                source = self.service if because in _OURS else arrays[path.array_id]
                 cause = event_name(source, note.cause)
                 name = self._name(device, path)
                 detail = _ends(path)
@@ -222,7 +234,7 @@ class MultipathEvents(KernelLog):
             told = self.add(self._now_ns, kind, self._name(device), cause.name)
             row["cut_off"], row["state"] = told.number, DeviceState.APD
             row["apd_count"] += 1
-            row["apd_ends_ns"] = self._now_ns + int(state["apd_timeout_ns"])
+            row["apd_ends_ns"] = self._now_ns + checking.apd_lasts_ns(self._state, device.row)
             state["timer_ns"] = min(state["timer_ns"], row["apd_ends_ns"])
 
     @property

@@ -121,6 +121,7 @@ def add_path(
     state.append("measure")
     state.append("health")
     state.row["path_count"] = row + 1
+    state["health"][row]["head"] = state["health"][row]["tail"] = NIL
     state["measure"][row]["relative_throughput"] = 1
     path = state["path"][row]
     path["array"], path["itl"], path["device"] = array_row, nexus.index, device.row
@@ -173,9 +174,10 @@ def _take_states(
     for name, path in device.paths.items():
         nexus, row = reported[name], rows[path.row]
         found = PathState.DISABLED if row["disabled"] else PathState.ACTIVE
-        found = found if nexus.usable and not row["links_down"] else PathState.DEAD
+        usable = (nexus.usable and not row["links_down"]) or row["blocked"]
+        found = found if usable else PathState.DEAD
         row["gone"], row["target_down"] = 0, not nexus.usable
-        if found is not PathState.DEAD:
+        if found is not PathState.DEAD and not row["blocked"]:
             state["health"][path.row]["down"] = 0
         row["access"], row["group"], row["preferred"] = nexus.access, nexus.group, nexus.preferred
         if anew:

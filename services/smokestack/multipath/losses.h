@@ -3,7 +3,8 @@
  * A device whose last usable path goes is in APD, for up to `apd_timeout_ns`; then it is timed out.
  * One whose paths have all answered that the logical unit is gone (FACTS 2.6) is lost: what it has
  * fails at once.  What happens to commands of a device in APD is `apd_handling`: they fail, or wait
- * until the time-out, or wait until a path returns, as a VM's do on ESX.
+ * until the time-out, or wait until a path returns, as a VM's do on ESX.  A device may have its own
+ * rule, as dm-multipath's have (`no_path_retry`: FACTS 3.2).
  */
 #ifndef SMOKESTACK_MULTIPATH_LOSSES_H
 #define SMOKESTACK_MULTIPATH_LOSSES_H
@@ -27,7 +28,9 @@ static int all_gone(const mp_t *m, const device_t *d) {
 
 /* Whether commands of a device without a usable path wait. */
 static int waits(const mp_t *m, const device_t *d) {
-    uint32_t handling = m->state->apd_handling;
+    static const uint8_t HANDLING[] = {0, 0, APD_FAIL, APD_UNTIL_TIMEOUT, APD_HOLD};
+    uint32_t handling = HANDLING[m->care[d - m->device].no_path_retry];
+    if (!handling) handling = m->state->apd_handling;
     if (handling == APD_FAIL || d->path_count == 0) return 0;
     return d->state == DEVICE_APD || (d->state == DEVICE_APD_TIMEOUT && handling == APD_HOLD);
 }
@@ -40,6 +43,13 @@ static void lose_for_good(mp_t *m, uint32_t device, int64_t now, uint64_t cause)
                       .cause = cause);
 }
 
+/* How long a device is in APD before it is timed out. */
+static int64_t apd_lasts(const mp_t *m, uint32_t device) {
+    const care_t *care = &m->care[device];
+    if (care->no_path_retry != NO_PATH_COUNT) return m->state->apd_timeout_ns;
+    return (int64_t)care->no_path_retries * care->polling_ns;
+}
+
 /* The last usable path is gone. */
 static void begin_loss(mp_t *m, uint32_t device, int64_t now, uint64_t cause) {
     device_t *d = &m->device[device];
@@ -49,7 +59,7 @@ static void begin_loss(mp_t *m, uint32_t device, int64_t now, uint64_t cause) {
     }
     d->state = DEVICE_APD;
     d->apd_count++;
-    d->apd_ends_ns = now + m->state->apd_timeout_ns;
+    d->apd_ends_ns = now + apd_lasts(m, device);
     if (d->apd_ends_ns < m->state->timer_ns) m->state->timer_ns = d->apd_ends_ns;
     d->cut_off = NOTE(m->state, m->note, .time = now, .kind = NOTE_CUT_OFF, .subject = device,
                       .cause = cause);

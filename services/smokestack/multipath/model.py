@@ -407,6 +407,7 @@ class MultipathModel:
                 for path in new:  # the others hear of links by events
                     self.wires.join(path)
                 checking.begin(self.state, device, [path.row for path in new])
+                checking.found_again(self.state, device)
                 changed.append(device)
         seen = {device.name for device in changed}
         for name, device in known.items():

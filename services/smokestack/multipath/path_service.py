@@ -30,6 +30,10 @@ _CHANGES: Final = (
     EventKind.PATH_UP,
     EventKind.PATH_DISABLED,
     EventKind.PATH_ENABLED,
+    EventKind.PATH_BLOCKED,
+    EventKind.PATH_UNBLOCKED,
+    EventKind.PATH_REMOVED,
+    EventKind.PATH_ADDED,
     EventKind.DEVICE_ACCESS_CHANGED,
 )
 _NAMES: Final = frozenset(p.name for some in PARAMETERS.values() for p in some)

@@ -4,16 +4,14 @@
 
 #include "queues.h"
 
-/* Takes a command off a path that is lost; one that its adapter holds has not been sent yet. */
+/* Takes a command off a path that is lost; one that is held has not been sent yet. */
 static void take_back(mp_t *m, uint32_t i, path_t *path, device_t *d, int64_t now) {
     slot_t *s = &m->slot[i];
     adapter_t *a = &m->adapter[path->adapter];
     undispatch(m, s, path, d);
     ended(m, s, now, 0, 0);
-    if (s->phase == PHASE_HELD) {
-        adapter_drop(m, a, i);
-        return;
-    }
+    if (s->phase == PHASE_HELD) adapter_drop(m, a, i);
+    if (s->phase == PHASE_HELD || s->phase == PHASE_BLOCKED) return;
     a->active--;
     s->attempt++;
     path->errors++;
@@ -30,7 +28,8 @@ static void requeue_path(mp_t *m, uint32_t p, int64_t now, int answers_too) {
         slot_t *s = &m->slot[i];
         int sent = s->phase == PHASE_IN_FLIGHT || s->phase == PHASE_ABORTING ||
                    (answers_too && (s->phase == PHASE_ANSWERED || s->phase == PHASE_ABORTED));
-        if ((!sent && s->phase != PHASE_HELD) || s->path != p) continue;
+        int held = s->phase == PHASE_HELD || s->phase == PHASE_BLOCKED;
+        if ((!sent && !held) || s->path != p) continue;
         take_back(m, i, path, d, now);
         uint32_t *at = &list; /* descending, so that rejoining one by one leaves it ascending */
         while (*at != NIL && m->slot[*at].id > s->id) at = &m->slot[*at].next;
@@ -43,6 +42,7 @@ static void requeue_path(mp_t *m, uint32_t p, int64_t now, int answers_too) {
         queue_rejoin(m, d, list, now);
         list = next;
     }
+    m->health[p].head = m->health[p].tail = NIL;
     m->adapter[path->adapter].stirred = 1;
 }
 
@@ -92,17 +92,8 @@ static int64_t next_down(const mp_t *m, uint32_t p) {
     return 0;
 }
 
-static void check_ends(mp_t *m, uint32_t p, uint8_t verdict, uint32_t sense, int64_t now);
-
-/* A checked path's transport is down: its commands fail at once, and that is how its host knows.
- * While there are none it takes the path for what it was, until one comes, or a check. */
-static void fall_silent(mp_t *m, uint32_t p, note_t note) {
-    health_t *h = &m->health[p];
-    h->down = note.cause;
-    h->down_kind = note.kind;
-    if (m->path[p].in_flight) path_lost(m, p, note);
-    if (h->out) check_ends(m, p, CHECK_DOWN, SENSE_NONE, note.time);
-}
+static void transport_down(mp_t *m, uint32_t p, note_t note);
+static void transport_up(mp_t *m, uint32_t p, note_t note);
 
 static void path_event(mp_t *m, const completion_t *c) {
     uint32_t p = c->nexus; /* accept has put the path's row in the ITL's place */
@@ -116,14 +107,11 @@ static void path_event(mp_t *m, const completion_t *c) {
     if (takes_down(c)) {
         note.kind = link ? NOTE_PATH_LOST : NOTE_PATH_DOWN;
         path->down_ns = next_down(m, p);
-        if (is_checked(m, path)) fall_silent(m, p, note);
-        else path_lost(m, p, note);
-        requeue_path(m, p, c->time, 1);
+        transport_down(m, p, note);
         adapter_stirred(m, &m->adapter[m->path[p].adapter], c->time);
-    } else if (!is_silent(path)) {
+    } else if (!is_cut(path)) {
         note.kind = link ? NOTE_PATH_FOUND : NOTE_PATH_UP;
-        m->health[p].down = 0;
-        if (!is_checked(m, path)) path_found(m, p, note);
+        transport_up(m, p, note);
     }
     pump(m, m->path[p].device, c->time);
 }
@@ -166,6 +154,7 @@ static void lose_array(mp_t *m, uint32_t array, int64_t now, uint64_t cause) {
             path_lost(m, order[i].sorted,
                       (note_t){.time = now, .kind = NOTE_PATH_LOST, .cause = cause});
             m->path[order[i].sorted].lost = 1;
+            transport_forget(m, order[i].sorted);
             check_forget(m, order[i].sorted, now);
         }
         for (uint32_t i = 0; i < d->path_count; i++)

@@ -90,4 +90,7 @@ def empty(state: MultipathState) -> None:
     for column in ("hand_count", "hand_told", "born_count", "held_count", "recovering"):
         state.row[column] = 0
     state["link"]["free_ns"] = 0
-    state["health"]["out"] = state["health"]["again_ns"] = 0
+    for column in ("out", "again_ns", "fail_ns", "loss_ns"):
+        state["health"][column] = 0
+    state["health"]["head"] = state["health"]["tail"] = NIL
+    state["path"]["blocked"] = 0

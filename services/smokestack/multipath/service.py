@@ -32,6 +32,7 @@ from .specs import (
     DepthRule,
     MultipathHostSpec,
     MultipathSpec,
+    NoPathRetry,
     PathChecker,
     PathFailureHandling,
     Plugin,
@@ -531,12 +532,20 @@ def _handling(
 ) -> PathFailureHandling:
     at = f"{field}.path_failure_handling"
     checker = member(PathChecker, message.checker, f"{at}.checker", defaults.checker)
-    return replace(defaults, **present(message) | {"checker": checker})
+    retry = member(
+        NoPathRetry, message.no_path_retry, f"{at}.no_path_retry", defaults.no_path_retry
+    )
+    if message.no_path_retry and not message.HasField("no_path_retry_count"):
+        defaults = replace(defaults, no_path_retry_count=0)
+    chosen = {"checker": checker, "no_path_retry": retry}
+    return replace(defaults, **present(message) | chosen)
 
 
 def _handling_message(handling: PathFailureHandling) -> pb.PathFailureHandling:
     checker = f"PATH_CHECKER_{handling.checker.name}"
-    return pb.PathFailureHandling(checker=checker, **settings(handling, "checker"))
+    retry = f"NO_PATH_RETRY_{handling.no_path_retry.name}"
+    others = settings(handling, "checker", "no_path_retry")
+    return pb.PathFailureHandling(checker=checker, no_path_retry=retry, **others)
 
 
 def _host_spec(host_id: str, message: pb.MultipathHost) -> MultipathHostSpec:

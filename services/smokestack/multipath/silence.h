@@ -18,7 +18,10 @@ static inline int is_checked(const mp_t *m, const path_t *path) {
     return m->state->caring && m->care[path->device].checker == CHECKER_TUR;
 }
 
-static inline int is_silent(const path_t *path) { return path->links_down || path->target_down; }
+static inline int is_cut(const path_t *path) { return path->links_down || path->target_down; }
+
+/* Whether a command would fail for want of the transport; one on a blocked path waits. */
+static inline int is_silent(const path_t *path) { return is_cut(path) && !path->blocked; }
 
 /* Has a path checked after the shortest interval, now that it has failed. */
 static void check_soon(mp_t *m, uint32_t p, int64_t now) {
@@ -38,6 +41,12 @@ static void check_forget(mp_t *m, uint32_t p, int64_t now) {
     h->again_ns = 0;
     h->due_ns = now + h->interval_ns;
     next_timer(m, h->due_ns);
+}
+
+/* Has an array's process that is gone be all that there is to say of a path. */
+static inline void transport_forget(mp_t *m, uint32_t p) {
+    m->path[p].blocked = 0;
+    m->health[p].fail_ns = m->health[p].loss_ns = 0;
 }
 
 static void path_lost(mp_t *m, uint32_t p, note_t note) {

@@ -23,6 +23,7 @@ from .specs import (
     Escalation,
     MultipathHostSpec,
     MultipathSpec,
+    NoPathRetry,
     PathChecker,
     PathFailureHandling,
     PathState,
@@ -80,6 +81,7 @@ _CLASSES: Final = (
     SelectorSettings,
     DepthRule,
     QueueControl,
+    NoPathRetry,
     PathChecker,
     PathFailureHandling,
 )

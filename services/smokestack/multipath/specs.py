@@ -38,6 +38,7 @@ class PathState(IntEnum):
     DEAD = 2
     DISABLED = 3
     STANDBY = 4  # lives, but a better target port group is in use
+    BLOCKED = 5  # its transport is down, its commands wait: said of a path, never in its row
 
 
 class DisabledBy(IntFlag):
@@ -138,6 +139,15 @@ class PathChecker(IntEnum):
     TUR = 2  # commands fail, and a TEST UNIT READY now and then
 
 
+class NoPathRetry(IntEnum):
+    """What happens to the commands of a device without a path (dm-multipath: FACTS 3.2)."""
+
+    LAYER = 1  # what the layer's APD handling says
+    FAIL = 2
+    COUNT = 3  # they wait for so many polling intervals, and fail
+    QUEUE = 4  # they wait for a path (queue_if_no_path)
+
+
 class CheckerState(IntEnum):
     """What the last check of a path has found; multipathd's words."""
 
@@ -157,6 +167,10 @@ class PathFailureHandling:
     polling_interval_ns: int = 5 * 10**9  # multipathd; ESX evaluates paths every 300 s
     max_polling_interval_ns: int = 0  # while a path stays good; 0: four times the other
     checker_timeout_ns: int = 30 * 10**9  # as of any command that Linux sends itself
+    fast_io_fail_ns: int = 0  # how long a path is blocked; 0: not; dm-multipath has 5 s
+    dev_loss_ns: int = 0  # after how long it is removed; 0: never; dm-multipath has 600 s
+    no_path_retry: NoPathRetry = NoPathRetry.LAYER
+    no_path_retry_count: int = 0  # of COUNT
 
 
 @dataclass(frozen=True)

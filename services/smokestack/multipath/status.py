@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from smokestack.engine.labels import Labels
 from smokestack.engine.records import AccessState
@@ -123,6 +124,11 @@ class DeviceStatus:
         )
 
 
+def _state(row: Any) -> PathState:
+    blocked = row["blocked"] and row["state"] in (PathState.ACTIVE, PathState.STANDBY)
+    return PathState.BLOCKED if blocked else PathState(int(row["state"]))
+
+
 def _path_status(state: MultipathState, device: Device, name: str) -> PathStatus:
     path = device.paths[name]
     row, answered = state["path"][path.row], state["path_histogram"][path.row]
@@ -132,7 +138,7 @@ def _path_status(state: MultipathState, device: Device, name: str) -> PathStatus
         array_id=path.array_id,
         initiator=path.initiator,
         port=path.port,
-        state=PathState.DEAD if lie else PathState(int(row["state"])),
+        state=PathState.DEAD if lie else _state(row),
         access=AccessState(int(row["access"])),
         preferred_group=bool(row["preferred"]),
         enabled=not DisabledBy(int(row["disabled"])) & ~DisabledBy.LIE,

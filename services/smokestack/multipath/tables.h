@@ -106,7 +106,7 @@
     F(uint32_t, preferred) /* ... which the array would have used */                           \
     F(uint32_t, want)      /* the state that it is about to be in, or 0 */                     \
     F(uint32_t, turning)   /* ... and its policy is to hear */                                 \
-    F(uint32_t, padding)                                                                       \
+    F(uint32_t, blocked) /* its transport is down, and its commands wait: transport.h */       \
     F(uint32_t, gone) /* it answered that there is no such unit: a rescan alone revives it */  \
     F(uint32_t, links_down) /* of those that it crosses */                                     \
     F(uint32_t, target_down) /* its port is, or was when a rescan asked */                     \
@@ -237,12 +237,13 @@
     F(int64_t, polling_ns)     /* from one check of a path to the next, at first */            \
     F(int64_t, polling_max_ns) /* ... and once it has been good for a while */                 \
     F(int64_t, check_timeout_ns)                                                               \
-    F(uint32_t, checker)       /* a specs.PathChecker */                                       \
+    F(uint32_t, checker) /* a specs.PathChecker */                                             \
+    F(uint32_t, no_path_retry) /* a specs.NoPathRetry */                                       \
+    F(int64_t, fast_fail_ns) /* how long a path is blocked before its commands fail; 0: not */ \
+    F(int64_t, loss_ns) /* after how long without transport it is removed; 0: never */         \
+    F(uint32_t, no_path_retries) /* polling intervals that commands wait for a path */         \
     F(uint32_t, padding)                                                                       \
-    F(uint64_t, padding_1)                                                                     \
-    F(uint64_t, padding_2)                                                                     \
-    F(uint64_t, padding_3)                                                                     \
-    F(uint64_t, padding_4)
+    F(uint64_t, padding_1)
 
 /* What that software knows of a path.  Two cache lines. */
 #define HEALTH_FIELDS(F)                                                                       \
@@ -260,12 +261,14 @@
     F(uint8_t, tries)       /* that are left of a check */                                     \
     F(uint8_t, verdict)     /* a specs.CheckerState */                                         \
     F(uint32_t, sense)      /* with the last verdict */                                        \
+    F(uint32_t, removed) /* gone for so long that the host has let go of it */                 \
+    F(uint32_t, padding)                                                                       \
+    F(int64_t, fail_ns) /* when the commands of a blocked path fail, or 0 */                   \
+    F(int64_t, loss_ns) /* when it is removed, or 0 */                                         \
+    F(uint32_t, head) /* commands that it holds, or NIL */                                     \
+    F(uint32_t, tail)                                                                          \
     F(uint64_t, padding_1)                                                                     \
-    F(uint64_t, padding_2)                                                                     \
-    F(uint64_t, padding_3)                                                                     \
-    F(uint64_t, padding_4)                                                                     \
-    F(uint64_t, padding_5)                                                                     \
-    F(uint64_t, padding_6)
+    F(uint64_t, padding_2)
 
 /* A link of a fabric, in the direction of the hosts. */
 #define LINK_FIELDS(F)                                                                         \
@@ -353,7 +356,8 @@ enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 
        NOTE_TARGET_RESET = 12, NOTE_RESET_DONE = 13, NOTE_GIVEN_UP = 14,
        NOTE_THROTTLED = 20, NOTE_RECOVERED = 21, NOTE_HUNG = 22,
        NOTE_ACCESS = 30, NOTE_PATH_FOUND = 31,
-       NOTE_CHECKED_DOWN = 40, NOTE_CHECKED_UP = 41, NOTE_IO_FAILED = 42 };
+       NOTE_CHECKED_DOWN = 40, NOTE_CHECKED_UP = 41, NOTE_IO_FAILED = 42,
+       NOTE_BLOCKED = 50, NOTE_UNBLOCKED = 51, NOTE_REMOVED = 52, NOTE_ADDED = 53 };
 
 /* Faults that hit single answers; multipath/faults.py has the same number. */
 enum { FAULT_FRAME_DAMAGED = 1 };
@@ -362,9 +366,11 @@ enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING
        PHASE_HELD, /* has a path, and waits for a place in its adapter */
        PHASE_ABORTING, /* not answered in time; `time`: when its abort is not, either */
        PHASE_ABORTED,  /* ... whose answer is in hand */
+       PHASE_BLOCKED, /* ... or for its path's transport */
        PHASE_MARK = 0x80 /* beside another, while a batch is checked */ };
 /* As specs.PathChecker, and specs.CheckerState. */
 enum { CHECKER_NONE = 1, CHECKER_TUR = 2 };
+enum { NO_PATH_LAYER = 1, NO_PATH_FAIL = 2, NO_PATH_COUNT = 3, NO_PATH_QUEUE = 4 };
 enum { CHECK_UNCHECKED = 1, CHECK_UP, CHECK_GHOST, CHECK_DOWN, CHECK_TIMEOUT, CHECK_PENDING };
 /* As specs.PathState. */
 enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3, PATH_STANDBY = 4 };

@@ -3,7 +3,7 @@
 #define SMOKESTACK_MULTIPATH_TIMERS_H
 
 #include "aborts.h"
-#include "checkers.h"
+#include "transport.h"
 
 static __attribute__((noinline, cold)) void apd_times_out(mp_t *m, uint32_t device, int64_t now) {
     device_t *d = &m->device[device];
@@ -30,7 +30,9 @@ static __attribute__((noinline, cold)) void run_timers(mp_t *m, int64_t now) {
     }
     for (uint32_t i = 0; m->state->command_timeout_ns && i < m->slot_rows; i++)
         command_due(m, i, now);
-    if (m->state->caring) checks_due(m, now);
+    if (!m->state->caring) return;
+    transport_due(m, now);
+    checks_due(m, now);
 }
 
 #endif

@@ -45,7 +45,11 @@ PATHS: Final = (
         "enum",
         "State of the path: 1 for the one that it is in.",
         "LINK_DOWN, a port that is disabled, PATH_DISABLED",
-        lambda r: r.path["state"].astype(np.int64) - 1,
+        lambda r: np.where(
+            r.path["blocked"] & (r.path["state"] != PathState.DEAD),
+            PathState.BLOCKED - 1,
+            r.path["state"].astype(np.int64) - 1,
+        ),
         "states",
         tuple(state.name.lower() for state in PathState),  # which begin at 1
     ),
