@@ -19,7 +19,14 @@ from smokestack.server.errors import refused_from
 from smokestack.server.link import GrpcDevice
 from smokestack.server.processes import Child, Processes
 from smokestack.server.run import path_rows
-from smokestack.v1 import hypervisor_pb2, scenario_pb2, simulation_pb2, simulation_pb2_grpc
+from smokestack.server.stack import Stack
+from smokestack.v1 import (
+    faults_pb2,
+    hypervisor_pb2,
+    scenario_pb2,
+    simulation_pb2,
+    simulation_pb2_grpc,
+)
 from tests.server.scenarios import small_scenario
 
 MS = 1_000_000
@@ -163,3 +170,25 @@ def test_children_end_with_the_process_that_started_them() -> None:
         return False
 
     assert eventually(gone)
+
+
+def idle_history(api: Any) -> list[list[simulation_pb2.Event]]:
+    """What each service tells of a fault that comes when nothing has happened for long."""
+    simulation, every = api.simulation, api.simulations.values()
+    simulation.Advance(simulation_pb2.AdvanceRequest(until_ns=1_000 * MS))
+    request = simulation_pb2.GetSimulationRequest()
+    assert {service.GetSimulation(request).now_ns for service in every} == {1_000 * MS}
+    rule = faults_pb2.FaultRule(kind="PORT_DOWN", target="arrays/a1/ports/p0", duration_ns=MS)
+    api.simulations["arrays/a1"].InjectFault(faults_pb2.InjectFaultRequest(fault=rule))
+    simulation.Advance(simulation_pb2.AdvanceRequest(until_ns=2_000 * MS))
+    events = simulation_pb2.ListEventsRequest(page_size=10_000)
+    return [list(service.ListEvents(events).events) for service in every]
+
+
+def test_a_stack_with_nothing_to_do_has_one_time_in_all_processes() -> None:
+    scenario = small_scenario()
+    for host in scenario.hosts:
+        for vm in host.vms:
+            vm.ClearField("jobs")
+    with Stack(scenario) as stack, Processes(scenario) as processes:
+        assert idle_history(processes.api) == idle_history(stack.api)

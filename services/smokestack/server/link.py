@@ -185,7 +185,8 @@ class GrpcDevice:
         """Runs one window; the reply's records are valid until the next one.
 
         An empty window before anything can arrive has an answer that is known: it takes no round
-        trip, and the device's clock follows in the next window, or when time stands still.
+        trip, and the device's clock follows in the next window, or when time stands still.  Then
+        there are two: in the first, time moves for the device, which may let what is below it wait.
         """
         if self._attachment is None:
             raise Unavailable(f"{self.name} is not attached", resource=self.name)
@@ -195,6 +196,13 @@ class GrpcDevice:
         if known and not self._lost and self._call.is_active():
             self._behind = True
             return Reply(_NONE, 0, self._next_ns)
+        if self._behind and since_ns == until_ns:
+            self._window(until_ns, NOTHING)
+        return self._window(until_ns, submissions)
+
+    def _window(self, until_ns: int, submissions: IoBatch) -> Reply:
+        """Runs one window in one round trip."""
+        assert self._attachment is not None
         frame = Frame(until_ns, 0, self._attachment.epoch, self._sequence, submissions.count)
         with self._lock:
             self._begin()
