@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,3 +138,54 @@ def test_a_service_that_is_killed_over_and_over_stays_what_it_was(processes: Pro
             restart(processes, service)
         assert inventory(processes) == before
     assert advance(processes, 2).now_ns == 8 * MS
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_killed_under_calls_and_io_has_all_that_it_acknowledged(
+    processes: Processes, service: str
+) -> None:
+    api, asked, acknowledged = processes.api, [], []
+    over = threading.Event()
+
+    def call() -> None:
+        while not over.is_set():
+            name = f"x{len(asked)}"
+            asked.append(name)
+            try:
+                if service == "hypervisor":
+                    api.hypervisor.CreateHost(hv.CreateHostRequest(host_id=name))
+                else:
+                    request = mp.CreateMultipathHostRequest(
+                        parent="multipaths/m1", multipath_host_id=name
+                    )
+                    request.multipath_host.initiators.append(f"{name}-a")
+                    api.multipath.CreateMultipathHost(request)
+            except grpc.RpcError:
+                return
+            acknowledged.append(name)
+
+    def run() -> None:
+        with contextlib.suppress(grpc.RpcError):
+            advance(processes, 10_000)
+
+    threads = [threading.Thread(target=call), threading.Thread(target=run)]
+    for thread in threads:
+        thread.start()
+    while len(acknowledged) < 10 and threads[0].is_alive():
+        time.sleep(0.01)
+    (processes.hypervisor if service == "hypervisor" else processes.multipath).kill()
+    over.set()
+    for thread in threads:
+        thread.join()
+    restart(processes, service)
+    if service == "hypervisor":
+        found = {h.name for h in api.hypervisor.ListHosts(hv.ListHostsRequest()).hosts}
+        have = [name for name in asked if f"hosts/{name}" in found]
+    else:
+        request = mp.ListMultipathHostsRequest(parent="multipaths/m1")
+        found = {h.name for h in api.multipath.ListMultipathHosts(request).multipath_hosts}
+        have = [name for name in asked if f"multipaths/m1/hosts/{name}" in found]
+    assert have[: len(acknowledged)] == acknowledged
+    assert len(have) <= len(acknowledged) + 1, "the one that was under way, at most"
+    before = processes.api.simulation.GetSimulation(simulation_pb2.GetSimulationRequest()).now_ns
+    assert advance(processes, 5).now_ns >= before + 5 * MS

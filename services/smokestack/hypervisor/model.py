@@ -159,7 +159,9 @@ class HypervisorModel:
                 self._windows(device, end_ns, stop, until_idle)
         except PeerLost as lost:
             self._tell_lost(device)
-            raise Unavailable(f"{device.name} is gone: {lost}", resource=device.name) from lost
+            said = f"{device.name} is gone"
+            message = str(lost) if str(lost).startswith(said) else f"{said}: {lost}"
+            raise Unavailable(message, resource=device.name) from lost
         finally:
             self._advancing = False
         return self.now_ns

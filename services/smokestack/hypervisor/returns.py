@@ -38,7 +38,8 @@ def find_again(device: BlockDevice) -> None:
     try:
         device.reconnect()
     except Unavailable as gone:
-        message = f"{device.name} is gone: {gone.message}"
+        said = f"{device.name} is gone"
+        message = gone.message if gone.message.startswith(said) else f"{said}: {gone.message}"
         raise Unavailable(message, resource=device.name) from None
 
 
