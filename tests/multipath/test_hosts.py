@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -181,3 +183,46 @@ def _plain(stack: Stack) -> dict[str, object]:
     found = stack.multipath.GetMultipath(pb.GetMultipathRequest(name=MULTIPATH))
     assert list(found.arrays) == [ARRAY]
     return {field.name: getattr(found, field.name) for field, _ in found.ListFields()}
+
+
+def test_a_scrape_finds_what_a_rescan_has_found_meanwhile(stack: Stack) -> None:
+    placed = stack.multipath_model.placed
+    seen = placed.seen()
+    assert seen is not None
+    assert placed.at_border(seen) is seen[1]
+    assert placed.seen() is None, "it is known until the inventory changes"
+    stack.create_volume("v3")
+    stack.create_export("v3")
+    stack.rescan()
+    assert len(placed.at_border(seen).devices) == 3
+
+
+FIELDS = {
+    "lun_queue_depth": 6,
+    "sched_num_req_outstanding": 3,
+    "ios_per_path": 2,
+    "selector": pb.SELECTOR_QUEUE_LENGTH,
+    "queue_control": pb.QueueControl(congestion_threshold_ns=100_000, window_max=5),
+}
+
+
+def digest(change: Callable[[Stack], None]) -> str:
+    """Runs a loaded stack, changes it at 2 ms, and returns what guests saw."""
+    stack = Stack()
+    layer(stack, congestion_evaluation_ns=10**6)
+    stack.create_job("j0", io_limit=4_000, iodepth=48)
+    stack.simulation.Advance(sim.AdvanceRequest(duration_ns=2_000_000))
+    change(stack)
+    stack.simulation.Advance(sim.AdvanceRequest(until_idle=True))
+    return stack.hypervisor_model.digest()
+
+
+def test_a_host_that_changes_is_as_if_its_devices_had_been_changed_one_by_one() -> None:
+    def by_device(stack: Stack) -> None:
+        changed = pb.Device(name=DEVICE, **FIELDS)
+        stack.multipath.UpdateDevice(pb.UpdateDeviceRequest(device=changed))
+
+    def by_host(stack: Stack) -> None:
+        update(stack, **FIELDS)
+
+    assert digest(by_host) == digest(by_device) != digest(lambda stack: None)

@@ -33,7 +33,7 @@ from .events import MultipathEvents
 from .fabrics import TRUNK, Fabrics
 from .faults import MultipathFaults, disable
 from .inventory import Device, Path, RescanResult, add_device, group, set_preferred, update_paths
-from .parameters.places import Places, places_of_all
+from .parameters.places import Placed
 from .queues import Adapters, configure
 from .returns import returned
 from .selection import map_cpus, set_cpus, set_settings, settings_of
@@ -80,7 +80,7 @@ class MultipathModel:
         self.adapters: Adapters = {}
         self.evaluation_ns = NEVER_NS  # when latency moves windows next
         self._devices: dict[tuple[str, str], Device] = {}
-        self._places: Places | None = None  # none while the inventory is not as it was
+        self.placed = Placed(self)
         self.fabrics = Fabrics(self.state, self.name)
         self.wires = Wires(self)
         self.faults = MultipathFaults(self)
@@ -340,7 +340,7 @@ class MultipathModel:
         check_host(spec)
         if spec.host_id in self.hosts:
             raise AlreadyExists.of(f"{self.name}/hosts/{spec.host_id}")
-        self.moved()
+        self.placed.forget()
         self.hosts[spec.host_id] = spec
         for initiator in spec.initiators:
             row = queues.add_adapter(self.state, spec.adapter_queue_depth)
@@ -355,7 +355,7 @@ class MultipathModel:
                 f"{self.name}/hosts/{host_id} has devices: delete the exports and rescan first",
                 reason="IN_USE",
             )
-        self.moved()
+        self.placed.forget()
         del self.hosts[host_id]
         self.adapters = {key: row for key, row in self.adapters.items() if key[0] != host_id}
         self.events.tell(EventKind.HOST_DELETED, f"hosts/{host_id}")
@@ -378,7 +378,7 @@ class MultipathModel:
         return self._rescan(host_id, self._live)
 
     def _rescan(self, host_id: str, arrays: Sequence[ConnectedArray]) -> RescanResult:
-        self.moved()
+        self.placed.forget()
         spec = self.host(host_id)
         reported = [(a, group(a.device.report_luns(spec.initiators))) for a in arrays]
         asked = {array.array_id for array in arrays}
@@ -496,16 +496,6 @@ class MultipathModel:
         if path_failure_handling is not None:
             self.events.judge(found, told)
 
-    def places(self) -> Places:
-        """Returns where in the tables everything stands, looked up once for each inventory."""
-        if self._places is None:
-            self._places = places_of_all(self)
-        return self._places
-
-    def moved(self) -> None:
-        """Forgets where everything stood: the inventory has changed."""
-        self._places = None
-
     # --- adapters ---------------------------------------------------------------------------
 
     def adapter(self, host_id: str, initiator: str) -> int:
@@ -531,7 +521,7 @@ class MultipathModel:
                 f"{self.name}/fabrics/{fabric_id} has a trunk that is down: clear the fault first",
                 reason="TRUNK_DOWN",
             )
-        self.moved()
+        self.placed.forget()
         self.fabrics.set_trunk(fabric_id, trunk_bandwidth_bytes_per_second)
         self.fabrics.rewire([d for d in self.all_devices() if d.paths])
         self.faults.fit_links()
@@ -546,7 +536,7 @@ class MultipathModel:
         bb_credits: int | None = None,
     ) -> None:
         """Changes a link's rate or its buffers; all is checked before anything changes."""
-        self.moved()
+        self.placed.forget()
         self.fabrics.set_link(
             fabric_id,
             link_id,

@@ -135,7 +135,7 @@ class MultipathPart:
 
         def put() -> None:
             put_tables()
-            model.moved()
+            model.placed.forget()
             model.state.refit(saved["paths_most"])
             model.evaluation_ns = saved["evaluation_ns"]
             model.spec, model.seed = saved["spec"], saved["seed"]

@@ -34,6 +34,37 @@ class Places:
     fabrics: list[str]
 
 
+class Placed:
+    """Where everything stands, looked up once for each inventory, between borders if it can be."""
+
+    def __init__(self, model: MultipathModel) -> None:
+        self._model = model
+        self._known: Places | None = None  # none while the inventory is not as it was
+        self._changes = 0
+
+    def forget(self) -> None:
+        """The inventory has changed."""
+        self._known = None
+        self._changes += 1
+
+    def seen(self) -> tuple[int, Places] | None:
+        """Looks it up while time goes on; None: it is known, or a change came between."""
+        if self._known is not None:
+            return None
+        changes = self._changes
+        try:
+            return changes, places_of_all(self._model)
+        except (KeyError, RuntimeError):  # dictionaries change while they are read
+            return None
+
+    def at_border(self, seen: tuple[int, Places] | None = None) -> Places:
+        """Returns it; what was seen between borders counts if nothing has changed since."""
+        if self._known is None:
+            is_same = seen is not None and seen[0] == self._changes
+            self._known = seen[1] if seen and is_same else places_of_all(self._model)
+        return self._known
+
+
 def places_of_all(model: MultipathModel) -> Places:
     """Returns where everything stands."""
     found = [(device, tuple(device.paths.values())) for device in model.all_devices()]

@@ -78,13 +78,14 @@ def read_all(model: MultipathModel, border: BorderLock) -> Reading:
 
     What the probe saw is ten times the rest, so it is read in parts, each at a border of its own.
     """
+    seen = model.placed.seen()
     with border.change():
-        places = model.places()
+        places = model.placed.at_border(seen)
         copy = _copied(model, places, np.arange(len(model.state.used("path"))), full=False)
     probes = [_no_probe(full=False)]
     for at in range(0, len(places.paths) if copy.probing else 0, _PROBED_AT_ONCE):
         with border.change():
-            if model.places() is not places:
+            if model.placed.at_border() is not places:
                 break
             probes.append(_probe(model, places.paths[at : at + _PROBED_AT_ONCE], full=False))
     else:
