@@ -56,6 +56,7 @@ OTHER = {  # than Create, Get, List, Update, Delete
     "StartRecording": snapshots.History.start_recording,
     "GetRecording": snapshots.History.recording,
     "FillPool": array.Pool.fill,
+    "UnmapVolume": array.Volume.unmap,
     "RebootController": hardware.Controller.reboot,
     "ResetDevice": multipath.Device.reset,
     "RescanMultipathHost": multipath.MultipathHost.rescan,

@@ -264,6 +264,28 @@ def test_pages_that_a_snapshot_keeps_are_not_promised_back(stack: Client) -> Non
     assert stack.reclaim(plan, volumes=["arrays/a1/volumes/twin"]).freed_bytes == 2 * PAGE
 
 
+def test_what_deleted_disks_have_left_behind_is_unmapped(stack: Client) -> None:
+    array, vm = stack.array("a1"), stack.hypervisor.hosts["h1"].vms["v"]
+    vm.disks["d0"].delete()
+    vm.disks.create("d1", device="a1.used", capacity_bytes=MIB, device_offset_bytes=2 * MIB)
+    fill(stack, "p1", "used", 4 * MIB // PAGE)
+    assert not any(action.unmaps for action in stack.reclaim().actions)
+    plan = stack.reclaim(unmap_free=True)
+    [action] = [action for action in plan.actions if action.unmaps]
+    ranges = [(each.offset_bytes, each.length_bytes) for each in action.free_ranges]
+    assert ranges == [(0, 2 * MIB), (3 * MIB, 5 * MIB)]
+    assert (action.volume, action.unmapped_bytes) == ("arrays/a1/volumes/used", 3 * MIB)
+    assert array.volumes.get("used").allocated_bytes == 4 * MIB  # a plan is only a plan
+    done = stack.reclaim(plan, unmap_free=True)
+    assert done.freed_bytes == plan.freed_bytes
+    assert array.volumes.get("used").allocated_bytes == MIB
+    assert "used" in array.volumes
+    fill(stack, "p1", "idle", 2)  # found by its host, and no disk lies on it
+    assert not any(action.unmaps for action in stack.reclaim(unmap_free=True).actions)
+    named = stack.reclaim(volumes=["arrays/a1/volumes/idle"], unmap_free=True)
+    assert [action.unmapped_bytes for action in named.actions] == [2 * PAGE]
+
+
 def test_a_plan_that_has_changed_is_not_executed(stack: Client) -> None:
     array = stack.array("a1")
     plan = stack.reclaim()

@@ -51,29 +51,34 @@ def dark_storage(array: str, with_volumes: bool, address: tuple[str, ...], outpu
 @click.command()
 @click.argument("volumes", metavar="[VOLUME]...", nargs=-1)
 @click.option("--array", default="", metavar="NAME", help="Only volumes of this array: a1.")
-@click.option("--yes", is_flag=True, help="Delete what the plan says, without asking.")
+@click.option("--unmap-free", is_flag=True, help="Unmap where no VM's disk lies, too.")
+@click.option("--yes", is_flag=True, help="Do what the plan says, without asking.")
 @stack_option
-def reclaim(volumes: tuple[str, ...], array: str, yes: bool, address: tuple[str, ...]) -> None:
+def reclaim(
+    volumes: tuple[str, ...], array: str, unmap_free: bool, yes: bool, address: tuple[str, ...]
+) -> None:
     """Delete volumes that nobody is shown: all without labels, or those named, as a1/v1.
 
     Shows what would go and what it would free, and asks before anything does.
     """
     names = [_full(volume) for volume in volumes]
     with stack_at(address) as stack:
-        plan = stack.reclaim(array=array, volumes=names)
+        plan = stack.reclaim(array=array, volumes=names, unmap_free=unmap_free)
         print_table("plan", as_text([_action(plain(action)) for action in plan.actions]))
-        if not any(action.deletes for action in plan.actions):
+        if not any(action.deletes or action.unmaps for action in plan.actions):
             click.echo("nothing to reclaim")
             return
         click.echo(f"frees {bytes_text(plan.freed_bytes)}")
         if not yes:
-            click.confirm("delete these volumes?", abort=True)
-        done = stack.reclaim(plan, array=array, volumes=names)
+            click.confirm(
+                "delete and unmap these?" if unmap_free else "delete these volumes?", abort=True
+            )
+        done = stack.reclaim(plan, array=array, volumes=names, unmap_free=unmap_free)
     count = sum(action.deletes for action in done.actions)
     click.echo(f"deleted {count} volumes, freed {bytes_text(done.freed_bytes)}")
-    planned = {action.volume: action.deletes for action in plan.actions}
+    planned = {a.volume: a.deletes or a.unmaps for a in plan.actions}
     for action in done.actions:
-        if planned[action.volume] and not action.deletes:
+        if planned[action.volume] and not (action.deletes or action.unmaps):
             click.echo(f"{action.volume}: {action.message}", err=True)
 
 
@@ -87,6 +92,7 @@ def _action(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "volume": row["volume"],
         "deleted": "yes" if row["deletes"] else "no",
+        "unmapped_bytes": row["unmapped_bytes"],
         "allocated_bytes": row["allocated_bytes"],
         "capacity_bytes": row["capacity_bytes"],
         "because": row["message"],

@@ -10,7 +10,7 @@ from smokestack.v1.types_pb2 import Initiator
 
 from .hardware import Controllers, DriveGroups, Ports
 from .kinds import Kind, full
-from .operations import Call, Way, operation
+from .operations import Call, Way, as_it_is, operation
 from .resources import Collection, Deletable, Resource
 from .service import Service
 from .sets import HostSets, PortSets, SetExports
@@ -208,6 +208,16 @@ class Volume(Deletable[Way]):
     def update(self, **fields: Unpack[VolumeUpdate]) -> Call[Volume[Way]]:
         """Grows, labels or promises; hosts see a new size at their next rescan."""
         return self._update(fields)
+
+    @operation
+    def unmap(
+        self, ranges: Sequence[tuple[int, int]], *, only_try: bool = False
+    ) -> Call[pb.UnmapVolumeResponse]:
+        """Takes from it what is free, ranges of offset and length; or says what that would free."""
+        request = self.of_kind.request("Unmap", name=self.name, validate_only=only_try)
+        for offset_bytes, length_bytes in ranges:
+            request.ranges.add(offset_bytes=offset_bytes, length_bytes=length_bytes)
+        return Call(self.of_kind.rpc("Unmap"), request, as_it_is)
 
 
 class Volumes(Collection[Way, Volume[Way]]):

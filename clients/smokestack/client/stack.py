@@ -156,9 +156,11 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
         *,
         array: Any = "",
         volumes: Iterable[Any] = (),
+        unmap_free: bool = False,
     ) -> Call[estate_pb2.ReclaimResponse]:
         """Plans to delete volumes that nobody is shown; with that plan, deletes them.
 
+        With ``unmap_free`` also to unmap where no VM's disk lies, on volumes that are in use.
         Of all arrays or of one, all of them or those named.  Executing takes the same words.
         """
         name = array if isinstance(array, str) else array.name
@@ -168,6 +170,7 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
             volumes=names,
             execute=plan is not None,
             plan_token=plan.plan_token if plan else "",
+            unmap_free=unmap_free,
         )
         return Call("EstateService.Reclaim", request, as_it_is, repeatable=plan is None)
 

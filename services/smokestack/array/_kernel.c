@@ -321,6 +321,26 @@ static PyObject *py_share(PyObject *self, PyObject *const *args, Py_ssize_t narg
     return PyLong_FromUnsignedLongLong(pages);
 }
 
+/* Takes these pages from a volume, those of them that it has; returns how many that frees. */
+static PyObject *py_unmap(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 2) return PyErr_Format(PyExc_TypeError, "unmap(volume, pages)");
+    kernel_t *k = (kernel_t *)self;
+    Py_buffer pages;
+    int64_t volume = arg_i64(args[0]);
+    if (!has_volume(k, volume) || arg_records(args[1], &pages, sizeof(uint64_t), 0) < 0)
+        return NULL;
+    array_t a = array_of(k);
+    uint64_t freed = 0, count = (uint64_t)(pages.len / (Py_ssize_t)sizeof(uint64_t));
+    Py_BEGIN_ALLOW_THREADS
+    for (uint64_t n = 0; n < count; n++) {
+        page_t *row = volume_page(&a, (uint32_t)volume, ((const uint64_t *)pages.buf)[n]);
+        if (row->key != 0) freed += page_unmap(&a, (uint32_t)volume, row);
+    }
+    Py_END_ALLOW_THREADS
+    PyBuffer_Release(&pages);
+    return PyLong_FromUnsignedLongLong(freed);
+}
+
 /* Takes all its pages from a volume; returns how many went back to the pool. */
 static PyObject *py_drop(PyObject *self, PyObject *arg) {
     kernel_t *k = (kernel_t *)self;
@@ -369,6 +389,8 @@ static PyMethodDef METHODS[] = {
     {"ease", (PyCFunction)(void (*)(void))py_ease, METH_FASTCALL, "ease(pool, time_ns, cause)"},
     {"repeat_pages", py_repeat_pages, METH_O, "repeat_pages(notes)"},
     {"share", (PyCFunction)(void (*)(void))py_share, METH_FASTCALL, "share(from, to) -> pages"},
+    {"unmap", (PyCFunction)(void (*)(void))py_unmap, METH_FASTCALL,
+     "unmap(volume, pages) -> pages freed"},
     {"drop", py_drop, METH_O, "drop(volume) -> pages freed"},
     {"send_event", (PyCFunction)(void (*)(void))py_send_event, METH_FASTCALL,
      "send_event(time_ns, id, cause, itl, code)"},

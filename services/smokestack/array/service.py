@@ -53,6 +53,7 @@ from .requests import (
 )
 from .set_service import SetHandlers
 from .specs import ExportSpec, ProductSpec, Provisioning, VolumeSpec, ZeroDetect
+from .unmap import unmap_volume
 
 # The model says "host" where the API, which has two more kinds of hosts, says "array_host".
 _FIELDS = {"host.host_id": "array_host_id", "host.": "array_host."}
@@ -321,6 +322,21 @@ class ArrayService(
             return self._volume(volume_id)
 
         return self._requests.change(request, update)
+
+    def UnmapVolume(
+        self, request: pb.UnmapVolumeRequest, context: Any = None
+    ) -> pb.UnmapVolumeResponse:
+        volume_id = self._check_array(VOLUME, request.name)
+        ranges = [(each.offset_bytes, each.length_bytes) for each in request.ranges]
+
+        def unmap() -> pb.UnmapVolumeResponse:
+            found = unmap_volume(self._model, volume_id, ranges, request.validate_only)
+            return pb.UnmapVolumeResponse(**vars(found))
+
+        if request.validate_only:
+            with self._requests.read():
+                return unmap()
+        return self._requests.change(request, unmap)
 
     def DeleteVolume(self, request: pb.DeleteVolumeRequest, context: Any = None) -> empty_pb2.Empty:
         return self._delete(VOLUME, request, self._model.delete_volume)

@@ -94,6 +94,7 @@ class EventKind(StrEnum):
     )
     POOL_CREATED = "POOL_CREATED", "A thin pool was added."
     POOL_DELETED = "POOL_DELETED", "A thin pool was removed."
+    VOLUME_UNMAPPED = "VOLUME_UNMAPPED", "Pages that its hosts have free were taken from a volume."
     DRIVE_GROUP_CREATED = "DRIVE_GROUP_CREATED", "A group of drives was added."
     DRIVE_GROUP_RESIZED = "DRIVE_GROUP_RESIZED", "A group was given more drives, or fewer."
     DRIVE_GROUP_DELETED = "DRIVE_GROUP_DELETED", "A group of drives was removed."

@@ -87,6 +87,9 @@ class Spaces:
         self.parts = parts
         self.devices: dict[str, set[str]] = defaultdict(set)  # by volume
         self.used: set[str] = set()  # devices that a VM's disk lies on
+        self.disks: dict[str, list[tuple[int, int]]] = defaultdict(
+            list
+        )  # by "a1.v1": where they lie
         self.used_volumes: set[str] = set()  # the same by the name that all hosts have: "a1.v1"
         self.arrays: list[ArraySpace] = []
         for part in parts:
@@ -115,7 +118,9 @@ class Spaces:
                 disks = hypervisor_pb2.ListDisksRequest(parent=vm.name)
                 for disk in part.all("ListDisks", disks, "disks"):
                     self.used.add(disk.device)
-                    self.used_volumes.add(disk.device.rpartition("/")[2])
+                    device = disk.device.rpartition("/")[2]
+                    self.used_volumes.add(device)
+                    self.disks[device].append((disk.device_offset_bytes, disk.capacity_bytes))
 
     def _read_multipath(self, part: Part) -> None:
         hosts = multipath_pb2.ListMultipathHostsRequest(parent=part.name)
@@ -123,6 +128,17 @@ class Spaces:
             devices = multipath_pb2.ListDevicesRequest(parent=host.name)
             for device in part.all("ListDevices", devices, "devices"):
                 self.devices[device.volume].add(device.name)
+
+    def free_ranges(self, volume: Any) -> list[tuple[int, int]]:
+        """Returns where on a volume no VM's disk lies, as offsets and lengths in order."""
+        found, at = [], 0
+        for offset, length in sorted(self.disks.get(".".join(volume.name.split("/")[1::2]), ())):
+            if offset > at:
+                found.append((at, offset - at))
+            at = max(at, offset + length if length else volume.capacity_bytes)
+        if at < volume.capacity_bytes:
+            found.append((at, volume.capacity_bytes - at))
+        return found
 
     def is_used(self, volume: str) -> bool:
         """Whether a VM's disk lies on one of the volume's devices, exported or not."""

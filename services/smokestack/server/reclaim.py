@@ -1,4 +1,6 @@
-"""Deletes volumes that nobody is shown: planned first, and then exactly as planned or not at all.
+"""Deletes volumes that nobody is shown, and unmaps what is free on others, if that is wanted.
+
+It is planned first, and then done exactly as planned or not at all.
 
 The plan's token is made of all that the plan rests on: the volumes, what they hold, and why others
 are left alone.  Whoever executes a plan has seen it.
@@ -21,7 +23,7 @@ from smokestack.engine.errors import (
 from smokestack.v1 import array_pb2
 from smokestack.v1 import estate_pb2 as pb
 
-from .dark_storage import UNASSIGNED, ArraySpace, Spaces
+from .dark_storage import CLAIMED_NO_FS, IN_USE, UNASSIGNED, ArraySpace, Spaces
 from .errors import refused_from
 from .topology import Part
 
@@ -71,10 +73,47 @@ def _plan(request: pb.ReclaimRequest, spaces: Spaces) -> pb.ReclaimResponse:
                 goes.append(name)
             plan.actions.append(_action(array.volumes[name], why))
         plan.freed_bytes += _freed(array, goes)
+        if request.unmap_free:
+            _plan_unmapping(plan, spaces, array, named)
     plan.plan_token = blake2b(
         plan.SerializeToString(deterministic=True), digest_size=16
     ).hexdigest()
     return plan
+
+
+def _plan_unmapping(
+    plan: pb.ReclaimResponse, spaces: Spaces, array: ArraySpace, named: set[str]
+) -> None:
+    """Adds what is free on volumes that hosts have found; one without a disk has to be named."""
+    known = {action.volume: action for action in plan.actions}
+    for name in sorted(array.volumes):
+        category = spaces.category(array, name)
+        if (named and name not in named) or category not in (IN_USE, CLAIMED_NO_FS):
+            continue
+        if category == CLAIMED_NO_FS and name not in named:
+            continue
+        volume = array.volumes[name]
+        action = known.get(name) or _action(volume, "")
+        action.deletes = False
+        for offset, length in spaces.free_ranges(volume):
+            action.free_ranges.add(offset_bytes=offset, length_bytes=length)
+        if not action.free_ranges:
+            continue
+        action.unmapped_bytes = _unmap(array, action, only_try=True)
+        if not action.unmapped_bytes:
+            continue
+        action.unmaps, action.message = True, ""
+        plan.freed_bytes += action.unmapped_bytes
+        if name not in known:
+            plan.actions.append(action)
+    plan.actions.sort(key=lambda each: each.volume)
+
+
+def _unmap(array: ArraySpace, action: pb.ReclaimAction, *, only_try: bool) -> int:
+    request = array_pb2.UnmapVolumeRequest(
+        name=action.volume, ranges=action.free_ranges, validate_only=only_try
+    )
+    return int(array.part.api.UnmapVolume(request).freed_bytes)
 
 
 def _spared(spaces: Spaces, array: ArraySpace, name: str, snapped: set[str], is_named: bool) -> str:
@@ -115,12 +154,17 @@ def _execute(plan: pb.ReclaimResponse, spaces: Spaces) -> pb.ReclaimResponse:
     before = sum(_allocated(array) for array in spaces.arrays)
     for array in spaces.arrays:
         for action in plan.actions:
-            if action.deletes and action.volume.startswith(f"{array.part.name}/"):
-                try:
+            if not action.volume.startswith(f"{array.part.name}/"):
+                continue
+            try:
+                if action.deletes:
                     array.part.api.DeleteVolume(array_pb2.DeleteVolumeRequest(name=action.volume))
-                except (Refused, grpc.RpcError) as error:
-                    refused = error if isinstance(error, Refused) else refused_from(error)
-                    action.deletes, action.message = False, refused.message
+                elif action.unmaps:
+                    action.unmapped_bytes = _unmap(array, action, only_try=False)
+            except (Refused, grpc.RpcError) as error:
+                refused = error if isinstance(error, Refused) else refused_from(error)
+                action.deletes = action.unmaps = False
+                action.message = refused.message
     plan.freed_bytes = before - sum(_allocated(array) for array in spaces.arrays)
     plan.plan_token = ""
     return plan
