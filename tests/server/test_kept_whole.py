@@ -17,7 +17,7 @@ from smokestack.engine.errors import FailedPrecondition
 from smokestack.server.kept_whole import difference, merged
 from smokestack.server.recovery import kept_in
 from smokestack.server.rooms import Room, hypervisor_room, multipath_room
-from smokestack.v1 import faults_pb2
+from smokestack.v1 import faults_pb2, snapshots_pb2
 from smokestack.v1 import hypervisor_pb2 as pb
 
 LEAVES = st.integers(0, 2) | st.text("ab", max_size=1) | st.tuples(st.integers(0, 1), st.booleans())
@@ -103,6 +103,23 @@ def test_traces_and_faults_come_back(tmp_path: Path) -> None:
             assert other.api.GetTrace(pb.GetTraceRequest(name="traces/t1")) == trace
             assert [f.rule.fault_id for f in other.model.faults.active()] == ["f1"]
             assert vms(other) == ["a", "b"]
+
+
+def test_what_a_snapshot_brought_back_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    with kept(path) as room:
+        room.api.CreateHost(pb.CreateHostRequest(host_id="h1"))
+        add_vms(room, "a")
+        snapshot = room.simulation.CreateSnapshot(
+            snapshots_pb2.CreateSnapshotRequest(snapshot_id="s1")
+        )
+        add_vms(room, "b")
+        room.simulation.RestoreSnapshot(snapshots_pb2.RestoreSnapshotRequest(name=snapshot.name))
+        with after_a_crash(path) as other:
+            assert vms(other) == ["a"]
+        add_vms(room, "c")
+        with after_a_crash(path) as other:
+            assert vms(other) == ["a", "c"]
 
 
 def test_a_layer_of_other_arrays_is_refused_and_its_directory_stays(tmp_path: Path) -> None:
