@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,11 +35,14 @@ MS = 1_000_000
 Row = tuple[int, int, int, int, int]  # time, id, op, nexus, attempt
 
 
-def make_array(*, tas: bool = False, queue_limit: int = 64, write_ns: int = 10_000) -> ArrayModel:
+def make_array(
+    *, tas: bool = False, queue_limit: int = 64, write_ns: int = 10_000, hang_refusals: int = 0
+) -> ArrayModel:
     """Two hosts, a port each way, two volumes; the media take a millisecond."""
     array = ArrayModel("a1")
     array.create_controller(ControllerSpec("c0", core_count=1, write_ns=write_ns, write_back=False))
-    array.create_port(PortSpec("p0", "c0", "f", queue_limit=queue_limit, command_ns=1_000))
+    port = PortSpec("p0", "c0", "f", queue_limit=queue_limit, command_ns=1_000)
+    array.create_port(replace(port, hang_refusals=hang_refusals))
     array.create_pool(
         PoolSpec(
             "p1",
@@ -170,6 +175,23 @@ def test_a_hung_port_answers_nothing_but_a_target_reset() -> None:
     told = exchange(array, (6 * MS, 6, Op.WRITE, 0, 0), until_ns=20 * MS)
     assert told == [(*GOOD, 6, 0, 0)], "though the rule goes on"
     assert array.port_usage("p0").dropped_count == 4
+
+
+def test_refusals_in_a_row_make_a_port_hang_until_its_link_has_gone() -> None:
+    array = make_array(queue_limit=2, hang_refusals=3)
+    many = [(n * 5_000, n, Op.WRITE, 0, 0) for n in range(6)]
+    assert [row[1] for row in exchange(array, *many, until_ns=5 * MS)] == [
+        Status.TASK_SET_FULL,
+        Status.TASK_SET_FULL,
+    ]
+    [event] = [e for e in array.events.after(0, 99) if e.kind == "PORT_HUNG"]
+    assert (event.subject, event.detail) == ("arrays/a1/ports/p0", {"refusals": 3})
+    array.set_port_enabled("p0", False)
+    exchange(array, until_ns=6 * MS)
+    array.set_port_enabled("p0", True)
+    exchange(array, until_ns=7 * MS)
+    told = exchange(array, (7 * MS, 9, Op.WRITE, 0, 0), until_ns=20 * MS)
+    assert told[-1] == (*GOOD, 9, 0, 0)
 
 
 def test_a_port_hangs_until_the_last_rule_that_says_so_ends() -> None:

@@ -12,7 +12,7 @@ from smokestack.engine.records import Attention, Kind, Status, Task
 from tests.reference.agenda import Agenda
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, Rules
-from tests.reference.space import TASK
+from tests.reference.space import REFUSE, TASK
 from tests.reference.stations import Command, Itl, Port, Volume
 
 
@@ -23,6 +23,7 @@ class Tasks:
     _inside: dict[Command, None]
     _at: Callable[[int, int, Command], None]
     _send: Callable[[Completion], None]
+    _answer: Callable[[Command, int], None]
     itls: list[Itl]
     ports: dict[str, Port]
     rules: Rules
@@ -49,6 +50,27 @@ class Tasks:
         else:
             self._reset_target(task, task.itl.port)
         self._send(self._word(task, Kind.TASK, Status.GOOD, task.word))
+
+    def _turn_away(self, command: Command, start: int, status: Status) -> None:
+        """Turns a command away, which takes its time; too many in a row make some ports hang."""
+        port = command.itl.port
+        command.status, command.port_epoch = status, port.epoch
+        port.wire.rx_free = start + port.wire.spec.refusal_ns
+        self._at(port.wire.rx_free, REFUSE, command)
+        port.refused += 1
+        if port.refused == port.spec.hang_refusals:
+            port.refused = 0
+            self._hang(port)
+
+    def _refused(self, command: Command) -> None:
+        if command.port_epoch >= command.itl.port.drop_epoch:
+            self._answer(command, self._agenda.now)
+
+    @staticmethod
+    def _hang(port: Port) -> None:
+        port.hung = True
+        port.epoch += 1
+        port.drop_epoch = port.epoch
 
     def _abort_one(self, task: Command) -> None:
         for command in self._inside:
@@ -83,9 +105,7 @@ class Tasks:
                 if not rule.matches("PORT_HANG", name):
                     continue
                 if rule.begin_ns == now and rule.at_once == (phase == AFTER):
-                    port.hung = True
-                    port.epoch += 1
-                    port.drop_epoch = port.epoch
+                    self._hang(port)
                 ends = rule.end_ns == now and rule.cleared == (phase == AFTER)
                 if ends and not self.rules.holds("PORT_HANG", name, now, phase):
                     port.hung = False

@@ -46,7 +46,7 @@ from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.limits import Limits
 from tests.reference.moves import Moves
-from tests.reference.space import ARRIVE, CHANGED, CTRL, DEPART, DESTAGED, MEDIA, TASK, TX
+from tests.reference.space import ARRIVE, CHANGED, CTRL, DEPART, DESTAGED, MEDIA, REFUSE, TASK, TX
 from tests.reference.stations import Command, Controller, Drives, Itl, Pool, Port, Volume
 from tests.reference.writes import DESTAGE, Writes
 
@@ -366,7 +366,7 @@ class Array(Moves, Limits, Writes, Tasks):
             port.carry(server)
             return
         port.carry(server)
-        port.up = up
+        port.up, port.hung = up, False
         if not up:
             port.epoch += 1
             port.drop_epoch = port.epoch
@@ -398,6 +398,7 @@ class Array(Moves, Limits, Writes, Tasks):
             MEDIA: self._media,
             CTRL: self._ctrl,
             TASK: self._task,
+            REFUSE: self._refused,
             ARRIVE: self._arrive,
         }[kind]
         key = (time, ARRAY, kind, command.ident, command.attempt)
@@ -419,15 +420,13 @@ class Array(Moves, Limits, Writes, Tasks):
         full = port.outstanding >= port.queue_limit or self._is_full(itl.volume)
         if full or self._has_enough(itl.export.host_id, port):
             # SAM: TASK SET FULL only to an initiator that has something in the task set.
-            command.status = Status.TASK_SET_FULL if itl.outstanding else Status.BUSY
-            wire.rx_free = start + wire.spec.refusal_ns
-            self._answer(command, wire.rx_free)
+            status = Status.TASK_SET_FULL if itl.outstanding else Status.BUSY
+            self._turn_away(command, start, status)
             return
         if self._hit("TASK_SET_FULL", f"ports/{port.spec.port_id}", command):
-            command.status = Status.TASK_SET_FULL
-            wire.rx_free = start + wire.spec.refusal_ns
-            self._answer(command, wire.rx_free)
+            self._turn_away(command, start, Status.TASK_SET_FULL)
             return
+        port.refused = 0
         self._inside[command] = None
         port.outstanding += 1
         itl.outstanding += 1

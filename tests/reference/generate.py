@@ -255,6 +255,7 @@ def _ports(port_id: str, controllers: list[str]) -> st.SearchStrategy[PortSpec]:
         queue_limit=st.sampled_from([1, 2, 3, 5, 100]),
         command_ns=services,
         refusal_ns=services,
+        hang_refusals=st.sampled_from([0, 0, 0, 2, 5]),
         bandwidth_bytes_per_second=st.sampled_from([10**8, 10**9, 3 * 10**8, 1 << 40]),
         forward_latency_ns=latencies,
         return_latency_ns=latencies,

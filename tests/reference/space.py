@@ -11,7 +11,7 @@ from tests.reference.config import SnapshotCreated, SnapshotDeleted, VolumeCreat
 from tests.reference.stations import Command, Itl, Pool, Volume
 
 # What happens at one time in an array, in order; changes come first.
-CHANGED, DESTAGED, DEPART, TX, MEDIA, CTRL, TASK, ARRIVE = range(8)
+CHANGED, DESTAGED, DEPART, REFUSE, TX, MEDIA, CTRL, TASK, ARRIVE = range(9)
 
 
 class Space:

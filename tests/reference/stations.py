@@ -42,6 +42,7 @@ class Port:
         self.lost_epoch = 0  # commands of an older one are lost before their controller
         self.outstanding = 0
         self.hung = False
+        self.refused = 0  # in a row
         self.rx_free = 0
         self.tx_free = 0
 

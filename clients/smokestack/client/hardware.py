@@ -108,6 +108,7 @@ class PortFields(TypedDict, total=False):
     initiator_limit: int
     command_ns: int
     refusal_ns: int
+    hang_refusals: int
     bandwidth_bytes_per_second: int
     forward_latency_ns: int
     return_latency_ns: int
@@ -139,6 +140,7 @@ class Port(Deletable[Way]):
     initiator_limit: int
     command_ns: int
     refusal_ns: int
+    hang_refusals: int
     bandwidth_bytes_per_second: int
     forward_latency_ns: int
     return_latency_ns: int

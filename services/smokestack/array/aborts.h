@@ -24,6 +24,21 @@ static inline int is_task(const io_t *io) {
     return inside && io->op != OP_DESTAGE && !is_aborted(io);
 }
 
+/* A port that only refuses may be brought to hang by hosts that keep sending (FACTS 2.4): nothing
+ * that is in it is answered any more, this refusal included. */
+static __attribute__((noinline, cold)) void refused_again(array_t *a, uint32_t p, int64_t now) {
+    port_t *port = &a->port[p];
+    port->refused_in_a_row = port->commands == port->refused_at ? port->refused_in_a_row + 1 : 1;
+    port->refused_at = port->commands;
+    if (port->refused_in_a_row < port->hang_refusals) return;
+    port->refused_in_a_row = 0;
+    port->hung = 1;
+    port->epoch++;
+    port->drop_epoch = port->epoch;
+    NOTE(a->state, a->note, .time = now, .kind = NOTE_PORT_HUNG, .subject = p,
+         .detail = port->hang_refusals);
+}
+
 static void abort_io(array_t *a, uint32_t i) {
     a->io[i].epoch |= EPOCH_ABORTED;
     a->task[a->io[i].itl].aborted++;

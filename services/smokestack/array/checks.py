@@ -67,6 +67,7 @@ def check_port(spec: PortSpec) -> None:
     in_range("port.queue_limit", spec.queue_limit, 1, 1 << 20)
     in_range("port.initiator_limit", spec.initiator_limit, 0, 1 << 20)
     in_range("port.command_ns", spec.command_ns, 0, SERVICE_NS_MAX)
+    in_range("port.hang_refusals", spec.hang_refusals, 0, 1 << 20)
     in_range("port.refusal_ns", spec.refusal_ns, 0, SERVICE_NS_MAX)
     in_range("port.bandwidth_bytes_per_second", spec.bandwidth_bytes_per_second, 1_000, 1 << 50)
     in_range("port.forward_latency_ns", spec.forward_latency_ns, LATENCY_NS_MIN, LATENCY_NS_MAX)

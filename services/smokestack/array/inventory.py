@@ -15,7 +15,7 @@ from smokestack.engine.blockdevice import Nexus
 from smokestack.engine.checks import identifier, unused
 from smokestack.engine.errors import AlreadyExists, NotFound
 from smokestack.engine.event_kinds import EventKind
-from smokestack.engine.events import Event, event_name
+from smokestack.engine.events import Detail, Event, event_name
 from smokestack.engine.notes import KernelLog, Note
 from smokestack.engine.records import Attention
 
@@ -58,6 +58,7 @@ _NOTES: Final = {  # the others: kind of event, whose it is, and what pages it c
     10: (EventKind.VOLUME_SNAPSHOT_STALE, "snapshots", "freed_bytes"),
 }
 _TRESPASS: Final = 20
+_PORT_HUNG: Final = 23
 _RESETS: Final = {
     21: (EventKind.LOGICAL_UNIT_RESET, "volumes"),
     22: (EventKind.PORT_TARGET_RESET, "ports"),
@@ -283,6 +284,10 @@ class ArrayInventory:
                 self._tell_exhausted(note)
             elif note.kind in _NOTES:
                 self._tell_note(note, *_NOTES[note.kind])
+            elif note.kind == _PORT_HUNG:
+                port = f"{self.name}/ports/{self.id_of('ports', note.subject)}"
+                refusals: Detail = {"refusals": note.detail}
+                self.events.add(note.time_ns, EventKind.PORT_HUNG, port, "", refusals)
             elif note.kind in _RESETS:
                 self._tell_reset(note)
             elif note.kind == _TRESPASS:

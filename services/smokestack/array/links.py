@@ -240,6 +240,7 @@ class Links:
         """Moves a link and tells the port's initiators."""
         array, row = self._array, self._row(port_id)
         row["up"] = up
+        row["hung"] = 0  # a link that goes down and comes up has its port begin anew
         if not up:
             row["epoch"] += 1
             row["drop_epoch"] = row["epoch"]

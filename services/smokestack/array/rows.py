@@ -50,6 +50,7 @@ def append_port(state: ArrayState, spec: PortSpec, controller: int) -> int:
     state.row["port_count"] = index + 1
     row["queue_limit"], row["up"] = spec.queue_limit, spec.enabled
     row["disabled"] = not spec.enabled
+    row["hang_refusals"] = spec.hang_refusals
     return index
 
 

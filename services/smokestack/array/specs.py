@@ -227,6 +227,7 @@ class PortSpec:
     forward_latency_ns: int = 50_000  # initiator to port
     return_latency_ns: int = 50_000  # port to initiator
     enabled: bool = True
+    hang_refusals: int = 0  # so many in a row make it hang, FACTS 2.4; the number is ours; 0: none
     partner: str = ""  # the port that takes it over when it fails (persistent ports, FACTS 3.3)
     kind: PortKind = PortKind.CUSTOM
     initiator_limit: int = 0  # that log in to it; 0: any number

@@ -30,6 +30,7 @@ static void turn_away(array_t *a, uint32_t i, int64_t start, uint8_t status) {
     port_t *wire = &a->port[port->wire];
     wire->rx_free_ns = start + wire->refusal_ns;
     schedule(a, i, wire->rx_free_ns, REFUSE);
+    if (port->hang_refusals) refused_again(a, itl->port, io->arrival_ns);
 }
 
 /* Whether the port, or the volume by a limit of its own, takes no more. */

@@ -70,10 +70,10 @@
     F(uint64_t, handed) /* commands lost with a controller or a wire that was taken over */    \
     F(uint64_t, target_resets)                                                                 \
     F(uint32_t, hung)  /* it takes commands and answers none */                                \
-    F(uint32_t, padding)                                                                       \
-    F(uint64_t, padding_0)                                                                     \
-    F(uint64_t, padding_1)                                                                     \
-    F(uint64_t, padding_2)
+    F(uint32_t, hang_refusals) /* so many in a row make it hang; 0: none do */                 \
+    F(uint64_t, refused_at)    /* what `commands` was when it last refused one */              \
+    F(uint64_t, refused_in_a_row)                                                              \
+    F(uint64_t, padding_0)
 
 #define CONTROLLER_FIELDS(F)                                                                   \
     F(int64_t, read_ns)                                                                        \
@@ -288,7 +288,8 @@ DECLARE_STRUCT(page_t, PAGE_FIELDS)
 enum { NOTE_POOL_EXHAUSTED = 1, NOTE_FAULT_EXHAUSTED = 2, NOTE_POOL_SPACE_AVAILABLE = 3,
        NOTE_POOL_GREW = 4, NOTE_POOL_WARNING = 5, NOTE_POOL_CONSERVING = 6, NOTE_POOL_EASED = 7,
        NOTE_VOLUME_OFFLINE = 8, NOTE_VOLUME_ONLINE = 9, NOTE_SNAPSHOT_STALE = 10,
-       NOTE_TRESPASS = 20, NOTE_LUN_RESET = 21, NOTE_TARGET_RESET = 22 };
+       NOTE_TRESPASS = 20, NOTE_LUN_RESET = 21, NOTE_TARGET_RESET = 22,
+       NOTE_PORT_HUNG = 23 };
 
 /* What a volume does with zeros, as in specs.py. */
 enum { ZEROS_WRITTEN = 1, ZEROS_SKIPPED = 2, ZEROS_FREED = 3 };

@@ -81,6 +81,10 @@ class EventKind(StrEnum):
     PORT_LIMITED = "PORT_LIMITED", "A port's queue limit was changed."
     PORT_DOWN = "PORT_DOWN", "A port's link went down: what it had in flight is lost."
     PORT_UP = "PORT_UP", "A port's link came up."
+    PORT_HUNG = (
+        "PORT_HUNG",
+        "A port that had refused many commands in a row began to take them and answer none.",
+    )
     PORT_TAKEN_OVER = "PORT_TAKEN_OVER", "A port's partner took its identity over: paths stay."
     PORT_RETURNED = "PORT_RETURNED", "A port carries its own identity again."
     LOGICAL_UNIT_RESET = (
