@@ -378,3 +378,16 @@ def test_bad_requests_are_refused_and_change_nothing(
         handler(request_)
     assert [v.field for v in caught.value.violations] == ([field] if field else [])
     assert get_device(stack) == before
+
+
+def test_a_rescan_leaves_room_for_a_reset_of_every_device_that_it_finds(stack: Stack) -> None:
+    for number in range(2, 200):
+        stack.create_volume(f"v{number}")
+        stack.create_export(f"v{number}")
+    stack.rescan()
+    state = stack.multipath_model.state
+    commands = len(state["slot"]) + len(state.used("device"))
+    assert len(state["dispatch"]) >= commands * (1 + state.paths_most)
+    before = len(state["dispatch"])
+    state.refit(state.paths_most)  # as a snapshot does that is put back
+    assert len(state["dispatch"]) == before

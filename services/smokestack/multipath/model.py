@@ -417,6 +417,7 @@ class MultipathModel:
             counts[1] += 1
             del self._devices[host_id, name]
             changed.append(device)
+        self.state.fit_checks()
         result = RescanResult(*counts)
         told = self.events.tell(EventKind.RESCANNED, f"hosts/{host_id}", **asdict(result))
         for device in changed:

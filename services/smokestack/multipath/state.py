@@ -150,7 +150,8 @@ class MultipathState(Tables):
         self.reserve("note", 4 * len(self["hand"]) + 8 * (len(self.used("device")) + paths))
 
     def fit_checks(self) -> None:
-        """Makes room for the checks of every path, and for what they find."""
+        """Makes room for the checks of every path and the reset of every device, and for what
+        they find."""
         self._fit_dispatch()
         self.fit_notes()
 
@@ -175,7 +176,9 @@ class MultipathState(Tables):
         rows = commands * (1 + self.paths_most) + checks
         arrays = max(1, int(self.row["array_count"]))
         if rows * arrays > len(self["dispatch"]):
-            self.replace("dispatch", zeros(rows * arrays, SUBMISSION))
+            # a bit more than that: hosts are scanned one after the other
+            more = max(rows * arrays, len(self["dispatch"]) * 9 // 8)
+            self.replace("dispatch", zeros(more, SUBMISSION))
         rows = len(self["dispatch"]) // arrays
         self.row["dispatch_rows"] = rows
         self.batches = [self["dispatch"][a * rows : (a + 1) * rows] for a in range(arrays)]
