@@ -94,16 +94,37 @@ class Checkers:
         if not path.checked or path not in device.paths:
             return
         if works and path.failed and not path.gone:
-            path.failed = False
-            path.interval = device.handling.polling_interval_ns
+            if self._reinstates(device, path):
+                path.failed = False
+                path.interval = device.handling.polling_interval_ns
         elif works and not path.gone:
+            _forgive(device, path)
             path.interval = min(2 * path.interval, polling_max(device.handling))
         elif works is False:
+            if path.recovers_at is not None:
+                path.recovers_at = now + device.handling.path_error_recovery_ns
             self.fails(device, path)
         due = check.begun + path.interval
         self._check_at(device, path, due if due > now else now + path.interval)
         self._turn(device)
         self._pump(device)
+
+    def _reinstates(self, device: Device, path: Path) -> bool:
+        """Whether a path that is good again is used again."""
+        now, handling = self._agenda.now, device.handling
+        if not handling.path_error_threshold:
+            return True
+        if path.recovers_at is not None:
+            if now < path.recovers_at and any(each.usable for each in device.paths):
+                return False
+            path.recovers_at, path.failures, path.forget = None, 0, 0
+            return True
+        if not path.failures:
+            path.forget = handling.path_error_forget_checks
+        path.failures += 1
+        if path.failures > handling.path_error_threshold:
+            path.recovers_at = now + handling.path_error_recovery_ns
+        return path.recovers_at is None
 
     def fails(self, device: Device, path: Path) -> None:
         """A path that worked works no more."""
@@ -192,6 +213,17 @@ class Checkers:
 def polling_max(handling: PathFailureHandling) -> int:
     """The longest time from one check to the next."""
     return handling.max_polling_interval_ns or 4 * handling.polling_interval_ns
+
+
+def _forgive(device: Device, path: Path) -> None:
+    """A good check of a path in use makes up for failures, some day."""
+    if not path.failures or path.recovers_at is not None:
+        return
+    if path.forget:
+        path.forget -= 1
+    else:
+        path.failures -= 1
+        path.forget = device.handling.path_error_forget_checks
 
 
 def _awaited(path: Path, record: Completion) -> bool:

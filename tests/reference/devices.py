@@ -92,6 +92,9 @@ class Path:
     fails_at: int | None = None  # ... until then
     lost_at: int | None = None  # when it is removed
     removed: bool = False
+    failures: int = 0  # times that it has come back, as far as not forgotten
+    forget: int = 0  # good checks until one is
+    recovers_at: int | None = None  # it is marginal, and set aside until then
 
     @property
     def rank(self) -> int:

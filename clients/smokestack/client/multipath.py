@@ -145,6 +145,9 @@ class PathFailureHandling(TypedDict, total=False):
     dev_loss_ns: int
     no_path_retry: NoPathRetry
     no_path_retry_count: int
+    path_error_threshold: int
+    path_error_forget_checks: int
+    path_error_recovery_ns: int
 
 
 class WorldShares(TypedDict, total=False):

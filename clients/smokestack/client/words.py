@@ -55,7 +55,7 @@ QueueDepthRule = Literal["FIXED", "COUNTER", "WINDOW", "LEGACY_NO_THROTTLE"]
 PathState = Literal["ACTIVE", "DEAD", "DISABLED", "STANDBY", "BLOCKED"]
 NoPathRetry = Literal["LAYER", "FAIL", "COUNT", "QUEUE"]
 PathChecker = Literal["NONE", "TUR"]
-CheckerState = Literal["UNCHECKED", "UP", "GHOST", "DOWN", "TIMEOUT", "PENDING"]
+CheckerState = Literal["UNCHECKED", "UP", "GHOST", "DOWN", "TIMEOUT", "PENDING", "DELAYED"]
 Access = Literal["SYMMETRIC", "ALUA", "STANDBY", "UNAVAILABLE", "ACTIVE_PASSIVE"]
 AccessState = Literal[
     "OPTIMIZED", "NON_OPTIMIZED", "STANDBY", "UNAVAILABLE", "TRANSITIONING", "PASSIVE"

@@ -172,6 +172,10 @@ class EventKind(StrEnum):
         "PATH_REMOVED",
         "A path was without transport so long that its host let go of it.",
     )
+    PATH_MARGINAL = (
+        "PATH_MARGINAL",
+        "A path that is good again has failed too often: it is set aside.",
+    )
     PATH_ADDED = (
         "PATH_ADDED",
         "A path that had been removed was found anew, for its port logged in.",

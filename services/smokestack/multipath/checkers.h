@@ -12,6 +12,7 @@
 #define SMOKESTACK_MULTIPATH_CHECKERS_H
 
 #include "attentions.h"
+#include "marginal.h"
 
 #define CHECK_IDS (UINT64_C(0xffffff) << SLOT_SHIFT) /* of a slot that no submitter gets to */
 #define CHECK_TRIES 5
@@ -56,13 +57,17 @@ static void check_ends(mp_t *m, uint32_t p, uint8_t verdict, uint32_t sense, int
     h->verdict = verdict;
     h->sense = sense;
     note.kind = works ? NOTE_CHECKED_UP : NOTE_CHECKED_DOWN;
-    if (works && was_dead) {
+    if (works && was_dead && !path->gone && !reinstates(m, p, now)) {
+        h->verdict = CHECK_DELAYED;
+    } else if (works && was_dead) {
         path_found(m, p, note);
         h->interval_ns = care->polling_ns;
     } else if (works) {
+        forgive(m, p);
         int64_t longer = 2 * h->interval_ns;
         h->interval_ns = longer < care->polling_max_ns ? longer : care->polling_max_ns;
     } else if (verdict != CHECK_PENDING) {
+        if (h->marginal) h->recovers_ns = now + care->error_recovery_ns;
         path_lost(m, p, failure(m, p, note));
     }
     h->due_ns = h->begun_ns + h->interval_ns;

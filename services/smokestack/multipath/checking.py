@@ -17,6 +17,9 @@ _COLUMNS = {
     "fast_io_fail_ns": "fast_fail_ns",
     "dev_loss_ns": "loss_ns",
     "no_path_retry_count": "no_path_retries",
+    "path_error_threshold": "error_threshold",
+    "path_error_forget_checks": "error_forget",
+    "path_error_recovery_ns": "error_recovery_ns",
 }
 
 

@@ -201,6 +201,9 @@ _HANDLING: Final = {
     "fast_io_fail_ns": (0, 3600 * 10**9),
     "dev_loss_ns": (0, 1 << 60),
     "no_path_retry_count": (0, 1_000_000),
+    "path_error_threshold": (0, 65_535),
+    "path_error_forget_checks": (0, 65_535),
+    "path_error_recovery_ns": (0, 86_400 * 10**9),
 }
 
 
@@ -232,4 +235,18 @@ def _check_handling(field: str, settings: PathFailureHandling) -> None:
             f"{field}.dev_loss_ns",
             f"{settings.dev_loss_ns} is not more than fast_io_fail_ns, "
             f"{settings.fast_io_fail_ns}: commands fail before their path is removed",
+        )
+    marginal = (
+        settings.path_error_threshold,
+        settings.path_error_forget_checks,
+        settings.path_error_recovery_ns,
+    )
+    if any(marginal) and not all(marginal):
+        raise InvalidArgument.at(
+            f"{field}.path_error_threshold",
+            "goes with path_error_forget_checks and path_error_recovery_ns: set all three, or none",
+        )
+    if any(marginal) and settings.checker is PathChecker.NONE:
+        raise InvalidArgument.at(
+            f"{field}.path_error_threshold", "is set, but nothing checks paths: use checker TUR"
         )

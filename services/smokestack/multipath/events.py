@@ -49,6 +49,7 @@ class NoteKind(IntEnum):
     UNBLOCKED = 51
     REMOVED = 52
     ADDED = 53
+    MARGINAL = 54
 
 
 _OF_PATHS = {
@@ -65,6 +66,7 @@ _OF_PATHS = {
     NoteKind.UNBLOCKED: EventKind.PATH_UNBLOCKED,
     NoteKind.REMOVED: EventKind.PATH_REMOVED,
     NoteKind.ADDED: EventKind.PATH_ADDED,
+    NoteKind.MARGINAL: EventKind.PATH_MARGINAL,
 }
 _OURS = (NoteKind.PATH_LOST, NoteKind.PATH_FOUND, NoteKind.GIVEN_UP)
 # Their detail says as what the event counts that caused them.
@@ -148,6 +150,8 @@ class MultipathEvents(KernelLog):
                 cause = event_name(source, note.cause)
                 name = self._name(device, path)
                 detail = _ends(path)
+                if kind is NoteKind.MARGINAL:
+                    detail = {"failures": note.detail, **detail}
                 if kind is NoteKind.UNIT_GONE:
                     detail = {"sense": sense_text(note.detail), **detail}
                 elif kind is NoteKind.IO_FAILED:

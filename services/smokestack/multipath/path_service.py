@@ -34,6 +34,7 @@ _CHANGES: Final = (
     EventKind.PATH_UNBLOCKED,
     EventKind.PATH_REMOVED,
     EventKind.PATH_ADDED,
+    EventKind.PATH_MARGINAL,
     EventKind.DEVICE_ACCESS_CHANGED,
 )
 _NAMES: Final = frozenset(p.name for some in PARAMETERS.values() for p in some)

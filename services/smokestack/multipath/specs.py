@@ -157,6 +157,7 @@ class CheckerState(IntEnum):
     DOWN = 4
     TIMEOUT = 5
     PENDING = 6  # in transition: the path is left as it was
+    DELAYED = 7  # up, and set aside, for it has failed too often
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,10 @@ class PathFailureHandling:
     dev_loss_ns: int = 0  # after how long it is removed; 0: never; dm-multipath has 600 s
     no_path_retry: NoPathRetry = NoPathRetry.LAYER
     no_path_retry_count: int = 0  # of COUNT
+    # san_path_err_threshold, _forget_rate and _recovery_time: all, or none.
+    path_error_threshold: int = 0  # failures that are not too many; 0: no path is marginal
+    path_error_forget_checks: int = 0  # good checks that make up for one
+    path_error_recovery_ns: int = 0  # how long a marginal path is set aside
 
 
 @dataclass(frozen=True)

@@ -242,8 +242,9 @@
     F(int64_t, fast_fail_ns) /* how long a path is blocked before its commands fail; 0: not */ \
     F(int64_t, loss_ns) /* after how long without transport it is removed; 0: never */         \
     F(uint32_t, no_path_retries) /* polling intervals that commands wait for a path */         \
-    F(uint32_t, padding)                                                                       \
-    F(uint64_t, padding_1)
+    F(uint16_t, error_threshold) /* failures that are not too many; 0: any are not */          \
+    F(uint16_t, error_forget) /* good checks that make up for one */                           \
+    F(int64_t, error_recovery_ns) /* how long a marginal path is set aside */
 
 /* What that software knows of a path.  Two cache lines. */
 #define HEALTH_FIELDS(F)                                                                       \
@@ -262,13 +263,14 @@
     F(uint8_t, verdict)     /* a specs.CheckerState */                                         \
     F(uint32_t, sense)      /* with the last verdict */                                        \
     F(uint32_t, removed) /* gone for so long that the host has let go of it */                 \
-    F(uint32_t, padding)                                                                       \
+    F(uint32_t, failures) /* times that it has failed, as far as not forgotten */              \
     F(int64_t, fail_ns) /* when the commands of a blocked path fail, or 0 */                   \
     F(int64_t, loss_ns) /* when it is removed, or 0 */                                         \
     F(uint32_t, head) /* commands that it holds, or NIL */                                     \
     F(uint32_t, tail)                                                                          \
-    F(uint64_t, padding_1)                                                                     \
-    F(uint64_t, padding_2)
+    F(int64_t, recovers_ns) /* marginal: when it may be used again */                          \
+    F(uint32_t, marginal) /* set aside, for it has failed too often */                         \
+    F(uint32_t, forget) /* good checks until a failure is forgotten */
 
 /* A link of a fabric, in the direction of the hosts. */
 #define LINK_FIELDS(F)                                                                         \
@@ -357,7 +359,8 @@ enum { NOTE_PATH_DOWN = 1, NOTE_PATH_UP = 2, NOTE_PATH_LOST = 3, NOTE_CUT_OFF = 
        NOTE_THROTTLED = 20, NOTE_RECOVERED = 21, NOTE_HUNG = 22,
        NOTE_ACCESS = 30, NOTE_PATH_FOUND = 31,
        NOTE_CHECKED_DOWN = 40, NOTE_CHECKED_UP = 41, NOTE_IO_FAILED = 42,
-       NOTE_BLOCKED = 50, NOTE_UNBLOCKED = 51, NOTE_REMOVED = 52, NOTE_ADDED = 53 };
+       NOTE_BLOCKED = 50, NOTE_UNBLOCKED = 51, NOTE_REMOVED = 52, NOTE_ADDED = 53,
+       NOTE_MARGINAL = 54 };
 
 /* Faults that hit single answers; multipath/faults.py has the same number. */
 enum { FAULT_FRAME_DAMAGED = 1 };
@@ -371,7 +374,8 @@ enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING
 /* As specs.PathChecker, and specs.CheckerState. */
 enum { CHECKER_NONE = 1, CHECKER_TUR = 2 };
 enum { NO_PATH_LAYER = 1, NO_PATH_FAIL = 2, NO_PATH_COUNT = 3, NO_PATH_QUEUE = 4 };
-enum { CHECK_UNCHECKED = 1, CHECK_UP, CHECK_GHOST, CHECK_DOWN, CHECK_TIMEOUT, CHECK_PENDING };
+enum { CHECK_UNCHECKED = 1, CHECK_UP, CHECK_GHOST, CHECK_DOWN, CHECK_TIMEOUT, CHECK_PENDING,
+       CHECK_DELAYED };
 /* As specs.PathState. */
 enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3, PATH_STANDBY = 4 };
 /* As engine/records.py's AccessState. */
