@@ -224,13 +224,14 @@ def test_pools_of_every_family_come_back_as_they_ran_out(state: Path, profile: P
                     room.api.FillPool(pb.FillPoolRequest(name=made.name, ratio=0.9999))
 
 
-def test_thick_volumes_keep_their_pages(state: Path) -> None:
+@pytest.mark.parametrize("kind", [pb.PROVISIONING_THICK, pb.PROVISIONING_FULL])
+def test_volumes_that_reserve_keep_their_pages(state: Path, kind: pb.Provisioning) -> None:
     with kept_array(state) as room:
         build(room)
         thick = pb.Volume(
             pool=f"{ARRAY}/pools/p1",
             capacity_bytes=100 * PAGE,
-            provisioning=pb.PROVISIONING_THICK,
+            provisioning=kind,
         )
         for number in range(3):
             request = pb.CreateVolumeRequest(parent=ARRAY, volume_id=f"f{number}", volume=thick)
@@ -248,6 +249,13 @@ def test_thick_volumes_keep_their_pages(state: Path) -> None:
             snapshot(room, "f0", f"s{turn}")
             grown = pb.Volume(name=f"{ARRAY}/volumes/f1", capacity_bytes=(200 + turn) * PAGE)
             room.api.UpdateVolume(pb.UpdateVolumeRequest(volume=grown))
+            thin = pb.UnmapVolumeRequest(name=f"{ARRAY}/volumes/v1")
+            thin.ranges.add(offset_bytes=turn * PAGE, length_bytes=2 * PAGE)
+            room.api.UnmapVolume(thin)
+        extents = room.model.state.used("extent").tolist()
+        assert len(extents) == (5 if kind == pb.PROVISIONING_FULL else 0)
+        with after_a_crash(state) as recovered:
+            assert recovered.model.state.used("extent").tolist() == extents
         expected = observed(room), families(room)
     with kept_array(state) as room:  # from the checkpoint that a stop makes
         assert (observed(room), families(room)) == expected
