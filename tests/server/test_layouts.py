@@ -8,7 +8,7 @@ import pytest
 
 from smokestack.server.run import Progress, run_stack
 from smokestack.server.scenario import ScenarioError, default_scenario
-from smokestack.v1 import array_pb2
+from smokestack.v1 import array_pb2, multipath_pb2
 from smokestack.workload.traces import bundled
 from tests.server.scenarios import small_scenario
 
@@ -38,6 +38,25 @@ def test_zeros_are_the_same_wherever_they_are_detected() -> None:
     here, there = run_stack(scenario), run_stack(scenario, processes=True)
     assert here["digest"] == there["digest"]
     assert 0 < here["errors"] < plain, "zeros were meant to take no space"
+
+
+def test_checked_and_blocked_paths_are_the_same_in_every_layout() -> None:
+    """Checks go to arrays as commands do, through every link; settings come from the scenario."""
+    plain = run_stack(small_scenario(2))["digest"]
+    scenario = small_scenario(2)
+    for number, host in enumerate(scenario.hosts):
+        handling = host.path_failure_handling
+        handling.checker = multipath_pb2.PATH_CHECKER_TUR
+        handling.polling_interval_ns = 300_000
+        handling.fast_io_fail_ns = number * 500_000
+        handling.no_path_retry = multipath_pb2.NO_PATH_RETRY_QUEUE
+    for start_ns, fabric in ((1_000_000, "a"), (4_000_000, "b")):
+        link = f"multipaths/m1/fabrics/{fabric}/links/h1-{fabric}"
+        scenario.faults.add(kind="LINK_DOWN", target=link, start_ns=start_ns, duration_ns=1_500_000)
+    here, there = run_stack(scenario), run_stack(scenario, processes=True)
+    assert here["digest"] == there["digest"] != plain
+    for figure in ("ios", "errors", "virtual_seconds", "latency", "windows", "paths"):
+        assert here[figure] == there[figure]
 
 
 def test_a_run_repeats_and_changes_with_the_seed() -> None:
