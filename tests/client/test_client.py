@@ -69,6 +69,18 @@ def test_space_is_given_back(stack: Stack) -> None:
     assert volume.zero_bytes == 32 * KiB
 
 
+def test_hosts_reserve_a_volume(stack: Stack) -> None:
+    stack.set_clock(autojump=True)
+    array = stack.array("a1")
+    export = array.exports["v1.h1"]
+    export.persistent_reserve("REGISTER", service_key=5)
+    made = export.persistent_reserve("RESERVE", key=5, kind="WRITE_EXCLUSIVE")
+    assert array.volumes["v1"].reservations() == made
+    assert stack.hypervisor.hosts["h1"].vms["v1"].disks["d0"].write(4 * KiB).succeeded
+    with pytest.raises(FailedPrecondition, match="RESERVATION CONFLICT"):
+        export.persistent_reserve("CLEAR", key=6)
+
+
 def test_names_are_short_but_full_ones_are_taken(stack: Stack) -> None:
     array = stack.array("a1")
     full = array.volumes.create("v9", pool="arrays/a1/pools/p1", capacity_bytes=GiB)

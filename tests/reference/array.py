@@ -250,6 +250,7 @@ class Array(Moves, Limits, Writes, Tasks):
             if (itl.export.volume_id, itl.export.host_id) == (change.volume_id, change.host_id):
                 itl.shown = False
                 self._agenda.add(key, itl.hide, of=self)
+                self._agenda.add(key, self._leave, itl.own, change.host_id, of=self)
         self._tell_of_luns(change.host_id, self.itls, key)
 
     def asked(self, initiators: Sequence[str]) -> None:
@@ -337,6 +338,8 @@ class Array(Moves, Limits, Writes, Tasks):
         now = self._agenda.now
         powered = not self.rules.holds("ARRAY_POWER_LOSS", f"arrays/{self.array_id}", now, phase)
         if powered and not self.powered:
+            for volume in self._known:
+                volume.reservation.lose_power()
             for itl in self.itls[: self._reached]:
                 if itl.valid:
                     itl.establish(Attention.POWER_ON)
@@ -464,17 +467,34 @@ class Array(Moves, Limits, Writes, Tasks):
             self._fail(command, Sense.LBA_OUT_OF_RANGE, done)
         elif blocked:
             self._fail(command, blocked, done)
-        elif volume.offline or (command.itl.export.read_only and command.op not in READING):
-            sense = Sense.UNAVAILABLE if volume.offline else Sense.WRITE_PROTECTED
+        elif not asks and self._is_kept_off(command):
+            command.status = Status.RESERVATION_CONFLICT
+            self._at(done, DEPART, command)
+        elif sense := self._spoilt(command, volume):
             self._fail(command, sense, done)
-        elif self._hit("COMMAND_FAILED", f"volumes/{volume.volume_id}", command):
-            self._fail(command, Sense.INTERNAL_FAILURE, done)
-        elif self._hit("NOT_READY", f"volumes/{volume.volume_id}", command):
-            self._fail(command, Sense.TRANSITION, done)
         elif asks:
             self._at(done, DEPART, command)
         else:
             self._execute(command, volume, done)
+
+    @staticmethod
+    def _is_kept_off(command: Command) -> bool:
+        """Whether a reservation of others keeps a command from its volume."""
+        itl = command.itl
+        writes = command.op != Op.READ
+        return itl.own.reservation.conflicts(itl.export.host_id, writes=writes)
+
+    def _spoilt(self, command: Command, volume: Volume) -> Sense:
+        """Why a volume that a command has reached does not serve it."""
+        if volume.offline:
+            return Sense.UNAVAILABLE
+        if command.itl.export.read_only and command.op not in READING:
+            return Sense.WRITE_PROTECTED
+        if self._hit("COMMAND_FAILED", f"volumes/{volume.volume_id}", command):
+            return Sense.INTERNAL_FAILURE
+        if self._hit("NOT_READY", f"volumes/{volume.volume_id}", command):
+            return Sense.TRANSITION
+        return Sense.NONE
 
     def _fail(self, command: Command, sense: Sense, done: int) -> None:
         command.status, command.sense = Status.CHECK_CONDITION, sense

@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from smokestack.array.model import ArrayModel
 from smokestack.array.specs import Access
 from smokestack.engine.blockdevice import Attachment, BlockDevice, IoBatch, Nexus, PeerLost, Reply
-from smokestack.engine.errors import FailedPrecondition, NotFound, ResourceExhausted
+from smokestack.engine.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ResourceExhausted,
+)
 from smokestack.engine.faults import FaultBook
 from smokestack.engine.snapshot import Piece, Pieces
 from smokestack.hypervisor.model import HypervisorModel
@@ -46,6 +51,7 @@ from tests.reference.config import (
     PortEnabled,
     PortQueueLimit,
     Rescanned,
+    ReservedOut,
     SnapshotCreated,
     SnapshotDeleted,
     StackConfig,
@@ -268,12 +274,6 @@ class Models:
                     array.update_pool_capacity(change.pool_id, change.capacity_bytes)
             case VolumeQueueLimit():
                 array.set_volume_queue_limit(change.volume_id, change.queue_limit)
-            case HostLimits():
-                array.update_host(
-                    change.host_id,
-                    queue_limit=change.queue_limit,
-                    port_queue_limit=change.port_queue_limit,
-                )
             case VolumeZeroDetect():
                 array.set_volume_zero_detect(change.volume_id, change.zero_detect)
             case VolumeCapacity():
@@ -289,6 +289,21 @@ class Models:
                 array.create_snapshot(change.snapshot_id, change.volume_id)
             case SnapshotDeleted():
                 array.delete_snapshot(change.snapshot_id)
+            case _:
+                Models._apply_to_hosts(array, change)
+
+    @staticmethod
+    def _apply_to_hosts(array: ArrayModel, change: Change) -> None:
+        match change:
+            case HostLimits():
+                array.update_host(
+                    change.host_id,
+                    queue_limit=change.queue_limit,
+                    port_queue_limit=change.port_queue_limit,
+                )
+            case ReservedOut():
+                with suppress(FailedPrecondition, InvalidArgument, NotFound):
+                    array.reservations.carry_out(change.volume_id, change.out)
             case ExportCreated():
                 array.create_export(change.export)
             case ExportDeleted():

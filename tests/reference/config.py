@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from smokestack.array.reservations import ReserveOut
 from smokestack.array.specs import (
     AccessSpec,
     ArrayHostSpec,
@@ -140,6 +141,16 @@ class VolumeZeroDetect:
     array_id: str
     volume_id: str
     zero_detect: ZeroDetect
+
+
+@dataclass(frozen=True)
+class ReservedOut:
+    """A host sends PERSISTENT RESERVE OUT to a volume."""
+
+    at_ns: int
+    array_id: str
+    volume_id: str
+    out: ReserveOut
 
 
 @dataclass(frozen=True)
@@ -373,6 +384,7 @@ ArrayChange = (
     | VolumeQueueLimit
     | HostLimits
     | VolumeZeroDetect
+    | ReservedOut
     | VolumeCreated
     | VolumeDeleted
     | SnapshotCreated

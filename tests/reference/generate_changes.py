@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
+from smokestack.array.reservations import ReservationAction, ReservationType, ReserveOut
 from smokestack.array.specs import ArrayHostSpec, ExportSpec, Provisioning, ZeroDetect
 from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.records import Attention
@@ -42,6 +43,7 @@ from tests.reference.config import (
     PortEnabled,
     PortQueueLimit,
     Rescanned,
+    ReservedOut,
     TrunkSet,
     VolumeAssigned,
     VolumeCapacity,
@@ -54,8 +56,7 @@ from tests.reference.generate_copies import Copies, copy_changes
 KINDS = (
     *("port", "port", "controller", "space", "copy", "copy", "export"),
     *("path", "device", "adapter", "job", "attention", "attention"),
-    "fabric",
-    "reset",
+    *("fabric", "reset", "reservation"),
 )
 
 
@@ -113,7 +114,7 @@ def changes(draw: st.DrawFn, plans: Plans, until_ns: int) -> tuple[Change, ...]:
     count = draw(st.sampled_from([8, 4, 2, 1]))
     drawn = sorted(draw(st.lists(times, min_size=count, max_size=count)))
     starts: list[Change] = [JobStarted(draw(times), plan) for plan in plans.later]
-    made: list[Change] = []
+    made: list[Change] = draw(_reserved(plans)) if draw(st.booleans()) else []
     for time in drawn:
         made += draw(_change(plans, time))
     # Jobs start at times of their own; they need nothing but their disks.
@@ -139,6 +140,8 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
         return draw(_port_change(plans, time, array))
     if kind == "attention":
         return draw(_attention_change(time, array))
+    if kind == "reservation":
+        return draw(_reservations(time, array))
     if kind == "copy":
         return draw(copy_changes(plans.copies[array.array_id], plans.hosts, time))
     if kind == "controller":
@@ -146,6 +149,43 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
     if kind == "space":
         return draw(_space_change(plans, time, array))
     return draw(_export_change(plans, time, array))
+
+
+@st.composite
+def _reserved(draw: st.DrawFn, plans: Plans) -> list[Change]:
+    """A host reserves a volume soon, and perhaps another one is registered, too."""
+    array, time = draw(st.sampled_from(plans.arrays)), 1
+    if not array.exports:
+        return []
+    shown = draw(st.sampled_from(array.exports))
+    kind = draw(st.sampled_from(ReservationType))
+    ignores = ReservationAction.REGISTER_AND_IGNORE_EXISTING_KEY
+    hosts = [shown.host_id] + [
+        export.host_id
+        for export in array.exports
+        if export.volume_id == shown.volume_id and draw(st.booleans())
+    ]
+    outs = [ReserveOut(host, ignores, service_key=1) for host in hosts]
+    outs.append(ReserveOut(shown.host_id, ReservationAction.RESERVE, 1, 0, kind))
+    return [ReservedOut(time, array.array_id, shown.volume_id, out) for out in outs]
+
+
+@st.composite
+def _reservations(draw: st.DrawFn, time: int, array: ArrayConfig) -> list[Change]:
+    """A host does something to a volume's reservations, or registers first."""
+    if not array.exports:
+        return []
+    shown = draw(st.sampled_from(array.exports))
+    array_id, volume, host = array.array_id, shown.volume_id, shown.host_id
+    key = draw(st.sampled_from([1, 1, 2]))
+    kind = draw(st.sampled_from(ReservationType))
+    aptpl = draw(st.booleans())
+    ignores = ReservationAction.REGISTER_AND_IGNORE_EXISTING_KEY
+    outs = [ReserveOut(host, ignores, service_key=key, aptpl=aptpl)]
+    action = draw(st.sampled_from(ReservationAction))
+    other = draw(st.sampled_from([0, 1, 1, 2]))
+    outs.append(ReserveOut(host, action, key, other, kind))
+    return [ReservedOut(time, array_id, volume, out) for out in outs[draw(st.integers(0, 1)) :]]
 
 
 @st.composite

@@ -21,6 +21,7 @@ from smokestack.array.specs import (
     ZeroDetect,
 )
 from smokestack.engine.records import Attention, Op, Sense, Status
+from tests.reference.reservations import Reservation
 
 
 class Port:
@@ -266,6 +267,7 @@ class Volume:
     planned: tuple[Controller, int] | None = None  # owner and end of a move that is to begin
     planned_wanted: Controller | None = None
     zero_detect: ZeroDetect = ZeroDetect.OFF
+    reservation: Reservation = field(default_factory=Reservation)
     counts: Counter[Op | str] = field(default_factory=Counter)
     tas: bool = False  # aborted commands of other nexuses are answered
     thick: bool = False  # has room for all that it has not written

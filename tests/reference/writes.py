@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
+from smokestack.array.reservations import ReserveOut
 from smokestack.array.specs import OutOfSpace, ZeroDetect
 from smokestack.engine.records import BLOCK_BYTES, Flag, Op
 from tests.reference.agenda import ARRAY
 from tests.reference.config import (
+    ReservedOut,
     SnapshotCreated,
     SnapshotDeleted,
     VolumeCreated,
     VolumeDeleted,
     VolumeZeroDetect,
 )
+from tests.reference.reservations import Heard, Refused
 from tests.reference.space import CHANGED, DEPART, Space
-from tests.reference.stations import Command, Controller, Volume
+from tests.reference.stations import Command, Controller, Itl, Volume
 
-SpaceChange = VolumeCreated | VolumeDeleted | SnapshotCreated | SnapshotDeleted | VolumeZeroDetect
+SpaceChange = (
+    VolumeCreated
+    | VolumeDeleted
+    | SnapshotCreated
+    | SnapshotDeleted
+    | VolumeZeroDetect
+    | ReservedOut
+)
 DESTAGE = 0xFF  # the op of dirty data on their way to the media
 
 
@@ -32,8 +43,30 @@ class Writes(Space):
             key = (then, ARRAY, CHANGED, 0, 0)
             volume = self.volumes[change.volume_id]
             self._agenda.add(key, setattr, volume, "zero_detect", change.zero_detect, of=self)
+        elif isinstance(change, ReservedOut):
+            volume, host = self.volumes[change.volume_id], change.out.host_id
+            if any(self._reaches(itl, volume, host) for itl in self.itls if itl.shown):
+                key = (then, ARRAY, CHANGED, 0, 0)
+                self._agenda.add(key, self._reserve, volume, change.out, of=self)
         else:
             self._copy(change, then)
+
+    @staticmethod
+    def _reaches(itl: Itl, volume: Volume, host_id: str) -> bool:
+        return itl.own is volume and itl.export.host_id == host_id
+
+    def _reserve(self, volume: Volume, out: ReserveOut) -> None:
+        with suppress(Refused):
+            self._hear(volume, volume.reservation.out(out))
+
+    def _leave(self, volume: Volume, host_id: str) -> None:
+        self._hear(volume, volume.reservation.leave(host_id))
+
+    def _hear(self, volume: Volume, told: Heard) -> None:
+        for host_id, attention in told.items():
+            for itl in self.itls:
+                if itl.valid and self._reaches(itl, volume, host_id):
+                    itl.establish(attention)
 
     def _write(self, command: Command, volume: Volume, pages: range, done: int) -> None:
         pool = volume.pool

@@ -158,7 +158,7 @@ def observed(room: Room[ArrayModel], events: bool = True) -> dict[str, Any]:
     pages = state["page"][state["page"]["key"] != 0]
     found["pages"] = sorted(pages.tolist())
     found["shares"] = sorted(state["share"][state["share"]["key"] != 0].tolist())
-    found["itls"] = state.used("itl")[["volume", "port", "valid", "hidden"]].tolist()
+    found["itls"] = state.used("itl")[["volume", "port", "valid", "excluded", "hidden"]].tolist()
     found["now_ns"], found["seed"] = room.model.now_ns, room.model.seed
     faults = room.simulation.ListFaults(faults_pb2.ListFaultsRequest())
     found["faults"] = [MessageToDict(fault) for fault in faults.faults]

@@ -84,7 +84,28 @@ def some_of_everything(room: Room[Any]) -> None:
     api.DeleteVolume(pb.DeleteVolumeRequest(name=f"{ARRAY}/volumes/v2"))
     create_volume(room, "v3")
     export_to_sets(room)
+    reserve(room)
     write(room, first=30_000, count=50)
+
+
+def reserve(room: Room[ArrayModel]) -> None:
+    """Lets one of two hosts reserve v3 in a way that outlives a loss of power."""
+    name = f"{ARRAY}/exports/v3.h1"
+    register = pb.PersistentReserveOutRequest(
+        name=name,
+        action=pb.RESERVATION_ACTION_REGISTER,
+        service_action_reservation_key=9,
+        aptpl=True,
+    )
+    room.api.PersistentReserveOut(register)
+    reserve = pb.PersistentReserveOutRequest(
+        name=name,
+        action=pb.RESERVATION_ACTION_RESERVE,
+        reservation_key=9,
+        type=pb.RESERVATION_TYPE_EXCLUSIVE_ACCESS,
+    )
+    room.api.PersistentReserveOut(reserve)
+    assert room.model.state.used("itl")["excluded"].any()
 
 
 def export_to_sets(room: Room[ArrayModel]) -> None:

@@ -174,6 +174,9 @@ def space_agrees(reference: World, models: Models, until_ns: int) -> None:
             held = here.volume_usage(volume_id)
             assert held.allocated_bytes - held.unwritten_bytes == mapped
             assert held.unwritten_bytes == (volume.room * page_bytes if volume.full else 0)
+            reserved, told = here.reservations.of(volume_id), volume.reservation
+            assert (dict(reserved.keys), reserved.kind) == (told.keys, told.kind)
+            assert (reserved.generation, reserved.aptpl) == (told.generation, told.aptpl)
             unit, counts = here.unit_usage(volume_id), volume.counts
             page = volume.pool.spec.page_bytes
             assert unit.unmap_count == counts[Op.UNMAP]

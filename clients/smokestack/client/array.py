@@ -23,6 +23,8 @@ from .words import (
     PoolState,
     Provisioning,
     RaidLevel,
+    ReservationAction,
+    ReservationType,
     VolumeSnapshotState,
     VolumeState,
     ZeroDetect,
@@ -219,6 +221,12 @@ class Volume(Deletable[Way]):
             request.ranges.add(offset_bytes=offset_bytes, length_bytes=length_bytes)
         return Call(self.of_kind.rpc("Unmap"), request, as_it_is)
 
+    @operation
+    def reservations(self) -> Call[pb.VolumeReservations]:
+        """Tells which hosts are registered with the volume, and who has reserved it."""
+        request = pb.GetVolumeReservationsRequest(name=self.name)
+        return Call(f"{_SERVICE}.GetVolumeReservations", request, as_it_is)
+
 
 class Volumes(Collection[Way, Volume[Way]]):
     """An array's volumes."""
@@ -364,6 +372,30 @@ class Export(Deletable[Way]):
     port_set: str  # or through those of this set alone
     host_set: str  # the set that it was exported to, if it was
     read_only: bool
+
+    @operation
+    def persistent_reserve(
+        self,
+        action: ReservationAction,
+        *,
+        key: int = 0,
+        service_key: int = 0,
+        kind: ReservationType | None = None,
+        aptpl: bool = False,
+    ) -> Call[pb.VolumeReservations]:
+        """Has the host register, reserve, release, clear or preempt; returns what then stands.
+
+        ``key`` is the host's as it is registered, ``service_key`` the one to register or preempt.
+        """
+        request = pb.PersistentReserveOutRequest(
+            name=self.name,
+            action=f"RESERVATION_ACTION_{action}",
+            reservation_key=key,
+            service_action_reservation_key=service_key,
+            type=f"RESERVATION_TYPE_{kind}" if kind else None,
+            aptpl=aptpl,
+        )
+        return Call(f"{_SERVICE}.PersistentReserveOut", request, as_it_is)
 
 
 class Exports(Collection[Way, Export[Way]]):

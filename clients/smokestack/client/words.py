@@ -27,6 +27,22 @@ PortKind = Literal[
 ]
 OutOfSpace = Literal["FAIL_WRITES", "TAKE_OFFLINE", "ANSWER_BUSY", "STALE_SNAPSHOTS", "CONSERVE"]
 Provisioning = Literal["THIN", "THICK", "FULL"]
+ReservationAction = Literal[
+    "REGISTER",
+    "RESERVE",
+    "RELEASE",
+    "CLEAR",
+    "PREEMPT",
+    "REGISTER_AND_IGNORE_EXISTING_KEY",
+]
+ReservationType = Literal[
+    "WRITE_EXCLUSIVE",
+    "EXCLUSIVE_ACCESS",
+    "WRITE_EXCLUSIVE_REGISTRANTS_ONLY",
+    "EXCLUSIVE_ACCESS_REGISTRANTS_ONLY",
+    "WRITE_EXCLUSIVE_ALL_REGISTRANTS",
+    "EXCLUSIVE_ACCESS_ALL_REGISTRANTS",
+]
 ZeroDetect = Literal["OFF", "SKIP", "RECLAIM"]
 RaidLevel = Literal["RAID0", "RAID1", "RAID5", "RAID6", "RAID10"]
 PoolState = Literal["NORMAL", "WARNING", "CONSERVATION", "EXHAUSTED"]

@@ -71,11 +71,13 @@ static void count_check(array_t *a, itl_t *itl, const io_t *io) {
     else if (sense != SENSE_WRITE_PROTECTED) attention_count(a, io);
 }
 
-/* The pool has no space and answers as if it were busy: the host may try again. */
-static void respond_busy(array_t *a, uint32_t i) {
+/* A status without sense data: BUSY of a pool that has no space, for the host may try again, or a
+ * conflict with a reservation. */
+static void respond_status(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
-    a->itl[io->itl].busy++;
-    respond(a, i, STATUS_BUSY, io->time);
+    if (io->sense == ANSWER_BUSY) a->itl[io->itl].busy++;
+    else conflict_count(a, io->itl);
+    respond(a, i, (uint8_t)(io->sense ^ ANSWER_STATUS), io->time);
     a->out[a->state->out_end - 1].cause = note_cause(io->lba);
 }
 
@@ -117,8 +119,8 @@ static void depart(array_t *a, uint32_t i) {
         port->dropped++;
     } else if (io->epoch != port->epoch) {
         if (!is_aborted(io)) respond_for_another(a, i);
-    } else if (io->sense == ANSWER_BUSY) {
-        respond_busy(a, i);
+    } else if (io->sense >= ANSWER_STATUS) {
+        respond_status(a, i);
     } else {
         int failed = io->sense != 0;
         if (failed) count_check(a, itl, io);

@@ -9,7 +9,7 @@
 #include "context.h"
 #include "smokestack/attentions.h"
 
-_Static_assert(ATTENTION_COUNT <= ATTENTION_ROWS - 3, "a row each, and three for NOT READY");
+_Static_assert(ATTENTION_COUNT <= ATTENTION_ROWS - 4, "and rows for NOT READY and conflicts");
 
 static inline attention_t *attention_row(array_t *a, uint32_t itl, uint32_t code) {
     return &a->attention[(size_t)itl * ATTENTION_ROWS + code];
@@ -43,6 +43,11 @@ static __attribute__((noinline, cold)) void attention_tell(array_t *a, io_t *io)
     itl->attentions &= (uint16_t)(itl->attentions - 1);
     io->sense = ATTENTION_SENSE[code];
     io->lba = attention_row(a, io->itl, code)->cause;
+}
+
+/* Counts an answer with RESERVATION CONFLICT, in the row before those of NOT READY. */
+static inline void conflict_count(array_t *a, uint32_t itl) {
+    attention_row(a, itl, ATTENTION_ROWS - 4)->told++;
 }
 
 /* The row that counts answers with a unit attention, or with NOT READY, 2/04/0A and on. */

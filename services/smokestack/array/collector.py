@@ -22,7 +22,7 @@ from smokestack.engine.sparse_histogram import chunk_sums, octaves_of
 from .measure import distinct_bytes
 from .model import ArrayModel
 from .specs import ControllerState, PoolSpec, PortSpec, VolumeSpec
-from .state import ATTENTION_ROWS
+from .state import ATTENTION_ROWS, CONFLICT_ROW
 from .usage import PoolState, state_of
 
 _STATE: Final = Family(
@@ -145,7 +145,13 @@ _STATUS: Final = Family(
     "Commands by the SAM status that the array decided on.",
 )
 _STATUS_COLUMNS: Final = ("good", "check_condition", "busy", "task_set_full")
+_STATUS_ELSEWHERE: Final = ("task_aborted", "reservation_conflict")  # in other tables
 _COUNTED: Final = (*_ITL, *_STATUS_COLUMNS, *_SENSE_COLUMNS.values())
+_CONFLICTS: Final = Family(
+    "smokestack_scsi_reservation_conflicts_total",
+    "counter",
+    "Commands that a reservation of others kept the nexus from (18h).",
+)
 _LATENCY: Final = Family(
     "smokestack_array_latency_seconds",
     "histogram",
@@ -223,6 +229,9 @@ _WRITTEN: Final = Family(
     "smokestack_thin_volume_written_bytes",
     "gauge",
     "Pages of the volume that were ever written, as space in its pool.",
+)
+_RESERVED: Final = Family(
+    "smokestack_scsi_reservations_held", "gauge", "1 while the volume is reserved, else 0."
 )
 # By column of the unit table: what hosts have done to volumes.
 _UNIT: Final = {
@@ -363,8 +372,10 @@ class ArrayCollector:
         octaves = octaves_of(copy.histogram[at], copy.chunk_sums)
         latency = np.zeros((len(keys), octaves.shape[1]), np.int64)
         np.add.at(latency, owner, octaves)
+        conflicts = np.zeros(len(keys), np.int64)
+        np.add.at(conflicts, owner, _told(copy, at)[:, CONFLICT_ROW])
         columns = [table[name] for name in _STATUS_COLUMNS]
-        status = np.stack([*columns, task["task_aborted"]], axis=1)
+        status = np.stack([*columns, task["task_aborted"], conflicts], axis=1)
         senses, sense = _senses(copy, at, owner, table)
         sense_keys = tuple(sorted({kcq.partition("/")[0] for kcq in senses}))
         of_key = [[kcq.startswith(f"{key}/") for key in sense_keys] for kcq in senses]
@@ -372,7 +383,8 @@ class ArrayCollector:
         return [
             *(rows.counts(family, table[name]) for name, family in _ITL.items()),
             *(rows.counts(family, task[name]) for name, family in _TASK.items()),
-            rows.split(_STATUS, "status", (*_STATUS_COLUMNS, "task_aborted"), status),
+            rows.split(_STATUS, "status", (*_STATUS_COLUMNS, *_STATUS_ELSEWHERE), status),
+            rows.counts(_CONFLICTS, conflicts),
             rows.split(_CHECKS, "sense_key", sense_keys, checks),
             rows.split(_SENSE, "kcq", senses, sense),
             rows.latencies(_LATENCY, latency),
@@ -426,6 +438,7 @@ class ArrayCollector:
             pools.counts(_SNAPSHOTS, table["snapshot_pages"] * table["page_bytes"]),
             *self._dark(copy, capacity),
             volumes.counts(_WRITTEN, volume["allocated_pages"] * page[volume["pool"]]),
+            volumes.counts(_RESERVED, (unit["reserved"] != 0).astype(np.int64)),
             *(volumes.counts(family, unit[name]) for name, family in _UNIT.items()),
             *(
                 volumes.counts(family, unit[name] * page[volume["pool"]])
@@ -487,7 +500,7 @@ def _senses(
     copy: _Copy, at: list[int], owner: list[int], table: dict[str, NDArray[np.int64]]
 ) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Returns the sense data that are counted, and the counts, a row for each nexus."""
-    told = copy.table["attention"]["told"].reshape(-1, ATTENTION_ROWS)[at].astype(np.int64)
+    told = _told(copy, at)
     rare = [place for place in _RARE if told[:, place].any()]
     counts = {kcq: table[name] for kcq, name in _SENSE_COLUMNS.items()}
     for place in rare:
@@ -496,6 +509,11 @@ def _senses(
         counts[_RARE[place]] = column
     senses = tuple(sorted(counts))
     return senses, np.stack([counts[kcq] for kcq in senses], axis=1)
+
+
+def _told(copy: _Copy, at: list[int]) -> NDArray[np.int64]:
+    """Returns what nexuses were answered rarely, a row for each."""
+    return copy.table["attention"]["told"].reshape(-1, ATTENTION_ROWS)[at].astype(np.int64)
 
 
 def _added(

@@ -238,6 +238,7 @@ class ArrayDurable:
         model.faults.link_all()  # chains hang on volumes' rows, too, which are not taken
         model._fit_latencies()
         told = model.events.add(model.now_ns, EventKind.RECOVERED, model.name, detail=detail)
+        model.reservations.lose_power(model.now_ns, told.name)
         model.establish_attention(Attention.POWER_ON, told.number)
 
     def _touched(self, pages: NDArray[Any], events: Sequence[Event]) -> NDArray[np.int64]:

@@ -27,6 +27,7 @@ from .faults import ArrayFaults
 from .links import Links
 from .luns import Luns
 from .quotas import Quotas
+from .reservations import FREE, READ_ONLY, ReservationBook
 from .specs import (
     ArrayHostSpec,
     ControllerSpec,
@@ -99,6 +100,7 @@ class ArrayInventory:
         self.faults = ArrayFaults(self)
         self.links = Links(self)
         self.ownership = Ownership(self)
+        self.reservations = ReservationBook(self)
         self.family = Family(self)
         self.quotas = Quotas(self)
 
@@ -168,7 +170,7 @@ class ArrayInventory:
                 row = self.state["itl"][index]
                 row["volume"] = self._rows["volumes", export.volume_id]
                 row["port"], row["valid"] = self._rows["ports", port_id], 1
-                row["read_only"] = export.read_only
+                row["excluded"] = READ_ONLY if export.read_only else FREE
                 self.quotas.add_itl(export.host_id, port_id)
                 self.state.row["itl_count"] = index + 1
                 self.itls.append((export.volume_id, export.host_id, initiator.name, port_id))
@@ -176,6 +178,8 @@ class ArrayInventory:
                 self.lun_of.append(export.lun)
                 self.itls_of_host.setdefault(export.host_id, []).append(index)
                 attentions.joined(self, index, export.volume_id)
+        if export.volume_id in self.reservations.held:
+            self.reservations.fit(export.volume_id)
 
     def establish_attention(
         self,

@@ -172,6 +172,7 @@ class Links:
             return
         cause = array.faults.freed(array.name)
         told = array.events.add(at_ns, EventKind.ARRAY_POWERED_ON, array.name, cause)
+        array.reservations.lose_power(at_ns, told.name)
         attentions.establish(array, Attention.POWER_ON, told.number)
 
     def _renew(self, lost: set[int], at_ns: int) -> None:

@@ -103,6 +103,7 @@ class ArrayModel(ArraySpace, Kept):
         self.state["head"][:] = 0
         self.forget_reads()
         told = self._tell(EventKind.ARRAY_POWERED_ON)
+        self.reservations.lose_power(self.acts_ns, told.name)
         self.establish_attention(Attention.POWER_ON, told.number)
 
     def forget_reads(self) -> None:
@@ -413,6 +414,7 @@ class ArrayModel(ArraySpace, Kept):
         self.luns.release(self.exports.pop((volume_id, host_id)))
         told = self._tell(EventKind.EXPORT_DELETED, f"exports/{volume_id}.{host_id}")
         self._hide(volume_id, host_id, told.number, set(self.ports))
+        self.reservations.leave(volume_id, host_id)
         attentions.luns_changed(self, host_id, told.number, len(self.itls))
 
     def _hide(self, volume_id: str, host_id: str, cause: int, ports: set[str]) -> None:

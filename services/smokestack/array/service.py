@@ -51,6 +51,7 @@ from .requests import (
     provisioning_of,
     zero_detect_of,
 )
+from .reservation_service import ReservationHandlers
 from .set_service import SetHandlers
 from .specs import ExportSpec, ProductSpec, Provisioning, VolumeSpec, ZeroDetect
 from .unmap import unmap_volume
@@ -79,6 +80,7 @@ class ArrayService(
     ControllerHandlers,
     DriveHandlers,
     HostHandlers,
+    ReservationHandlers,
     SetHandlers,
     array_pb2_grpc.ArrayServiceServicer,
 ):

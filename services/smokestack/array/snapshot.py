@@ -11,6 +11,7 @@ from smokestack.engine.snapshot import Keeper
 from smokestack.engine.tables_copy import Copying, TableCopy, checked_tables, copy_tables
 
 from .luns import Luns
+from .reservations import Reservations, ReservationType
 from .specs import (
     ArrayHostSpec,
     ControllerSpec,
@@ -60,6 +61,8 @@ _CLASSES: Final = (
     Profile,
     Provisioning,
     RaidLevel,
+    Reservations,
+    ReservationType,
     SetExportSpec,
     VolumeSnapshotSpec,
     ProductSpec,
@@ -108,6 +111,7 @@ def save_windows(model: ArrayModel) -> dict[str, Any]:
         },
         "diversions": model.advertised.diversions.save(),
         "known": model.known.copy(),
+        "reservations": model.reservations.save(),
     }
 
 
@@ -119,6 +123,7 @@ def put_windows(model: ArrayModel, saved: Mapping[str, Any]) -> None:
         setattr(model.links.controllers, name, saved["controllers"][name].copy())
     model.advertised.diversions.repeat(saved["diversions"])
     model.known = saved["known"].copy()
+    model.reservations.put(saved["reservations"])
 
 
 class ArrayPart:
@@ -143,6 +148,7 @@ class ArrayPart:
         put_tables = checked_tables(model.state, saved["tables"], _COPYING, model.name)
         held = {name: saved["held"][name].copy() for name in _HELD}
         links = {name: copy(saved["links"][name]) for name in _LINKS}
+        put_reservations = model.reservations.load(saved["reservations"])
         put_diversions = model.advertised.diversions.load(saved["diversions"])
         itls_by_volume: dict[str, list[int]] = {}
         for index, (volume_id, *_) in enumerate(held["itls"]):
@@ -164,6 +170,7 @@ class ArrayPart:
                 setattr(model.links, name, links[name])
             model.luns, model.itls_by_volume = luns, itls_by_volume
             put_diversions()
+            put_reservations()
             model.index_itls()
             for name in _CONTROLLERS:
                 setattr(model.links.controllers, name, controllers[name])

@@ -303,6 +303,7 @@ class ArraySpace(ArrayInventory):
         pool_id = self.volumes[volume_id].pool_id
         del self.volumes[volume_id], self._rows["volumes", volume_id]
         self.itls_by_volume.pop(volume_id, None)
+        self.reservations.forget(volume_id)
         told = self._tell(EventKind.VOLUME_DELETED, f"volumes/{volume_id}", freed_bytes=freed_bytes)
         if freed_bytes:
             self._space_gained(pool_id, told)

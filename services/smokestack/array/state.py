@@ -15,7 +15,8 @@ from smokestack.engine.tables import Tables, dtypes, zeros
 from . import _kernel
 
 PAGE_NUMBER_BITS: Final = 40  # of a row of the page map, as in pages.h
-ATTENTION_ROWS: Final = 16  # of each ITL, as in tables.h
+CONFLICT_ROW: Final = 16  # of them, counts conflicts with reservations
+ATTENTION_ROWS: Final = 20  # of each ITL, as in tables.h
 RAW_NOT_COUNTED: Final = (1 << 64) - 1
 DRIVES_DEFAULT_ROW: Final = 0  # of raw_free: the group of pools that name none
 _NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS, _NEEDS_NOTES = 1, 2, 3, 4, 5

@@ -148,6 +148,12 @@ static void controller_write(
     }
 }
 
+/* Whether a reservation keeps a command from its volume; TEST UNIT READY always goes through. */
+static inline int is_kept_off(const itl_t *itl, uint8_t op) {
+    uint32_t from = itl->excluded & (EXCLUDED_WRITES | EXCLUDED_ALL);
+    return op == OP_READ ? from == EXCLUDED_ALL : from && op != OP_TEST_UNIT_READY;
+}
+
 static void controller_take(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     const itl_t *itl = &a->itl[io->itl];
@@ -169,11 +175,15 @@ static void controller_take(array_t *a, uint32_t i) {
     io->sense = io_sense(a, io);
     if (a->state->access && !io->sense) done += access_check(a, io, flags);
     if (itl->attentions && io->sense != SENSE_TRANSITION) attention_tell(a, io);
+    if (itl->excluded && !io->sense && is_kept_off(itl, io->op)) {
+        io->sense = ANSWER_CONFLICT;
+        io->lba = a->unit[volume->unit].reserved;
+    }
     if (volume->offline && !io->sense) {
         io->sense = SENSE_UNAVAILABLE;
         io->lba = volume->offline;
     }
-    if (itl->read_only && writes && !io->sense) {
+    if (itl->excluded & READ_ONLY && writes && !io->sense) {
         io->sense = SENSE_WRITE_PROTECTED;
         io->lba = 0; /* no event made it fail */
     }

@@ -172,6 +172,7 @@
 /* What hosts have done to a volume as a logical unit.  A volume gets a row when it is exported for
  * the first time; row 0 is nobody's. */
 #define UNIT_FIELDS(F)                                                                         \
+    F(uint64_t, reserved)       /* number of the event that did it; 0: it is not */            \
     F(uint64_t, unmaps)         /* UNMAP commands */                                           \
     F(uint64_t, unmapped_pages) /* that it gave up by those, and by WRITE SAME with the bit */ \
     F(uint64_t, write_sames)                                                                   \
@@ -182,7 +183,7 @@
     F(uint32_t, volume)                                                                        \
     F(uint32_t, port)                                                                          \
     F(uint8_t, valid)                                                                          \
-    F(uint8_t, read_only) /* it takes no command that writes */                                \
+    F(uint8_t, excluded) /* from what it is: bits, as reservations.py has them */              \
     F(uint16_t, attentions) /* those that wait to be told, a bit each */                       \
     F(uint32_t, outstanding)                                                                   \
     F(uint64_t, reads)                                                                         \
@@ -291,19 +292,26 @@ enum { NOTE_POOL_EXHAUSTED = 1, NOTE_FAULT_EXHAUSTED = 2, NOTE_POOL_SPACE_AVAILA
        NOTE_TRESPASS = 20, NOTE_LUN_RESET = 21, NOTE_TARGET_RESET = 22,
        NOTE_PORT_HUNG = 23 };
 
+/* What a nexus is kept from, as in reservations.py. */
+enum { EXCLUDED_WRITES = 1, EXCLUDED_ALL = 2, /* by a reservation */
+       READ_ONLY = 4 /* by its export */ };
+
 /* What a volume does with zeros, as in specs.py. */
 enum { ZEROS_WRITTEN = 1, ZEROS_SKIPPED = 2, ZEROS_FREED = 3 };
 
 /* What a pool does that has run out, as in specs.py. */
 enum { FULL_FAILS = 1, FULL_OFFLINE = 2, FULL_BUSY = 3, FULL_STALES = 4, FULL_CONSERVES = 5 };
 
-#define ANSWER_BUSY 0xFF0008u /* in place of a sense: the status is BUSY */
+/* In place of a sense: a status that is not CHECK CONDITION. */
+#define ANSWER_STATUS 0xFF0000u
+#define ANSWER_BUSY 0xFF0008u
+#define ANSWER_CONFLICT 0xFF0018u
 
 /* Faults that hit single commands; array/faults.py has the same numbers. */
 enum { FAULT_TASK_SET_FULL = 1, FAULT_CONTROLLER_SLOW = 2, FAULT_COMMAND_FAILED = 3,
        FAULT_MEDIA_SLOW = 4, FAULT_MEDIA_ERROR = 5, FAULT_NOT_READY = 6 };
 
-#define ATTENTION_ROWS 16 /* of each ITL: the codes of attentions.h, with room for more */
+#define ATTENTION_ROWS 20 /* of each ITL: the codes of attentions.h, with room for more */
 
 _Static_assert(sizeof(io_t) == 64, "a command is one cache line");
 _Static_assert(sizeof(volume_t) == 128, "a volume is two");

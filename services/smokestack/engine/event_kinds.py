@@ -75,6 +75,10 @@ class EventKind(StrEnum):
         "VOLUME_TRESPASSED",
         "A command through the passive controller began to pull its volume over.",
     )
+    RESERVATIONS_CHANGED = (
+        "RESERVATIONS_CHANGED",
+        "Who is registered with a volume, or has reserved it, changed.",
+    )
     PORT_CREATED = "PORT_CREATED", "A front-end port was added."
     PORT_DELETED = "PORT_DELETED", "A front-end port was removed."
     HOST_LIMITED = "HOST_LIMITED", "It was changed how many commands a host may have in an array."

@@ -118,6 +118,7 @@ class Status(IntEnum):
     GOOD = 0x00
     CHECK_CONDITION = 0x02
     BUSY = 0x08
+    RESERVATION_CONFLICT = 0x18
     TASK_SET_FULL = 0x28
     TASK_ABORTED = 0x40  # by another nexus
 
@@ -172,6 +173,7 @@ class Sense(IntEnum):
     MODE_CHANGED = 0x062A01
     RESERVATIONS_PREEMPTED = 0x062A03
     RESERVATIONS_RELEASED = 0x062A04
+    REGISTRATIONS_PREEMPTED = 0x062A05
     ACCESS_CHANGED = 0x062A06  # asymmetric access state
     TRANSITION_FAILED = 0x062A07  # implicit asymmetric access state transition
     CAPACITY_CHANGED = 0x062A09
@@ -207,10 +209,11 @@ class Attention(IntEnum):
     MODE_CHANGED = 6
     RESERVATIONS_PREEMPTED = 7
     RESERVATIONS_RELEASED = 8
-    ACCESS_CHANGED = 9
-    TRANSITION_FAILED = 10
-    CAPACITY_CHANGED = 11
-    SOFT_THRESHOLD = 12
+    REGISTRATIONS_PREEMPTED = 9
+    ACCESS_CHANGED = 10
+    TRANSITION_FAILED = 11
+    CAPACITY_CHANGED = 12
+    SOFT_THRESHOLD = 13
 
     @property
     def sense(self) -> Sense:
