@@ -222,6 +222,16 @@ class Volume(Deletable[Way]):
         return Call(self.of_kind.rpc("Unmap"), request, as_it_is)
 
     @operation
+    def lba_status(
+        self, *, offset_bytes: int = 0, page_size: int = 0
+    ) -> Call[pb.GetLbaStatusResponse]:
+        """Tells which ranges are mapped, from an offset on."""
+        request = pb.GetLbaStatusRequest(
+            name=self.name, offset_bytes=offset_bytes, page_size=page_size
+        )
+        return Call(f"{_SERVICE}.GetLbaStatus", request, as_it_is)
+
+    @operation
     def reservations(self) -> Call[pb.VolumeReservations]:
         """Tells which hosts are registered with the volume, and who has reserved it."""
         request = pb.GetVolumeReservationsRequest(name=self.name)

@@ -1,4 +1,4 @@
-"""The wire of persistent reservations: the part of ArrayService that is about them."""
+"""The wire of what hosts ask a logical unit besides I/O: reservations, and what is mapped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.messages import member
 from smokestack.v1 import array_pb2 as pb
 
+from .lba_status import lba_status
 from .names import EXPORT, HOST, VOLUME
 from .reservations import ReservationAction, ReservationType, ReserveOut
 from .shared_service import Handlers
@@ -44,6 +45,23 @@ class ReservationHandlers(Handlers):
         self, request: pb.GetVolumeReservationsRequest, context: Any = None
     ) -> pb.VolumeReservations:
         return self._get(VOLUME, request.name, self._reservations)
+
+    def GetLbaStatus(
+        self, request: pb.GetLbaStatusRequest, context: Any = None
+    ) -> pb.GetLbaStatusResponse:
+        def status(volume_id: str) -> pb.GetLbaStatusResponse:
+            self._found(VOLUME, volume_id, self._model.volumes, volume_id)
+            ranges, after = lba_status(
+                self._model, volume_id, request.offset_bytes, request.page_size
+            )
+            answer = pb.GetLbaStatusResponse(next_offset_bytes=after)
+            for offset, length, state in ranges:
+                answer.ranges.add(
+                    offset_bytes=offset, length_bytes=length, state=f"LBA_STATE_{state.name}"
+                )
+            return answer
+
+        return self._get(VOLUME, request.name, status)
 
     def _reservations(self, volume_id: str) -> pb.VolumeReservations:
         name, _ = self._found(VOLUME, volume_id, self._model.volumes, volume_id)
