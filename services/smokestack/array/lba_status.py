@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -47,15 +48,13 @@ def lba_status(
     mine = keys[keys >> bits == np.uint64(array.row_of("volumes", volume_id) + 1)]
     numbers = np.sort((mine & np.uint64((1 << PAGE_NUMBER_BITS) - 1)).astype(np.int64))
     turns = np.flatnonzero(np.diff(numbers) != 1) + 1
-    ends = [
-        0,
-        *(end for run in np.split(numbers, turns) if len(run) for end in (run[0], run[-1] + 1)),
-    ]
+    runs = [run for run in np.split(numbers, turns) if len(run)]
+    ends = [0, *(end for run in runs for end in (run[0], run[-1] + 1))]
     edges = [min(int(end) * page, spec.capacity_bytes) for end in ends] + [spec.capacity_bytes]
     thin = spec.provisioning is Provisioning.THIN
     empty = LbaState.DEALLOCATED if thin else LbaState.ANCHORED
-    found = []
-    for place, (begin, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    found: list[LbaRange] = []
+    for place, (begin, end) in enumerate(pairwise(edges)):
         first = max(begin, offset_bytes)
         if first >= end:
             continue
