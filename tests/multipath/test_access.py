@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from smokestack.array.specs import (
     Access,
     AccessSpec,
@@ -13,10 +15,12 @@ from smokestack.array.specs import (
     ExportSpec,
     InitiatorSpec,
 )
+from smokestack.engine.errors import FailedPrecondition
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import AccessState
 from smokestack.hypervisor.specs import HostSpec, VmSpec
-from smokestack.multipath.specs import MultipathSpec, PathState, Selector
+from smokestack.multipath.specs import ClaimRule, MultipathSpec, PathState, Selector
+from smokestack.multipath.updates import update_host
 from tests.reference.build import Models, build_models
 from tests.reference.config import ControllerEnabled, PortEnabled, StackConfig, VolumeAssigned
 from tests.reference.samples import array, job, port, stack
@@ -37,6 +41,12 @@ def config(access: Access, **fields: Any) -> StackConfig:
     )
     layer = MultipathSpec(not_ready_retry_delay_ns=50_000)
     return replace(stack(job(slots=2), arrays=(one,), **fields), multipath=layer)
+
+
+def thrashing(one: StackConfig) -> StackConfig:
+    """The same with hosts that may have Fixed wherever they like."""
+    hosts = tuple(replace(host, allow_thrashing=True) for host in one.multipath_hosts)
+    return replace(one, multipath_hosts=hosts)
 
 
 def paths(models: Models) -> list[tuple[PathState, AccessState]]:
@@ -109,7 +119,7 @@ def test_a_host_waits_where_it_may_not_move_a_volume() -> None:
 
 
 def test_fixed_on_the_passive_side_pulls_the_volume_over() -> None:
-    models = build_models(config(Access.ACTIVE_PASSIVE, selector=Selector.FIXED))
+    models = build_models(thrashing(config(Access.ACTIVE_PASSIVE, selector=Selector.FIXED)))
     models.multipath.update_device("h1", "a1.v1", preferred_path="h1-b.p1")
     models.run(3_000_000)
     assert models.arrays["a1"].ownership.owner("v1") == "c1"
@@ -134,7 +144,7 @@ def test_two_hosts_that_prefer_different_sides_thrash() -> None:
         exports=(*one.arrays[0].exports, ExportSpec("v1", "h2", 0)),
     )
     second = replace(one.jobs[0], host_id="h2", uid=7)
-    layer = replace(one.multipath_hosts[0], selector=Selector.FIXED)
+    layer = replace(one.multipath_hosts[0], selector=Selector.FIXED, allow_thrashing=True)
     both = replace(
         one,
         arrays=(shared,),
@@ -153,3 +163,55 @@ def test_two_hosts_that_prefer_different_sides_thrash() -> None:
     agreed.run(20_000_000)
     assert thrashed > 20
     assert len(models.completions) < len(agreed.completions) // 4
+
+
+def policy(models: Models) -> Selector:
+    return models.multipath.device_status("h1", "a1.v1").selector
+
+
+def test_fixed_is_refused_where_it_would_pull_a_volume_to_and_fro() -> None:
+    models = build_models(config(Access.ACTIVE_PASSIVE))
+    layer = models.multipath
+    with pytest.raises(FailedPrecondition, match=r"active/passive.*MOST_RECENTLY_USED.*allow_th"):
+        layer.update_device("h1", "a1.v1", selector=Selector.FIXED, lun_queue_depth=3)
+    status = layer.device_status("h1", "a1.v1")
+    assert (status.selector, status.lun_queue_depth) == (Selector.ROUND_ROBIN, 32)
+    update_host(layer, replace(layer.host("h1"), allow_thrashing=True))
+    layer.update_device("h1", "a1.v1", selector=Selector.FIXED)
+    assert policy(models) is Selector.FIXED
+    update_host(layer, replace(layer.host("h1"), allow_thrashing=False))
+    assert policy(models) is Selector.MOST_RECENTLY_USED
+
+
+@pytest.mark.parametrize("by_rule", [False, True])
+def test_hosts_that_say_fixed_use_another_policy_there(by_rule: bool) -> None:
+    one = config(Access.ACTIVE_PASSIVE)
+    says = (
+        {"claim_rules": (ClaimRule(selector=Selector.FIXED),)}
+        if by_rule
+        else {"selector": Selector.FIXED}
+    )
+    host = replace(one.multipath_hosts[0], **says)
+    models = build_models(replace(one, multipath_hosts=(host,)))
+    assert policy(models) is Selector.MOST_RECENTLY_USED
+    models.run(2_000_000)
+    assert ios(models)[1] == 0
+    update_host(models.multipath, replace(host, allow_thrashing=True))
+    assert policy(models) is Selector.FIXED  # which its host still says
+
+
+@pytest.mark.parametrize("access", [Access.SYMMETRIC, Access.ALUA, Access.STANDBY])
+def test_fixed_is_free_where_no_command_moves_a_volume(access: Access) -> None:
+    models = build_models(config(access, selector=Selector.FIXED))
+    assert policy(models) is Selector.FIXED
+    models.multipath.rescan("h1")
+    assert policy(models) is Selector.FIXED
+
+
+def test_a_rescan_takes_fixed_from_what_has_become_active_passive() -> None:
+    models = build_models(config(Access.ALUA, selector=Selector.FIXED))
+    models.arrays["a1"].ownership.configure(
+        AccessSpec(Access.ACTIVE_PASSIVE, 10_000, TRANSITION_NS)
+    )
+    models.multipath.rescan("h1")
+    assert policy(models) is Selector.MOST_RECENTLY_USED

@@ -25,6 +25,7 @@ from smokestack.hypervisor.model import HypervisorModel
 from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.resets import reset_device
 from smokestack.multipath.specs import Selector
+from smokestack.multipath.thrashing import forbidden
 from tests.reference.config import (
     AdapterUpdated,
     ArrayConfig,
@@ -181,7 +182,7 @@ class Models:
                     sched_num_req_outstanding=change.sched_num_req_outstanding,
                     ios_per_path=change.ios_per_path,
                     preferred_path=change.preferred_path,
-                    selector=None if self._is_claimed(change) else change.selector,
+                    selector=None if self._is_refused(change) else change.selector,
                     selector_settings=change.selector_settings,
                     queue_control=change.queue_control,
                     world_shares=change.world_shares,
@@ -228,10 +229,14 @@ class Models:
             case JobStopped():
                 self.hypervisor.stop_job(change.host_id, change.vm_id, change.job_id)
 
-    def _is_claimed(self, change: DeviceUpdated) -> bool:
-        """Whether a vendor's plug-in has the device, which then keeps its policy."""
-        device = self.multipath.device(change.host_id, change.device)
-        return device.claimed is Selector.VENDOR
+    def _is_refused(self, change: DeviceUpdated) -> bool:
+        """Whether the device keeps its policy: a plug-in's, or one that its array allows."""
+        layer = self.multipath
+        device = layer.device(change.host_id, change.device)
+        fixed = change.selector is Selector.FIXED
+        return device.claimed is Selector.VENDOR or (
+            fixed and forbidden(layer.state, layer.host(change.host_id), device)
+        )
 
     def book(self, service: str) -> FaultBook:
         """Returns a service's fault rules, by its full name."""

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from smokestack.array.specs import ProductSpec
+from smokestack.engine.records import AccessState
 from smokestack.multipath.specs import MultipathHostSpec, Plugin, Selector
 from tests.reference.array import Array
+from tests.reference.devices import Path
+
+
+def forbids_fixed(spec: MultipathHostSpec, paths: Iterable[Path]) -> bool:
+    """Whether a command by one of the paths would pull the volume over, and the host minds."""
+    passive = any(path.access == AccessState.PASSIVE for path in paths)
+    return passive and not spec.allow_thrashing
+
+
+def policy_of(spec: MultipathHostSpec, paths: Sequence[Path]) -> Selector:
+    """Whose policy a device gets, or another where that one would pull its volume to and fro."""
+    policy = claimed(spec, paths[0].array)
+    if policy is Selector.FIXED and forbids_fixed(spec, paths):
+        return Selector.MOST_RECENTLY_USED
+    return policy
 
 
 def claimed(spec: MultipathHostSpec, array: Array) -> Selector:

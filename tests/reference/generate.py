@@ -340,6 +340,7 @@ def _multipath_host(host: ArrayHostSpec) -> st.SearchStrategy[MultipathHostSpec]
         ios_per_path=st.integers(1, 5),
         selector_settings=selector_settings(),
         claim_rules=st.lists(_claim_rules(), max_size=2).map(tuple),
+        allow_thrashing=st.booleans(),
     )
 
 

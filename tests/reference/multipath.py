@@ -25,13 +25,14 @@ from smokestack.multipath.specs import (
     DeviceState,
     MultipathHostSpec,
     MultipathSpec,
+    Selector,
 )
 from tests.reference import selectors
 from tests.reference.access import TELLING
 from tests.reference.agenda import CHANGE, HYPERVISOR, MULTIPATH, SUBMISSION, Agenda
 from tests.reference.array import Array
 from tests.reference.checkers import FIRST, Checkers
-from tests.reference.claims import claimed
+from tests.reference.claims import forbids_fixed, policy_of
 from tests.reference.config import (
     AdapterUpdated,
     DeviceReset,
@@ -116,7 +117,7 @@ class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
             elif {path.itl for path in device.paths} != {path.itl for path in paths}:
                 raise NotImplementedError("paths of a known device do not change here")
             else:
-                self._look_again(device, paths)
+                self._look_again(spec, device, paths)
         gone = [key for key in self.devices if key[0] == host_id and key[1] not in found]
         for key in gone:
             if self.devices[key].paths[0].array not in self._lost:
@@ -126,7 +127,7 @@ class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
                 device.paths.clear()
                 device.state = DeviceState.ON
 
-    def _look_again(self, device: Device, found: list[Path]) -> None:
+    def _look_again(self, spec: MultipathHostSpec, device: Device, found: list[Path]) -> None:
         """Takes a device's paths for what an array says of them now."""
         says = {path.itl: path for path in found}
         for path in device.paths:
@@ -137,6 +138,10 @@ class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
                 path.removed = False
                 self.begin_checks(device, path)
             path.access, path.preferred_group = now.access, now.preferred_group
+        if isinstance(device.policy, selectors.POLICIES[Selector.FIXED]) and forbids_fixed(
+            spec, device.paths
+        ):
+            device.policy = selectors.POLICIES[Selector.MOST_RECENTLY_USED](device.paths)
         self._turn(device)
 
     def _add_device(self, spec: MultipathHostSpec, name: str, paths: list[Path]) -> None:
@@ -145,7 +150,7 @@ class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
             index=len(self._by_index),
             capacity_bytes=paths[0].itl.own.capacity_bytes,
             paths=paths,
-            policy=selectors.POLICIES[claimed(spec, paths[0].array)](paths),
+            policy=selectors.POLICIES[policy_of(spec, paths)](paths),
             throttle=Throttle(spec.queue_control, spec.lun_queue_depth),
             ios_per_path=spec.ios_per_path,
             preferred=paths[0],
@@ -209,7 +214,12 @@ class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
             device.preferred = named[change.preferred_path]
         if change.selector_settings is not None:
             device.settings = change.selector_settings
-        if change.selector is not None and not isinstance(device.policy, selectors.Vendor):
+        refused = change.selector is Selector.FIXED and forbids_fixed(
+            self._hosts[change.host_id], device.paths
+        )
+        if change.selector is not None and not (
+            refused or isinstance(device.policy, selectors.Vendor)
+        ):
             kind = selectors.POLICIES[change.selector]
             if type(device.policy) is not kind:
                 device.policy = kind(device.paths)

@@ -282,6 +282,7 @@ class MultipathHostFields(TypedDict, total=False):
     sched_num_req_outstanding: int
     adapter_queue_depth: int
     claim_rules: Sequence[ClaimRule]
+    allow_thrashing: bool
 
 
 class MultipathHostUpdate(TypedDict, total=False):
@@ -296,6 +297,7 @@ class MultipathHostUpdate(TypedDict, total=False):
     adapter_queue_depth: int | None
     claim_rules: Sequence[ClaimRule] | None
     path_failure_handling: PathFailureHandling | None
+    allow_thrashing: bool | None
 
 
 class MultipathHost(Deletable[Way]):
@@ -312,6 +314,7 @@ class MultipathHost(Deletable[Way]):
     sched_num_req_outstanding: int
     adapter_queue_depth: int
     claim_rules: tuple[pb.ClaimRule, ...]
+    allow_thrashing: bool
 
     @property
     def adapters(self) -> Adapters[Way]:

@@ -40,6 +40,7 @@ from .selection import map_cpus, set_cpus, set_settings, settings_of
 from .specs import DeviceSettings, DisabledBy, MultipathHostSpec, MultipathSpec, PathState
 from .state import NIL, STIRRED_HERE, MultipathState
 from .status import DeviceStatus
+from .thrashing import check_policy, fit_policy
 from .wires import Wires
 from .worlds import set_shares
 
@@ -399,6 +400,7 @@ class MultipathModel:
                 added, removed = update_paths(
                     self.state, device, array.row, self.adapters, found[name]
                 )
+                fit_policy(self.state, spec, device)
                 counts[2] += added
                 counts[3] += removed
                 self._map_paths(array, device)
@@ -465,6 +467,9 @@ class MultipathModel:
         """
         found = self.device(host_id, device)
         check_update(found, settings)
+        asked = settings.get("selector")
+        if asked is not None:
+            check_policy(self.state, self.host(host_id), found, asked)
         row = self.state["device"][found.row]
         queues.set_limits(self.state, found.row, settings)
         queue_control = settings.get("queue_control")

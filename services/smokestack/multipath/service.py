@@ -75,6 +75,7 @@ _HOST_FIELDS = (
     "claim_rules",
     "queue_control",
     "path_failure_handling",
+    "allow_thrashing",
 )
 _PATH_FIELDS = ("enabled", "relative_throughput", "cpus")
 
@@ -403,6 +404,7 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
             sched_num_req_outstanding=spec.sched_num_req_outstanding,
             adapter_queue_depth=spec.adapter_queue_depth,
             claim_rules=map(_claim_message, spec.claim_rules),
+            allow_thrashing=spec.allow_thrashing,
         )
 
     def _device(self, status: DeviceStatus) -> pb.Device:

@@ -193,6 +193,7 @@ class MultipathHostSpec:
     claim_rules: tuple[ClaimRule, ...] = ()  # the first that takes a device decides
     queue_control: QueueControl = QueueControl()
     path_failure_handling: PathFailureHandling = PathFailureHandling()
+    allow_thrashing: bool = False  # Fixed on active/passive arrays: ``thrashing.py``
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from smokestack.engine.event_kinds import EventKind
 
 from . import checking, control, queues
 from .checks import check_host, check_multipath
-from .claims import claimed
 from .selection import set_settings, settings_of
 from .specs import DeviceSettings, MultipathHostSpec, Selector
 from .state import STIRRED
+from .thrashing import fit_policy, policy_of
 
 if TYPE_CHECKING:
     from .inventory import Device
@@ -86,12 +86,13 @@ def _follow(
     handling = before.path_failure_handling, after.path_failure_handling
     if _moved(checking.handling_of(state, device.row), *handling):
         checking.set_handling(state, device, after.path_failure_handling)
-    policy = claimed(after, device.vendor, device.model, device.array_id)
+    policy = policy_of(state, after, device)
     other_plugin = (policy is Selector.VENDOR) != (device.claimed is Selector.VENDOR)
     if other_plugin or _moved(int(row["selector"]), int(device.claimed), int(policy)):
         row["selector"] = int(policy)
         state.kernel.hand_over(device.row)
     device.claimed = policy
+    fit_policy(state, after, device)
 
 
 def _moved(held: object, before: object, after: object) -> bool:

@@ -310,6 +310,7 @@ def _build_multipath_host(
         "ios_per_path",
         "sched_num_req_outstanding",
         "adapter_queue_depth",
+        "allow_thrashing",
     ):
         if host.HasField(field):
             setattr(settings, field, getattr(host, field))
