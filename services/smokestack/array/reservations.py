@@ -1,7 +1,7 @@
 """Persistent reservations: which hosts of a volume may read and write it, as clusters arrange.
 
 A host registers a key, and a registered one may reserve the volume, for itself or for all that are
-registered (SPC-4 5.13, from memory; FACTS 2.8 and 4.3 have the status and the attentions).  An
+registered (SPC-4 5.13, from memory; FACTS 4.1 and 4.3 have the status and the attentions).  An
 I_T nexus registers by the standard; here a host does, with all its nexuses at once, as tools do
 that send the same key through every path.  Commands of nexuses that a reservation excludes are
 answered RESERVATION CONFLICT (18h); the kernel knows only which nexuses that are.
