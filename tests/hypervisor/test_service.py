@@ -215,6 +215,22 @@ REFUSED: list[tuple[str, Message, type[Refused], list[str]]] = [
         ["vm.broker_ns"],
     ),
     (
+        "CreateVm",
+        pb.CreateVmRequest(
+            parent="hosts/h1", vm_id="v", vm=pb.Vm(guest_adapter_queue_depth=65_537)
+        ),
+        InvalidArgument,
+        ["vm.guest_adapter_queue_depth"],
+    ),
+    (
+        "CreateDisk",
+        pb.CreateDiskRequest(
+            parent=VM, disk_id="d1", disk=pb.Disk(device=DEVICE, guest_queue_depth=-1)
+        ),
+        InvalidArgument,
+        ["disk.guest_queue_depth"],
+    ),
+    (
         "CreateDisk",
         pb.CreateDiskRequest(parent=VM, disk_id="d1", disk=pb.Disk(device="a1.v1")),
         InvalidArgument,

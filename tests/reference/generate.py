@@ -363,12 +363,15 @@ def _vms(
     disks: list[DiskSpec] = []
     for host_id, named in devices.items():
         for n in range(draw(st.integers(1, 2))):
-            vms.append(VmSpec(host_id, f"m{n}", draw(st.sampled_from([0, 1_000, 2_500]))))
+            places = st.sampled_from([0, 0, 0, 1, 2, 3])
+            broker = draw(st.sampled_from([0, 1_000, 2_500]))
+            vms.append(VmSpec(host_id, f"m{n}", broker, draw(places)))
             for d in range(draw(st.integers(1, 2))):
                 device = draw(st.sampled_from(sorted(named)))
                 offset = draw(st.sampled_from([0, 0, BLOCK, 4 * PAGE]))
                 size = draw(st.sampled_from([0, 0, 4 * PAGE]))
-                disks.append(DiskSpec(host_id, f"m{n}", f"d{d}", device, size, offset))
+                name = (host_id, f"m{n}", f"d{d}")
+                disks.append(DiskSpec(*name, device, size, offset, draw(places)))
     return tuple(vms), tuple(disks)
 
 

@@ -1,10 +1,13 @@
 """The hypervisor in plain Python: jobs that issue I/O from slots, and hear of its end.
 
 A closed loop's slot issues again after its completion; an open loop's arrivals take a free slot, or
-wait in the guest until one is free.  Each I/O pays the VM's brokering before it is submitted.
+wait in the guest until one is free.  Each I/O pays the VM's brokering before it is submitted; then
+it may have to wait for a place at its disk and its VM's adapter.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from smokestack.engine.jobplan import JobKind, JobPlan
 from smokestack.engine.records import BLOCK_BYTES, SLOT_SHIFT, Kind, Status
@@ -35,6 +38,8 @@ class Job:
         self.start_ns = start_ns
         self.stopped = False
         self.issued = 0
+        self.emitted = 0  # of those, what has left the guest
+        self.disk = 0  # its number
         self.arrivals = 0
         self.arrival_ns = start_ns  # of the next one, before brokering
         self.backlog = 0
@@ -58,6 +63,15 @@ class Job:
         )
 
 
+@dataclass
+class Waiting:
+    """A command in a guest's queue."""
+
+    since: int
+    disk: int  # in order of creation
+    slot: int
+
+
 class Hypervisor:
     """All hosts and VMs of a stack, as far as they issue I/O."""
 
@@ -70,6 +84,14 @@ class Hypervisor:
         self._jobs: list[Job] = []
         self._job_of_slot: list[Job] = []
         self._outstanding: dict[int, int] = {}  # slot → id
+        self._depths: list[tuple[int, int]] = []  # by disk: its own and its adapter's; 0: none
+        self._vm_of_disk: list[tuple[str, str]] = []
+        self._under_way: list[int] = []  # by disk, places that are promised included
+        self._queues: dict[tuple[str, str], list[Waiting]] = {}  # in order of coming
+        self._came: dict[int, int] = {}  # slot → when its command first wanted a place
+        self._waited: dict[int, int] = {}  # slot → how long the command did that has left
+        self._promised: set[int] = set()  # slots
+        self.waits: list[list[int]] = []  # by disk: of completed commands that waited
         self.completions: list[Completion] = []
         multipath.complete = self._complete
         self.rules = Rules(agenda, "hypervisors/hv1", seed)
@@ -78,6 +100,7 @@ class Hypervisor:
     def create_vm(self, spec: VmSpec) -> None:
         """Adds a VM."""
         self._vms[spec.host_id, spec.vm_id] = spec
+        self._queues[spec.host_id, spec.vm_id] = []
 
     def create_disk(self, spec: DiskSpec) -> None:
         """Adds a virtual disk: (device, first byte, bytes)."""
@@ -85,6 +108,11 @@ class Hypervisor:
         size = spec.capacity_bytes or device.capacity_bytes - spec.device_offset_bytes
         key = (spec.host_id, spec.vm_id, spec.disk_id)
         self._disks[key] = (device.index, spec.device_offset_bytes, size)
+        adapter = self._vms[spec.host_id, spec.vm_id].guest_adapter_queue_depth
+        self._depths.append((spec.guest_queue_depth, adapter))
+        self._vm_of_disk.append((spec.host_id, spec.vm_id))
+        self._under_way.append(0)
+        self.waits.append([])
 
     def create_job(self, plan: JobPlan) -> None:
         """Starts a job at its start time, or now if that is past."""
@@ -92,6 +120,7 @@ class Hypervisor:
         broker = self._vms[plan.host_id, plan.vm_id].broker_ns
         job = Job(plan, len(self._jobs), len(self._job_of_slot), broker, start)
         job.nexus, job.first_byte, size = self._disks[plan.host_id, plan.vm_id, plan.disk_id]
+        job.disk = list(self._disks).index((plan.host_id, plan.vm_id, plan.disk_id))
         job.content = Content(plan, self._seed, size)
         job.vm = list(self._vms).index((plan.host_id, plan.vm_id))
         self._jobs.append(job)
@@ -118,12 +147,49 @@ class Hypervisor:
     def _issue(self, job: Job, slot: int) -> None:
         """A slot's turn: an open loop's has its I/O, a closed loop's may find the job over."""
         started = self._agenda.now - job.broker_ns
-        if job.plan.kind not in OPEN and job.is_over(job.issued, started):
+        promised = slot in self._promised
+        if not promised and job.plan.kind not in OPEN and job.is_over(job.issued, started):
             return
         if self._paused(job):
             job.held_slots.append(slot)
-        else:
+        elif promised:
+            self._promised.discard(slot)
             self._emit(job, slot)
+        else:
+            self._enter(job, slot)
+
+    # --- the guest's queue --------------------------------------------------------------------
+
+    def _has_place(self, disk: int) -> bool:
+        own, shared = self._depths[disk]
+        vm = self._vm_of_disk[disk]
+        all_busy = sum(
+            busy for busy, of in zip(self._under_way, self._vm_of_disk, strict=True) if of == vm
+        )
+        return not (0 < own <= self._under_way[disk] or 0 < shared <= all_busy)
+
+    def _enter(self, job: Job, slot: int) -> None:
+        """A command is issued in the guest: it leaves at once, or waits for a place."""
+        job.issued += 1
+        self._came[slot] = self._agenda.now
+        if self._has_place(job.disk):
+            self._under_way[job.disk] += 1
+            self._emit(job, slot)
+        else:
+            queue = self._queues[self._vm_of_disk[job.disk]]
+            queue.append(Waiting(self._agenda.now, job.disk, slot))
+
+    def _leave(self, disk: int) -> None:
+        """A command has ended: who has waited longest of those that can go has its place."""
+        self._under_way[disk] -= 1
+        queue = self._queues[self._vm_of_disk[disk]]
+        able = [each for each in queue if self._has_place(each.disk)]
+        if able:
+            first = min(able, key=lambda each: (each.since, each.disk))
+            queue.remove(first)
+            self._under_way[first.disk] += 1
+            self._promised.add(first.slot)
+            self._issue_at(self._agenda.now, self._job_of_slot[first.slot], first.slot)
 
     # --- VMs that pause -----------------------------------------------------------------------
 
@@ -155,9 +221,10 @@ class Hypervisor:
     # --- issuing, continued -------------------------------------------------------------------
 
     def _emit(self, job: Job, slot: int) -> None:
-        ident = slot << SLOT_SHIFT | job.issued
-        op, flags, offset, length = job.content.take(job.issued)
-        job.issued += 1
+        self._waited[slot] = self._agenda.now - self._came[slot]
+        ident = slot << SLOT_SHIFT | job.emitted
+        op, flags, offset, length = job.content.take(job.emitted)
+        job.emitted += 1
         self._outstanding[slot] = ident
         lba = (job.first_byte + offset) // BLOCK_BYTES
         self._multipath.submit(HostIo(ident, lba, length, op, job.nexus, job.vm, flags))
@@ -174,7 +241,7 @@ class Hypervisor:
             return
         job.arrivals += 1
         if job.free:
-            self._emit(job, job.free.pop())
+            self._enter(job, job.free.pop())
         else:
             job.backlog += 1
         job.arrival_ns = self._next_arrival_ns(job)
@@ -208,6 +275,9 @@ class Hypervisor:
         del self._outstanding[slot]
         self.completions.append(record)
         job = self._job_of_slot[slot]
+        if self._waited[slot]:
+            self.waits[job.disk].append(self._waited[slot])
+        self._leave(job.disk)
         now = self._agenda.now
         if job.plan.kind not in OPEN:
             self._issue_at(now + self._wait_ns(job, record) + job.broker_ns, job, slot)

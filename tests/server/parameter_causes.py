@@ -73,6 +73,7 @@ class Setup:
     access: Access = Access.SYMMETRIC
     luns: int = 1  # VMs take turns
     hosts: int = 1
+    guest_queue_depth: int = 0
 
 
 class Small:
@@ -101,7 +102,9 @@ class Small:
 
     def _add_vm(self, host: str, vm: str, setup: Setup, device: str) -> None:
         self.hypervisor.create_vm(VmSpec(host, vm))
-        self.hypervisor.create_disk(DiskSpec(host, vm, "d0", device))
+        depth = setup.guest_queue_depth
+        disk = DiskSpec(host, vm, "d0", device, guest_queue_depth=depth)
+        self.hypervisor.create_disk(disk)
         job = JobSpec(
             host_id=host,
             vm_id=vm,
@@ -318,6 +321,18 @@ CAUSES = (
         },
         Setup(),
         Setup(iodepth=64),
+    ),
+    Cause(
+        "a load of 16 through a guest's queue of 4",
+        {
+            "guest_queued_ios": 12,
+            "guest_queue_wait_seconds_count": UP,
+            "guest_queue_wait_seconds_sum": UP,
+            "guest_outstanding_ios": 0,
+            "device_active_commands": -12,
+        },
+        Setup(iodepth=16),
+        Setup(iodepth=16, guest_queue_depth=4),
     ),
     Cause(
         "two worlds that compete, and a load where there was none",

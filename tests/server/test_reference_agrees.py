@@ -83,6 +83,7 @@ def agree(config: StackConfig, until_ns: int, cuts: tuple[int, ...] = ()) -> Non
     assert reference.digest() == models.digest()
     assert times_of_models(models) == times_of_reference(reference)
     assert dead_in_models(models) == dead_in_reference(reference)
+    assert waits_of_models(models) == [(len(w), sum(w)) for w in reference.hypervisor.waits]
     space_agrees(reference, models, until_ns)
 
 
@@ -118,6 +119,12 @@ def times_of_models(models: Models) -> dict[tuple[int, int], tuple[int, ...]]:
         for w in state["world"][1 : state.row["world_count"]]
         if w["ios"]
     }
+
+
+def waits_of_models(models: Models) -> list[tuple[int, int]]:
+    """How many commands of each disk waited in the guest, and how long in all."""
+    rows = models.hypervisor.state.used("wait")
+    return [(int(row["count"]), int(row["sum"])) for row in rows]
 
 
 def dead_in_reference(world: World) -> set[tuple[str, str, str]]:

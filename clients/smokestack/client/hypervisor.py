@@ -125,6 +125,7 @@ class DiskFields(TypedDict, total=False):
     device: Required[str]
     capacity_bytes: int
     device_offset_bytes: int
+    guest_queue_depth: int
 
 
 class Disk(Deletable[Way]):
@@ -134,6 +135,8 @@ class Disk(Deletable[Way]):
     device: str
     capacity_bytes: int
     device_offset_bytes: int
+    guest_queue_depth: int
+    guest_queued_count: int
 
     @operation
     def read(self, length_bytes: int, *, offset_bytes: int = 0) -> Call[pb.SubmitIoResponse]:
@@ -198,6 +201,7 @@ class VmFields(TypedDict, total=False):
     """What a VM is created from; what is left out has the API's default."""
 
     broker_ns: int
+    guest_adapter_queue_depth: int
 
 
 class Vm(Deletable[Way]):
@@ -205,7 +209,9 @@ class Vm(Deletable[Way]):
 
     of_kind = Kind(pb, _SERVICE, "Vm", "vms")
     broker_ns: int
+    guest_adapter_queue_depth: int
     number: int
+    guest_queued_count: int
 
     @property
     def disks(self) -> Disks[Way]:

@@ -12,7 +12,8 @@
 #include "smokestack/sparse_histogram.h"
 
 enum { T_STATE, T_JOB, T_SLOT, T_DISK, T_SIZE, T_ZIPF, T_TRACE, T_FREE, T_INBOX, T_OUT,
-       T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_DIGEST, T_CHUNK, T_COUNT };
+       T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_DIGEST, T_CHUNK,
+       T_QUEUE, T_ADAPTER, T_ENTERED, T_WAIT, T_COUNT };
 
 typedef struct {
     hv_state_t *state;
@@ -28,6 +29,10 @@ typedef struct {
     sparse_hist_t *histogram; /* by disk */
     wide_chunk_t *chunk;
     note_t *note; /* a row for each completion in the inbox and each job */
+    guest_queue_t *queue;
+    adapter_t *adapter;
+    int64_t *entered;    /* by slot: when its command came to the guest's queue */
+    sparse_hist_t *wait; /* by disk: how long those waited that did */
 } hv_t;
 
 /* Events are the issue of a slot, or, above JOB_NODE, the next arrival of a job. */
@@ -49,6 +54,8 @@ static inline int hv_less(hv_t *h, uint32_t i, uint32_t j) {
 
 #include "smokestack/calendar.h"
 
+#include "guest_queue.h"
+
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(hv_state_t)}, {"job", sizeof(job_t)},
     {"slot", sizeof(slot_t)}, {"disk", sizeof(disk_t)},
@@ -57,13 +64,16 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"inbox", sizeof(completion_t)}, {"out", sizeof(submission_t)},
     {"histogram", sizeof(sparse_hist_t)}, {"calendar", sizeof(calendar_t)},
     {"bucket", sizeof(cal_bucket_t)}, {"note", sizeof(note_t)},
-    {"digest", sizeof(sha256_t)}, {"chunk", sizeof(wide_chunk_t)}};
+    {"digest", sizeof(sha256_t)}, {"chunk", sizeof(wide_chunk_t)},
+    {"queue", sizeof(guest_queue_t)}, {"adapter", sizeof(adapter_t)},
+    {"entered", sizeof(int64_t)}, {"wait", sizeof(sparse_hist_t)}};
 
 static inline hv_t hv_of(const kernel_t *k) {
     return (hv_t){k->table[T_STATE], k->table[T_JOB],   k->table[T_SLOT],  k->table[T_DISK],
                   k->table[T_SIZE],  k->table[T_ZIPF],  k->table[T_TRACE], k->table[T_FREE],
                   k->table[T_INBOX], k->table[T_OUT],   k->table[T_HISTOGRAM],
-                  k->table[T_CHUNK], k->table[T_NOTE]};
+                  k->table[T_CHUNK], k->table[T_NOTE],  k->table[T_QUEUE], k->table[T_ADAPTER],
+                  k->table[T_ENTERED], k->table[T_WAIT]};
 }
 
 static inline calendar_t *calendar_of(const kernel_t *k) { return k->table[T_CALENDAR]; }
@@ -126,7 +136,14 @@ static submission_t *place_for(hv_t *h, uint32_t count, int64_t now, uint64_t id
 }
 
 static void issue(hv_t *h, job_t *j, uint32_t i, int64_t now, uint32_t *out_count) {
-    uint64_t sequence = j->issued++, id = (uint64_t)i << SLOT_SHIFT | sequence;
+    slot_t *s = &h->slot[i];
+    if (s->owed != OWED_PLACE) {
+        j->issued++;
+        h->disk[j->disk].outstanding++;
+    }
+    if (j->limited && !enter(h, j, i, now)) return;
+    uint64_t sequence = j->issued - j->waiting - 1; /* of those that have left the guest */
+    uint64_t id = (uint64_t)i << SLOT_SHIFT | sequence;
     submission_t *io = place_for(h, (*out_count)++, now, id);
     io->time = now;
     io->id = id;
@@ -143,7 +160,6 @@ static void issue(hv_t *h, job_t *j, uint32_t i, int64_t now, uint32_t *out_coun
     } else {
         synthesise(h, j, sequence, io);
     }
-    slot_t *s = &h->slot[i];
     s->time = now;
     s->id = id;
     s->length = io->length;
@@ -152,7 +168,6 @@ static void issue(hv_t *h, job_t *j, uint32_t i, int64_t now, uint32_t *out_coun
     s->owed = 0;
     h->state->outstanding++;
     h->state->reactive += !clock_driven(j);
-    h->disk[j->disk].outstanding++;
 }
 
 /* --- when the next one is ------------------------------------------------------------------- */
@@ -235,10 +250,21 @@ static void fail(hv_t *h, job_t *j, disk_t *d, completion_t *c) {
     j->errors++;
 }
 
+/* A command that could have waited in the guest has: its place goes on.  Returns when it came. */
+static int64_t give_place_back(hv_t *h, const kernel_t *k, const job_t *j, uint32_t i,
+                               int64_t now) {
+    int64_t came = h->entered[i], waited = h->slot[i].time - came;
+    if (waited)
+        wide_add(&h->wait[j->disk], h->chunk, &h->state->chunk_used, (uint64_t)waited);
+    uint32_t next = leave(h, j->disk, now);
+    if (next) cal_push(calendar_of(k), bucket_of(k), h, next - 1);
+    return came;
+}
+
 /* Returns whether the slot has another issue to wait for; its time is set. */
-static int complete(hv_t *h, completion_t *c, uint32_t slot_rows) {
+static int complete(hv_t *h, const kernel_t *k, completion_t *c) {
     uint32_t i = (uint32_t)(c->id >> SLOT_SHIFT);
-    if (i >= slot_rows || !h->slot[i].outstanding || h->slot[i].id != c->id) {
+    if (i >= k->rows[T_SLOT] || !h->slot[i].outstanding || h->slot[i].id != c->id) {
         c->cause = 0;
         return 0;
     }
@@ -264,8 +290,9 @@ static int complete(hv_t *h, completion_t *c, uint32_t slot_rows) {
         d->reads++;
         d->read_bytes += s->length;
     }
+    int64_t came = j->limited ? give_place_back(h, k, j, i, c->time) : s->time;
     wide_add(&h->histogram[j->disk], h->chunk, &h->state->chunk_used,
-             (uint64_t)(c->time - (s->time - j->broker_ns)));
+             (uint64_t)(c->time - (came - j->broker_ns)));
     if (!clock_driven(j)) {
         s->time = c->time + think(h, j, c->id, failed) + j->broker_ns;
         return 1;
@@ -277,7 +304,7 @@ static int complete(hv_t *h, completion_t *c, uint32_t slot_rows) {
     }
     j->backlog--;
     h->state->reactive--;
-    s->owed = 1;
+    s->owed = OWED_ARRIVAL;
     s->time = c->time + j->broker_ns;
     return 1;
 }
@@ -370,7 +397,7 @@ static int64_t run(hv_t *h, const kernel_t *k, int64_t horizon, int64_t end, uin
             last = c->time;
             if (s->inbox_taken + 2 < s->inbox_count)
                 __builtin_prefetch(&h->slot[h->inbox[s->inbox_taken + 2].id >> SLOT_SHIFT]);
-            if (complete(h, c, k->rows[T_SLOT]))
+            if (complete(h, k, c))
                 cal_push(calendar, bucket, h, (uint32_t)(c->id >> SLOT_SHIFT));
         } else {
             break;
@@ -403,7 +430,8 @@ static PyObject *py_run(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
         PyBuffer_Release(&from);
         return PyErr_Format(PyExc_ValueError, "more completions than slots");
     }
-    if (h.state->chunk_used + kept + count > k->rows[T_CHUNK]) { /* each may take a new one */
+    int64_t chunks = (kept + count) << (h.state->limited != 0); /* each may take a new one */
+    if (h.state->chunk_used + chunks > k->rows[T_CHUNK]) {
         PyBuffer_Release(&from);
         Py_RETURN_NONE;
     }
@@ -505,9 +533,13 @@ static PyMethodDef METHODS[] = {
 #define JOB_ROW(type, field) ROW("job", job_t, field)
 #define SLOT_ROW(type, field) ROW("slot", slot_t, field)
 #define DISK_ROW(type, field) ROW("disk", disk_t, field)
+#define QUEUE_ROW(type, field) ROW("queue", guest_queue_t, field)
+#define ADAPTER_ROW(type, field) ROW("adapter", adapter_t, field)
 #define SIZE_ROW(type, field) ROW("size", size_row_t, field)
 static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) JOB_FIELDS(JOB_ROW)
                                           SLOT_FIELDS(SLOT_ROW) DISK_FIELDS(DISK_ROW)
-                                              SIZE_FIELDS(SIZE_ROW) NOTE_FIELDS(NOTE_ROW)};
+                                              SIZE_FIELDS(SIZE_ROW) QUEUE_FIELDS(QUEUE_ROW)
+                                                  ADAPTER_FIELDS(ADAPTER_ROW)
+                                                      NOTE_FIELDS(NOTE_ROW)};
 
 KERNEL_MODULE(hypervisor, "The hypervisor's event loop.", TABLES, T_COUNT, METHODS, FIELDS)

@@ -17,10 +17,11 @@ from .specs import DiskSpec, VmSpec
 
 @dataclass(frozen=True)
 class Vm:
-    """A virtual machine; ``index`` is what its submissions carry."""
+    """A virtual machine; ``index`` is what its submissions carry, ``adapter`` its adapter's row."""
 
     spec: VmSpec
     index: int
+    adapter: int = 0
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,7 @@ from .state import HypervisorState
 from .statistics import DiskStatistics, Statistics, disk_statistics, statistics
 
 _BROKER_NS_MAX = 60 * 10**9
+_GUEST_DEPTH_MAX = 65_536
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -114,6 +115,11 @@ class HypervisorModel:
     def idle(self) -> bool:
         """Whether nothing will happen any more: no I/O outstanding, no job with work left."""
         return bool(self.state.kernel.pending() == 0)
+
+    @property
+    def limits_guests(self) -> bool:
+        """Whether there was ever a job whose commands may have to wait in the guest."""
+        return bool(self.state.number("state", "limited"))
 
     @property
     def device_name(self) -> str:
@@ -348,6 +354,8 @@ class HypervisorModel:
         """Refuses a VM that cannot be added."""
         identifier("vm.vm_id", spec.vm_id)
         in_range("vm.broker_ns", spec.broker_ns, 0, _BROKER_NS_MAX)
+        depth = spec.guest_adapter_queue_depth
+        in_range("vm.guest_adapter_queue_depth", depth, 0, _GUEST_DEPTH_MAX)
         self.host(spec.host_id)
         if (spec.host_id, spec.vm_id) in self.vms:
             raise AlreadyExists.of(f"hosts/{spec.host_id}/vms/{spec.vm_id}")
@@ -359,12 +367,14 @@ class HypervisorModel:
 
     def add_vm(self, spec: VmSpec) -> None:
         """Adds a VM that has been checked."""
-        self.vms[spec.host_id, spec.vm_id] = Vm(spec, index=len(self.vms))
+        adapter = self.state.append_adapter(spec.guest_adapter_queue_depth)
+        self.vms[spec.host_id, spec.vm_id] = Vm(spec, index=len(self.vms), adapter=adapter)
         self.events.tell(EventKind.VM_CREATED, f"hosts/{spec.host_id}/vms/{spec.vm_id}")
 
     def check_disk(self, spec: DiskSpec) -> tuple[Nexus, int]:
         """Refuses a disk that cannot be added; returns its device and its size in bytes."""
         identifier("disk.disk_id", spec.disk_id)
+        in_range("disk.guest_queue_depth", spec.guest_queue_depth, 0, _GUEST_DEPTH_MAX)
         self.vm(spec.host_id, spec.vm_id)
         key = (spec.host_id, spec.vm_id, spec.disk_id)
         if key in self.disks:
@@ -375,8 +385,8 @@ class HypervisorModel:
     def create_disk(self, spec: DiskSpec) -> None:
         """Adds a virtual disk on a device that the VM's host has discovered."""
         nexus, capacity_bytes = self.check_disk(spec)
-        row = self.state.append("disk")
-        self.state.append("histogram")
+        vm = self.vm(spec.host_id, spec.vm_id)
+        row = self.state.append_disk(vm.adapter, spec.guest_queue_depth)
         disk = Disk(spec, row, nexus.index, capacity_bytes)
         self.disks[spec.host_id, spec.vm_id, spec.disk_id] = disk
         self.events.tell(
@@ -417,6 +427,7 @@ class HypervisorModel:
         row["first_block"] = first // BLOCK_BYTES
         row["nexus"], row["vm"], row["disk"] = disk.nexus, vm.index, disk.row
         row["unlisted"] = not listed
+        self.state.limit_job(index)
         self.faults.started(plan.host_id, plan.vm_id, index)
         self.state.kernel.start_job(index)
         self.jobs[plan.host_id, plan.vm_id, plan.job_id] = Job(plan, index, listed)

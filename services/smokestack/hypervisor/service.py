@@ -142,7 +142,7 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         (host_id,) = HOST.parse(parent, "parent")
         vm = request.vm
         broker_ns = vm.broker_ns if vm.HasField("broker_ns") else VmSpec.broker_ns
-        spec = VmSpec(host_id, request.vm_id, broker_ns)
+        spec = VmSpec(host_id, request.vm_id, broker_ns, vm.guest_adapter_queue_depth)
         self._model.check_vm(spec)
         return f"{parent}/vms/{request.vm_id}", spec
 
@@ -169,7 +169,13 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
     def _vm(self, host_id: str, vm_id: str) -> pb.Vm:
         vm = self._model.vm(host_id, vm_id)
         name = VM.format(host_id, vm_id)
-        return pb.Vm(name=name, broker_ns=vm.spec.broker_ns, number=vm.index)
+        return pb.Vm(
+            name=name,
+            broker_ns=vm.spec.broker_ns,
+            guest_adapter_queue_depth=vm.spec.guest_adapter_queue_depth,
+            number=vm.index,
+            guest_queued_count=int(self._model.state["adapter"][vm.adapter]["queued"]),
+        )
 
     # --- disks ------------------------------------------------------------------------------
 
@@ -237,6 +243,8 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
             device=f"{self._model.device_name}/hosts/{host_id}/devices/{disk.spec.device}",
             capacity_bytes=disk.capacity_bytes,
             device_offset_bytes=disk.spec.device_offset_bytes,
+            guest_queue_depth=disk.spec.guest_queue_depth,
+            guest_queued_count=int(self._model.state["queue"][disk.row]["queued"]),
         )
 
     # --- jobs -------------------------------------------------------------------------------
@@ -410,17 +418,14 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         with self._requests.read():
             rows = [self._disk_statistics(*key) for key in sorted(self._model.disks)]
             total = asdict(self._model.statistics())
-        latency = types_pb2.LatencySummary(**total.pop("latency"))
-        return pb.Statistics(latency=latency, disks=rows, **total)
+        return pb.Statistics(disks=rows, **_with_summaries(total))
 
     def _disk_statistics(self, host_id: str, vm_id: str, disk_id: str) -> pb.DiskStatistics:
         found = asdict(self._model.disk_statistics(host_id, vm_id, disk_id))
-        latency = types_pb2.LatencySummary(**found.pop("latency"))
         return pb.DiskStatistics(
             disk=DISK.format(host_id, vm_id, disk_id),
             io_count=found["read_count"] + found["write_count"] + found["error_count"],
-            latency=latency,
-            **found,
+            **_with_summaries(found),
         )
 
     # --- what all of them share -------------------------------------------------------------
@@ -438,6 +443,12 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
             return empty_pb2.Empty()
 
         return self._requests.change(request, change)
+
+
+def _with_summaries(found: dict[str, Any]) -> dict[str, Any]:
+    """Returns statistics with their latencies as messages."""
+    names = ("latency", "guest_queue_wait")
+    return found | {name: types_pb2.LatencySummary(**found[name]) for name in names}
 
 
 def _operation_name(operation: pb.IoOperation) -> str:

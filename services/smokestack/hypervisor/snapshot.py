@@ -34,7 +34,7 @@ _CLASSES: Final = (
     VmSpec,
 )
 _COPYING: Final = Copying(
-    sparse=frozenset({"histogram"}),
+    sparse=frozenset({"histogram", "wait"}),
     heads={"inbox": "inbox_count", "note": "note_count", "chunk": "chunk_used"},
     scratch=frozenset({"out"}),
 )

@@ -19,6 +19,7 @@ class VmSpec:
     host_id: str
     vm_id: str
     broker_ns: int = 2_500  # a paravirtual SCSI call, FACTS 1.7 (a calibration seed)
+    guest_adapter_queue_depth: int = 0  # commands of all its disks under way; 0: no limit
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,4 @@ class DiskSpec:
     device: str  # the device's name on the host, "a1.v1"
     capacity_bytes: int = 0  # a multiple of 512; 0 takes all behind the offset
     device_offset_bytes: int = 0  # a multiple of 512
+    guest_queue_depth: int = 0  # commands under way; others wait in the guest; 0: no limit

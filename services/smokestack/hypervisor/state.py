@@ -30,6 +30,10 @@ _ORDER: Final = (
     "note",
     "digest",
     "chunk",
+    "queue",
+    "adapter",
+    "entered",
+    "wait",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "zipf": np.dtype("<u4"),
@@ -39,6 +43,8 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "out": SUBMISSION,
     "histogram": SPARSE_HISTOGRAM,
     "chunk": WIDE_CHUNK,
+    "entered": np.dtype("<i8"),
+    "wait": SPARSE_HISTOGRAM,
     "calendar": np.dtype("V64"),
     "bucket": np.dtype("<u8"),
     "digest": np.dtype("V128"),
@@ -69,7 +75,7 @@ class HypervisorState(Tables):
         """Adds a run of slots and room for as many I/Os everywhere; returns the first."""
         base = self.append("slot", count)
         slots = len(self["slot"])
-        for table in ("free", "inbox", "out"):
+        for table in ("free", "inbox", "out", "entered"):
             self.reserve(table, slots)
         self.reserve("note", len(self["inbox"]) + len(self["job"]))
         buckets = 2 * (slots + len(self["job"]))
@@ -80,7 +86,28 @@ class HypervisorState(Tables):
     def fit_chunks(self, count: int) -> None:
         """Makes room for what this many more completions may add to histograms."""
         waiting = int(self.row["inbox_count"]) + count
-        self.reserve("chunk", int(self.row["chunk_used"]) + waiting)
+        each = 2 if self.row["limited"] else 1  # the wait in the guest has its own
+        self.reserve("chunk", int(self.row["chunk_used"]) + each * waiting)
+
+    def append_disk(self, adapter: int, guest_queue_depth: int) -> int:
+        """Writes a disk's rows; returns their index."""
+        row = self.append("disk")
+        for table in ("histogram", "wait", "queue"):
+            self.append(table)
+        self["queue"][row]["adapter"], self["queue"][row]["depth"] = adapter, guest_queue_depth
+        return row
+
+    def append_adapter(self, depth: int) -> int:
+        """Writes the row of a VM's adapter; returns its index."""
+        row = self.append("adapter")
+        self["adapter"][row]["depth"] = depth
+        return row
+
+    def limit_job(self, index: int) -> None:
+        """Has a job's commands wait in the guest, if its disk or the VM's adapter has a limit."""
+        queue = self["queue"][self["job"][index]["disk"]]
+        if queue["depth"] or self["adapter"][queue["adapter"]]["depth"]:
+            self["job"][index]["limited"] = self.row["limited"] = 1
 
     def append_job(self, plan: JobPlan, *, region_bytes: int, now_ns: int, broker_ns: int) -> int:
         """Writes a job's rows and tables; returns its index.  It does not run before start_job."""

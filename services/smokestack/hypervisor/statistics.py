@@ -33,8 +33,10 @@ class DiskStatistics:
     read_bytes: int
     write_bytes: int
     error_count: int
-    outstanding_count: int
+    outstanding_count: int  # those in the guest's queue included
     latency: Latency
+    guest_queued_count: int
+    guest_queue_wait: Latency  # of those that waited
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Statistics:
     outstanding_count: int
     latency: Latency
     digest: str
+    guest_queued_count: int
+    guest_queue_wait: Latency
 
 
 def latency(row: Any) -> Latency:
@@ -74,8 +78,14 @@ def disk_statistics(state: HypervisorState, disk: int) -> DiskStatistics:
         write_bytes=int(row["write_bytes"]),
         error_count=int(row["errors"]),
         outstanding_count=int(row["outstanding"]),
-        latency=latency(dense(state["histogram"][disk : disk + 1], state["chunk"])[0]),
+        latency=_latency_of(state, "histogram", disk),
+        guest_queued_count=int(state["queue"][disk]["queued"]),
+        guest_queue_wait=_latency_of(state, "wait", disk),
     )
+
+
+def _latency_of(state: HypervisorState, table: str, disk: int) -> Latency:
+    return latency(dense(state[table][disk : disk + 1], state["chunk"])[0])
 
 
 def statistics(state: HypervisorState, now_ns: int, digest: str) -> Statistics:
@@ -86,7 +96,9 @@ def statistics(state: HypervisorState, now_ns: int, digest: str) -> Statistics:
         last_completion_ns=int(row["last_completion_ns"]),
         io_count=int(row["ios"]),
         error_count=int(row["errors"]),
-        outstanding_count=int(row["outstanding"]),
+        outstanding_count=int(row["outstanding"]) + int(row["queued"]),
         latency=latency(merged(state.used("histogram"), state["chunk"])[0]),
         digest=digest,
+        guest_queued_count=int(row["queued"]),
+        guest_queue_wait=latency(merged(state.used("wait"), state["chunk"])[0]),
     )

@@ -21,7 +21,8 @@
     F(uint32_t, note_count)                                                                    \
     F(uint32_t, held_count) /* events of paused VMs, kept out of the calendar */               \
     F(uint32_t, chunk_used) /* chunks of histograms; the first stands for none */              \
-    F(uint32_t, padding)
+    F(uint32_t, limited) /* whether any job has a limit to its commands in the guest */        \
+    F(uint64_t, queued)  /* commands in guests' queues */
 
 #define JOB_FIELDS(F)                                                                          \
     F(uint64_t, uid)                                                                           \
@@ -72,7 +73,9 @@
     F(uint32_t, last_sense)                                                                    \
     F(uint32_t, held)         /* its VM is paused: it issues nothing */                        \
     F(uint32_t, held_slots)   /* 1 more than the first slot whose issue waits for that to end */ \
-    F(uint32_t, held_arrival) /* so does its next arrival */
+    F(uint32_t, held_arrival) /* so does its next arrival */                                   \
+    F(uint32_t, limited) /* its disk or its VM's adapter takes only so many commands */        \
+    F(uint32_t, waiting) /* of those issued, in the guest's queue */
 
 /* An I/O slot: half a cache line. */
 #define SLOT_FIELDS(F)                                                                         \
@@ -83,7 +86,7 @@
     F(uint32_t, next)                                                                          \
     F(uint16_t, outstanding)                                                                   \
     F(uint8_t, op)                                                                             \
-    F(uint8_t, owed) /* taken for a backlogged arrival: issues whatever has ended since */
+    F(uint8_t, owed) /* an issue that comes whatever has ended since, and why */
 
 #define DISK_FIELDS(F)                                                                         \
     F(uint64_t, reads)                                                                         \
@@ -94,6 +97,24 @@
     F(uint64_t, outstanding)                                                                   \
     F(int64_t, error_ns) /* when an I/O last failed */
 
+/* The queue in the guest of one disk, in the row of that disk; 0 is none where 1 more is held. */
+#define QUEUE_FIELDS(F)                                                                        \
+    F(uint32_t, depth) /* most commands under way; 0: no limit */                              \
+    F(uint32_t, busy)  /* of those, places taken */                                            \
+    F(uint32_t, head)  /* 1 more than the slot that has waited longest */                      \
+    F(uint32_t, tail)                                                                          \
+    F(uint32_t, adapter)                                                                       \
+    F(uint32_t, next)   /* 1 more than the next disk of the adapter that has a queue */        \
+    F(uint32_t, queued) /* commands that wait, or whose place a paused VM leaves unused */     \
+    F(uint32_t, padding)
+
+/* A VM's storage adapter. */
+#define ADAPTER_FIELDS(F)                                                                      \
+    F(uint32_t, depth)                                                                         \
+    F(uint32_t, busy)                                                                          \
+    F(uint32_t, first)  /* 1 more than a disk with a queue */                                  \
+    F(uint32_t, queued) /* commands in the queues of its disks */
+
 #define SIZE_FIELDS(F)                                                                         \
     F(uint64_t, threshold) /* up to 2^32 */                                                    \
     F(uint64_t, length)
@@ -103,6 +124,8 @@ DECLARE_STRUCT(job_t, JOB_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
 DECLARE_STRUCT(disk_t, DISK_FIELDS)
 DECLARE_STRUCT(size_row_t, SIZE_FIELDS)
+DECLARE_STRUCT(guest_queue_t, QUEUE_FIELDS)
+DECLARE_STRUCT(adapter_t, ADAPTER_FIELDS)
 
 /* What the kernel notes; hypervisor/events.py has the same numbers. */
 enum { NOTE_ERRORS_BEGAN = 1, NOTE_JOB_FINISHED = 2 };
@@ -113,6 +136,7 @@ enum { NOTE_ERRORS_BEGAN = 1, NOTE_JOB_FINISHED = 2 };
 _Static_assert(sizeof(slot_t) == 32, "two slots to a cache line");
 
 enum { JOB_CLOSED = 1, JOB_RATE = 2, JOB_TRACE_OPEN = 3, JOB_TRACE_CLOSED = 4 };
+enum { OWED_ARRIVAL = 1, OWED_PLACE = 2 }; /* a backlogged arrival's; one from the guest's queue */
 enum { PATTERN_RANDOM = 1, PATTERN_SEQUENTIAL = 2, PATTERN_ZIPF = 3 };
 
 #endif

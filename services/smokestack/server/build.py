@@ -351,7 +351,7 @@ def _build_host(place: str, host: scenario_pb2.ScenarioHost, multipath: str, api
 
 
 def _build_vm(place: str, vm: scenario_pb2.ScenarioVm, host: str, devices: str, api: Api) -> None:
-    settings = hypervisor_pb2.Vm()
+    settings = hypervisor_pb2.Vm(guest_adapter_queue_depth=vm.guest_adapter_queue_depth)
     if vm.HasField("broker_ns"):
         settings.broker_ns = vm.broker_ns
     made = _call(
