@@ -52,6 +52,7 @@ def yielding(stack: StackConfig) -> StackConfig:
         replace(
             array,
             access=replace(array.access, access=min(array.access.access, Access.ALUA)),
+            ports=tuple(replace(port, hang_refusals=0) for port in array.ports),
             pools=tuple(replace(pool, out_of_space=OutOfSpace.FAIL_WRITES) for pool in array.pools),
         )
         for array in stack.arrays

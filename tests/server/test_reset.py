@@ -83,7 +83,8 @@ def disturb(stack: Stack) -> None:
 
 
 def scrape(stack: Stack) -> list[Any]:
-    return [room.collector.collect() for room in stack.rooms]
+    families = (one for room in stack.rooms for one in room.collector.collect())
+    return [(one.family, b"".join(one.pieces)) for one in families]
 
 
 def shown(stack: Stack) -> list[Any]:

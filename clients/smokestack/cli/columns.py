@@ -9,6 +9,10 @@ COLUMNS: Final = {
         *("name", "controller", "fabric", "enabled", "link_up", "outstanding_count"),
         *("command_count", "task_set_full_count", "busy_count"),
     ),
+    "controller": (
+        *("name", "enabled", "state", "write_back", "write_through", "dirty_bytes"),
+        *("read_hit_count", "read_miss_count", "busy_ns"),
+    ),
     "pool": (
         *("name", "capacity_bytes", "allocated_bytes", "subscribed_bytes", "free_bytes", "state"),
         *("allocation_failure_count", "warning_count"),
