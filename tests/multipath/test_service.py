@@ -391,3 +391,23 @@ def test_a_rescan_leaves_room_for_a_reset_of_every_device_that_it_finds(stack: S
     before = len(state["dispatch"])
     state.refit(state.paths_most)  # as a snapshot does that is put back
     assert len(state["dispatch"]) == before
+
+
+def test_a_hold_time_is_refused_while_commands_wait_without_end(stack: Stack) -> None:
+    listed = stack.multipath.ListFabrics(pb.ListFabricsRequest(parent=MULTIPATH))
+    name = listed.fabrics[0].name
+
+    def update(**fields: int) -> pb.Fabric:
+        request = pb.UpdateFabricRequest(fabric=pb.Fabric(name=name, **fields))
+        return stack.multipath.UpdateFabric(request)
+
+    with pytest.raises(FailedPrecondition, match="has no command_timeout_ns") as refused:
+        update(hold_time_ns=220_000_000, trunk_bandwidth_bytes_per_second=10**9)
+    assert refused.value.reason == "NO_COMMAND_TIMEOUT"
+    found = stack.multipath.GetFabric(pb.GetFabricRequest(name=name))
+    assert (found.hold_time_ns, found.trunk_bandwidth_bytes_per_second) == (0, 0)
+    for wrong_ns in (-1, 999, 10**10 + 1):
+        with pytest.raises(InvalidArgument, match=r"fabric\.hold_time_ns"):
+            update(hold_time_ns=wrong_ns)
+    assert update(hold_time_ns=0).hold_time_ns == 0
+    assert update(trunk_bandwidth_bytes_per_second=10**9).link_count == found.link_count + 1

@@ -26,6 +26,7 @@ from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.resets import reset_device
 from smokestack.multipath.specs import Selector
 from smokestack.multipath.thrashing import forbidden
+from smokestack.multipath.updates import update_fabric
 from tests.reference.config import (
     AdapterUpdated,
     ArrayConfig,
@@ -42,6 +43,7 @@ from tests.reference.config import (
     FabricChange,
     FaultCleared,
     FaultInjected,
+    HoldTimeSet,
     HostLimits,
     JobStarted,
     JobStopped,
@@ -207,7 +209,7 @@ class Models:
                     relative_throughput=change.relative_throughput,
                     cpus=change.cpus,
                 )
-            case TrunkSet() | LinkUpdated():
+            case TrunkSet() | HoldTimeSet() | LinkUpdated():
                 self._apply_fabric(change)
             case DiskCreated() | JobStarted() | JobStopped():
                 self._apply_to_guests(change)
@@ -245,7 +247,10 @@ class Models:
 
     def _apply_fabric(self, change: FabricChange) -> None:
         if isinstance(change, TrunkSet):
-            self.multipath.update_fabric(change.fabric, change.bandwidth_bytes_per_second)
+            rate = change.bandwidth_bytes_per_second
+            update_fabric(self.multipath, change.fabric, trunk_bandwidth_bytes_per_second=rate)
+        elif isinstance(change, HoldTimeSet):
+            update_fabric(self.multipath, change.fabric, hold_time_ns=change.hold_time_ns)
         else:
             self.multipath.update_link(
                 change.fabric,

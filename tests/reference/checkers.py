@@ -33,7 +33,7 @@ class Checkers:
     _turn: Callable[[Device], None]
     _pump: Callable[[Device], None]
     _damaged: Callable[[Path, Completion], bool]
-    _cross: Callable[[Path, int], int]
+    _cross: Callable[[Path, int], int | None]
     _learn: Callable[[Device, Path, Completion], None]
 
     def check_paths(self, device: Device, settings: PathFailureHandling) -> None:
@@ -165,9 +165,11 @@ class Checkers:
         device, path = self._paths[array, record.nexus]
         if not _awaited(path, record):
             return
+        through = self._cross(path, 1)
+        if through is None:
+            return
         if self._damaged(path, record):
             record = record._replace(kind=Kind.HOST, status=HostStatus.PARITY, sense=0)
-        through = self._cross(path, 1)
         if through > self._agenda.now:
             key = (through, MULTIPATH, 2, record.ident, record.attempt)
             self._agenda.add(key, self._check_answered, device, path, record)

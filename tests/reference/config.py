@@ -319,6 +319,15 @@ class TrunkSet:
 
 
 @dataclass(frozen=True)
+class HoldTimeSet:
+    """A fabric's switches drop what they have held so long; 0: nothing."""
+
+    at_ns: int
+    fabric: str
+    hold_time_ns: int
+
+
+@dataclass(frozen=True)
 class LinkUpdated:
     """A link is given a rate and buffers."""
 
@@ -406,7 +415,7 @@ HostChange = (
     | JobStarted
     | JobStopped
 )
-FabricChange = TrunkSet | LinkUpdated
+FabricChange = TrunkSet | HoldTimeSet | LinkUpdated
 FaultChange = FaultInjected | FaultCleared
 Change = ArrayChange | HostChange | FabricChange | FaultChange
 

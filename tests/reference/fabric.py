@@ -1,7 +1,8 @@
 """Fabrics in plain Python: what an answer waits for on its way from an array's port to a host.
 
 An answer's frames cross up to three links one after the other.  Each link sends them one by one,
-at its own pace, and a frame leaves a link only when the next one has a free buffer for it.
+at its own pace, and a frame leaves a link only when the next one has a free buffer for it.  A
+switch drops an answer of which it could send no frame for its hold time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Link:
     credits: int = 16
     free: int = 0
     slow: Callable[[str, int], int] = lambda _name, _time: 0  # per mille, as rules want it
+    discards: int = 0  # frames that were to go by it, and that a switch has dropped
     down: bool = False
     since: tuple[int, int] = (-1, 0)  # when it last went down or came up, before or after others
 
@@ -40,24 +42,36 @@ class Fabric:
     trunk: Link
     links: dict[str, Link] = field(default_factory=dict)
     has_trunk: bool = False
+    hold: int = 0  # how long switches hold what they cannot send; 0: without end
 
     def hops(self, target: str, host: str) -> list[Link]:
         """The links from a port to an initiator, in order."""
         return [self.links[target], *([self.trunk] if self.has_trunk else []), self.links[host]]
 
-    def cross(self, target: str, host: str, frames: int, now: int) -> int:
-        """When an answer that comes now is through."""
+    def cross(self, target: str, host: str, frames: int, now: int) -> int | None:
+        """When an answer that comes now is through; None: a switch has dropped it."""
         hops = self.hops(target, host)
         pace = [link.frame_ns(now) for link in hops]
         gone = [now] * len(hops)  # when a link's last frame has left it
         first = last = now
+        lost = None
         for at, link in enumerate(hops):
             start = max(first, link.free)
+            if self.hold and at and start > first + self.hold:
+                lost = (at, first + self.hold)
             last = max(start + frames * pace[at], last + pace[at])
             first = start + pace[at]
             gone[at] = last
-        for at in range(len(hops) - 2, -1, -1):
-            gone[at] = max(gone[at], gone[at + 1] - hops[at + 1].credits * pace[at + 1])
-        for at, link in enumerate(hops):
+            if lost:
+                break
+        crossed = lost[0] if lost else len(hops)
+        if lost:
+            hops[crossed].discards += frames
+        for at in range(min(crossed, len(hops) - 1) - 1, -1, -1):
+            room = gone[at + 1] - hops[at + 1].credits * pace[at + 1]
+            if lost and at + 1 == crossed:
+                room = min(room, lost[1])  # it gives its buffers back then
+            gone[at] = max(gone[at], room)
+        for at, link in enumerate(hops[:crossed]):
             link.free = gone[at]
-        return gone[-1]
+        return None if lost else gone[-1]

@@ -398,9 +398,11 @@ class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
             return  # of an attempt that was given up
         io.hint = hint
         frames = self._frames(io, record)  # all of them cross, whatever becomes of one
+        through = self._cross(io.path, frames)
+        if through is None:
+            return  # a switch has dropped it
         if self._damaged(io.path, record):
             record = record._replace(kind=Kind.HOST, status=HostStatus.PARITY, sense=0)
-        through = self._cross(io.path, frames)
         if through > self._agenda.now:
             key = (through, MULTIPATH, ANSWER, record.ident, record.attempt)
             self._crossing.add((record.ident, record.attempt))

@@ -44,7 +44,7 @@ class Recoveries:
     _serve: Callable[[Adapter], None]
     _pump: Callable[[Device], None]
     _turn: Callable[[Device], None]
-    _cross: Callable[[Path, int], int]
+    _cross: Callable[[Path, int], int | None]
     _send_check: Callable[[Check], None]
     fails: Callable[[Device, Path], None]
 
@@ -134,6 +134,8 @@ class Recoveries:
         if path is None:
             return
         through = self._cross(path, 1)
+        if through is None:
+            return
         if through == self._agenda.now:
             self._task_complete(record)
             return

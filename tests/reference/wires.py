@@ -7,7 +7,7 @@ from collections.abc import Callable
 from smokestack.engine.records import Op, Status
 from tests.reference.agenda import MULTIPATH, Agenda
 from tests.reference.array import Array
-from tests.reference.config import FabricChange, TrunkSet
+from tests.reference.config import FabricChange, HoldTimeSet, TrunkSet
 from tests.reference.devices import Adapter, Device, HostIo, Path
 from tests.reference.digest import Completion
 from tests.reference.fabric import FRAME_BYTES, Fabric, Link
@@ -59,6 +59,8 @@ class Wires:
         if isinstance(change, TrunkSet):
             self._later(setattr, fabric, "has_trunk", change.bandwidth_bytes_per_second > 0)
             self._later(setattr, fabric.trunk, "rate", change.bandwidth_bytes_per_second)
+        elif isinstance(change, HoldTimeSet):
+            self._later(setattr, fabric, "hold", change.hold_time_ns)
         else:
             link = fabric.links[change.link]
             self._later(setattr, link, "rate", change.bandwidth_bytes_per_second)
@@ -117,8 +119,8 @@ class Wires:
         carries = io.op == Op.READ and record.status == Status.GOOD
         return max(1, -(-io.length // FRAME_BYTES)) if carries else 1
 
-    def _cross(self, path: Path, frames: int) -> int:
-        """When an answer that comes now from a port has crossed the fabric."""
+    def _cross(self, path: Path, frames: int) -> int | None:
+        """When an answer that comes now from a port has crossed the fabric; None: it is lost."""
         itl = path.itl
         fabric = self.fabrics[itl.port.spec.fabric]
         target = f"{path.array.array_id}.{itl.port.spec.port_id}"

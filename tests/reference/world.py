@@ -17,6 +17,7 @@ from tests.reference.config import (
     DiskCreated,
     FaultCleared,
     FaultInjected,
+    HoldTimeSet,
     JobStarted,
     JobStopped,
     LinkUpdated,
@@ -85,7 +86,7 @@ class World:
                 self.multipath.set_path_enabled(change)
             case PathUpdated():
                 self.multipath.update_path(change)
-            case TrunkSet() | LinkUpdated():
+            case TrunkSet() | HoldTimeSet() | LinkUpdated():
                 self.multipath.update_fabric(change)
             case DiskCreated() | JobStarted() | JobStopped():
                 self._apply_to_guests(change)

@@ -44,6 +44,7 @@ from smokestack.multipath.specs import (
     QueueControl,
     Selector,
 )
+from smokestack.multipath.updates import update_fabric
 from smokestack.workload import JobSpec, Pattern, compile_job
 
 MIB = 1 << 20
@@ -410,6 +411,14 @@ CAUSES = (
         },
         Setup(iodepth=32),
         does=_slow_drain,
+    ),
+    Cause(
+        "a hold time of 1 ms, and SLOW_DRAIN",
+        {"port_class3_discards_total": SOME},
+        Setup(iodepth=16, layer=replace(LAYER, command_timeout_ns=20 * MS)),
+        first=_slow_drain,
+        until_ns=60 * MS,
+        does=lambda s: update_fabric(s.multipath, "fabric-a", hold_time_ns=MS),
     ),
     Cause(
         "UpdateFabricLink: 2 credits",

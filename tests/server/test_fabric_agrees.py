@@ -8,12 +8,20 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from smokestack.engine.errors import InvalidArgument
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.engine.fault_rules import FaultRule
 from smokestack.multipath.fabrics import frames, frames_on
 from smokestack.multipath.specs import PathState, Selector
+from smokestack.multipath.updates import update_fabric
 from tests.reference.build import build_models, build_reference
-from tests.reference.config import Change, FaultInjected, LinkUpdated, StackConfig, TrunkSet
+from tests.reference.config import (
+    Change,
+    FaultInjected,
+    HoldTimeSet,
+    LinkUpdated,
+    StackConfig,
+    TrunkSet,
+)
 from tests.reference.generate import Scenario, scenarios
 from tests.reference.generate_faults import faulty_scenarios
 from tests.reference.samples import array, job, port, stack
@@ -33,6 +41,38 @@ def narrow(draw: st.DrawFn, base: st.SearchStrategy[Scenario]) -> Scenario:
         first.append(LinkUpdated(0, "fa", link, draw(rate), draw(st.integers(1, 4))))
     stack = replace(scenario.stack, changes=(*first, *scenario.stack.changes))
     return replace(scenario, stack=stack)
+
+
+@st.composite
+def holding(draw: st.DrawFn, base: st.SearchStrategy[Scenario]) -> Scenario:
+    """Draws a stack whose switches drop what they hold, and whose hosts do not wait for it."""
+    scenario = draw(narrow(base))
+    stack = scenario.stack
+    timeout_ns = draw(st.sampled_from([200_000, 150_001, 3_000_000]))
+    hold_ns = st.sampled_from([1_000, 2_001, 20_000, 100_000])
+    first: list[Change] = [HoldTimeSet(0, "fa", draw(hold_ns))]
+    if draw(st.booleans()):
+        at_ns = draw(st.integers(1, max(scenario.until_ns, 2) - 1))
+        first.append(HoldTimeSet(at_ns, "fa", draw(hold_ns | st.just(0))))
+    layer = replace(stack.multipath, command_timeout_ns=timeout_ns)
+    changes = tuple(sorted((*stack.changes, *first), key=lambda change: change.at_ns))
+    return replace(scenario, stack=replace(stack, multipath=layer, changes=changes))
+
+
+@settings(max_examples=20)
+@given(holding(scenarios()))
+def test_switches_that_drop_what_they_hold_agree(scenario: Scenario) -> None:
+    agree_on(scenario, scenario.cuts)
+
+
+@settings(max_examples=20)
+@given(holding(faulty_scenarios()), st.integers(5_000, 100_000))
+def test_switches_that_drop_agree_while_things_break(scenario: Scenario, step_ns: int) -> None:
+    try:
+        agree_on(scenario, tuple(range(0, scenario.until_ns, step_ns)))
+    except InvalidArgument as refused:
+        assert "matches nothing" in str(refused)
+        reject()
 
 
 @settings(max_examples=20)
@@ -85,6 +125,69 @@ def test_the_kernel_counts_frames_and_waits_for_credits() -> None:
     assert trunk["credit_zero_ns"] > 0
     for row in (host, trunk):
         assert row["busy_ns"] == row["frames"] * row["frame_ns"]
+
+
+def held(hold_ns: int) -> StackConfig:
+    """Readers behind a slow link, four at once: an answer's frames take 6.5 ms."""
+    config = readers(LinkUpdated(0, "fa", "h1-a", 10**7, 2), HoldTimeSet(0, "fa", hold_ns))
+    layer = replace(config.multipath, command_timeout_ns=40_000_000)
+    return replace(config, multipath=layer)
+
+
+@pytest.mark.parametrize("step_ns", [10**9, 70_000])
+def test_what_a_switch_drops_is_counted_costs_no_rate_and_is_sent_again(step_ns: int) -> None:
+    config = held(300_000)
+    models, world = build_models(config), build_reference(config)
+    for until_ns in range(step_ns, 10**9 + 1, step_ns) if step_ns < 10**9 else (10**9,):
+        models.run(until_ns)
+        if len(models.completions) == 40:
+            break
+    world.run()
+    assert len(models.completions) == len(world.completions) == 40
+    assert all(record.status == 0 for record in models.completions)
+    rows = models.multipath.state["link"]
+    links = models.multipath.fabrics.fabrics["fa"].links
+    dropped = {name: int(rows[link.row]["class3_discards"]) for name, link in links.items()}
+    assert dropped == {
+        name: link.discards for name, link in world.multipath.fabrics["fa"].links.items()
+    }
+    assert dropped["h1-a"] > 0 and dropped["a1.p0"] == 0, "an array's port is no switch"
+    host, target = rows[links["h1-a"].row], rows[links["a1.p0"].row]
+    assert target["frames"] == host["frames"] + dropped["h1-a"]
+    assert host["busy_ns"] == host["frames"] * host["frame_ns"], "what is dropped takes no time"
+
+
+def test_a_hold_time_that_nothing_waits_for_changes_nothing() -> None:
+    kept, never = build_models(held(10**10)), build_models(held(0))
+    for models in (kept, never):
+        models.run(10**9)
+    assert kept.completions == never.completions
+    assert not kept.multipath.state["link"]["class3_discards"].any()
+
+
+def test_a_hold_time_is_kept_with_the_fabric() -> None:
+    models = build_models(held(300_000))
+    models.run(1)
+    multipath = models.multipath
+    saved = multipath.keeper.parts["model"].save()
+    update_fabric(multipath, "fa", hold_time_ns=0)
+    multipath.keeper.parts["model"].load(saved)()
+    fabric = multipath.fabrics.fabrics["fa"]
+    rows = multipath.state["link"]["hold_ns"]
+    assert fabric.hold_time_ns == 300_000
+    assert [rows[fabric.links[name].row] for name in ("h1-a", "a1.p0")] == [300_000, 0]
+
+
+def test_a_hold_time_needs_hosts_that_time_out() -> None:
+    multipath = build_models(readers()).multipath
+    with pytest.raises(FailedPrecondition, match="has no command_timeout_ns"):
+        update_fabric(
+            multipath, "fa", hold_time_ns=220_000_000, trunk_bandwidth_bytes_per_second=10**8
+        )
+    assert "trunk" not in multipath.fabrics.fabrics["fa"].links
+    update_fabric(multipath, "fa", hold_time_ns=0)
+    with pytest.raises(InvalidArgument, match=r"fabric\.hold_time_ns"):
+        update_fabric(multipath, "fa", hold_time_ns=999)
 
 
 @pytest.mark.parametrize(

@@ -370,6 +370,7 @@ class FabricLink(Resource[Way]):
     credit_zero_ns: int
     busy_ns: int
     crc_error_count: int
+    class3_discard_count: int
 
     @operation
     def update(self, **fields: Unpack[FabricLinkUpdate]) -> Call[FabricLink[Way]]:
@@ -387,6 +388,7 @@ class FabricUpdate(TypedDict, total=False):
     """What of a fabric can be changed; None goes back to the default."""
 
     trunk_bandwidth_bytes_per_second: int | None
+    hold_time_ns: int | None
 
 
 class Fabric(Resource[Way]):
@@ -394,6 +396,7 @@ class Fabric(Resource[Way]):
 
     of_kind = Kind(pb, _SERVICE, "Fabric", "fabrics")
     trunk_bandwidth_bytes_per_second: int
+    hold_time_ns: int
     link_count: int
 
     @property

@@ -7,6 +7,12 @@
  * drain: FACTS 8).  A link commits when an answer's last frame leaves it, when the answer comes:
  * no events.
  *
+ * A switch drops what it has held for its hold time (Brocade's edge hold time, the MDS's
+ * congestion-drop time-out; F_D_TOV): an answer of which not one frame could be sent so long.  It
+ * has crossed the links before, and gives their buffers back then; of the next it takes nothing.
+ * That an answer of which a frame was sent is sent whole is ours.  An array's port is no switch: it
+ * holds frames without end.
+ *
  * A link of rate 0 is never a bottleneck by itself, but it can be held up.  Answers come in the
  * order in which multipath hears them; what a link does late, the submitter hears late.
  */
@@ -36,16 +42,36 @@ static inline void starved(link_t *link, int64_t from, int64_t until) {
     link->starved_ns = until;
 }
 
-/* When an answer that comes at `now` is through; its links are busy until then. */
+/* A switch drops an answer that was to go by a link, held since `first`: until when it holds up the
+ * link before. */
+static __attribute__((noinline, cold)) int64_t discarded(
+    link_t *link, uint32_t frames, int64_t first, int64_t last) {
+    int64_t through = most(most(first, link->free_ns) + (int64_t)frames * link->frame_ns,
+                           last + link->frame_ns);
+    int64_t room = through - (int64_t)link->credits * link->frame_ns;
+    link->class3_discards += frames;
+    return room < first + link->hold_ns ? room : first + link->hold_ns;
+}
+
+/* When an answer that comes at `now` is through, or NEVER_NS: a switch has dropped it.  Its links
+ * are busy until then. */
 static int64_t fabric_cross(mp_t *m, const path_t *path, uint32_t frames, int64_t now) {
     const uint32_t rows[HOPS_MAX] = {path->target_link, path->trunk_link, path->host_link};
     link_t *hop[HOPS_MAX];
     int64_t through[HOPS_MAX], first = now, last = now;
     uint32_t hops = 0;
+    int dropped = 0;
     for (uint32_t h = 0; h < HOPS_MAX; h++) {
         if (rows[h] == NIL) continue;
         link_t *link = &m->link[rows[h]];
         int64_t start = most(first, link->free_ns);
+        if (link->hold_ns && start - first > link->hold_ns && hops) {
+            int64_t until = discarded(link, frames, first, last);
+            starved(hop[hops - 1], through[hops - 1], until);
+            through[hops - 1] = most(through[hops - 1], until);
+            dropped = 1;
+            break;
+        }
         last = most(start + (int64_t)frames * link->frame_ns, last + link->frame_ns);
         starved(link, first, last - (int64_t)link->credits * link->frame_ns);
         first = start + link->frame_ns;
@@ -63,6 +89,7 @@ static int64_t fabric_cross(mp_t *m, const path_t *path, uint32_t frames, int64_
         hop[h]->frames += frames;
         hop[h]->busy_ns += (uint64_t)((int64_t)frames * hop[h]->frame_ns);
     }
+    if (dropped) return NEVER_NS;
     return hops ? through[hops - 1] : now;
 }
 
@@ -83,13 +110,49 @@ static void damage(mp_t *m, const path_t *path, completion_t *c) {
     }
 }
 
-/* Sends the answer to a check across: a frame, without data. */
-static void check_cross(mp_t *m, completion_t *c) {
+/* Sends the answer to a check across: a frame, without data.  What is dropped is not answered. */
+static int check_cross(mp_t *m, completion_t *c) {
     const path_t *path = &m->path[check_path(c->id)];
+    int64_t time = fabric_cross(m, path, 1, c->time);
+    if (time == NEVER_NS) return 0;
     damage(m, path, c);
     if (c->kind == KIND_HOST) c->status = CHECK_DAMAGED;
     c->kind = KIND_CHECK;
-    c->time = fabric_cross(m, path, 1, c->time);
+    c->time = time;
+    return 1;
+}
+
+/* The same of the answer to an abort or a reset. */
+static int task_cross(mp_t *m, completion_t *c) {
+    completion_t came = *c;
+    came.time = fabric_cross(m, &m->path[task_path(m, c)], 1, c->time);
+    task_carried(m, &came); /* never is too late, too */
+    c->time = came.time;
+    return c->time != NEVER_NS;
+}
+
+/* The same of the answer to a command: dropped, it is one that is still waited for. */
+static int command_cross(mp_t *m, completion_t *c) {
+    slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
+    const path_t *path = &m->path[slot->path];
+    int64_t time = fabric_cross(m, path, frames_of(slot, c), c->time);
+    if (time == NEVER_NS) {
+        slot->phase = PHASE_IN_FLIGHT;
+        slot->time = NEVER_NS;
+        return 0;
+    }
+    damage(m, path, c);
+    c->time = time;
+    slot->time = retried(c) ? NEVER_NS : time;
+    if (m->state->command_timeout_ns && time >= deadline_of(m, slot))
+        slot->phase = PHASE_IN_FLIGHT; /* it times out first */
+    return 1;
+}
+
+static int crosses(mp_t *m, completion_t *c) {
+    if (c->kind == KIND_EVENT) return 1;
+    if (c->kind == KIND_CHECK) return check_cross(m, c);
+    return c->kind == KIND_TASK ? task_cross(m, c) : command_cross(m, c);
 }
 
 /* Whether an answer counts when it is through: nothing took its path down meanwhile. */
@@ -118,27 +181,10 @@ static void drop_strays(mp_t *m, int64_t end) {
 /* Sends the answers of this window across, and puts what is on its way in order of arrival. */
 static void fabric_carry(mp_t *m, int64_t end) {
     mp_state_t *s = m->state;
-    for (uint32_t n = s->hand_fresh; n < s->hand_count; n++) {
-        completion_t *c = &m->hand[n];
-        if (c->kind == KIND_EVENT) continue;
-        if (c->kind == KIND_CHECK) {
-            check_cross(m, c);
-            continue;
-        }
-        if (c->kind == KIND_TASK) {
-            c->time = fabric_cross(m, &m->path[task_path(m, c)], 1, c->time);
-            task_carried(m, c);
-            continue;
-        }
-        slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
-        uint32_t frames = frames_of(slot, c);
-        const path_t *path = &m->path[slot->path];
-        damage(m, path, c);
-        c->time = fabric_cross(m, path, frames, c->time);
-        slot->time = retried(c) ? NEVER_NS : c->time;
-        if (m->state->command_timeout_ns && c->time >= deadline_of(m, slot))
-            slot->phase = PHASE_IN_FLIGHT; /* it times out first */
-    }
+    uint32_t kept = s->hand_fresh;
+    for (uint32_t n = kept; n < s->hand_count; n++)
+        if (crosses(m, &m->hand[n])) m->hand[kept++] = m->hand[n];
+    s->hand_count = kept;
     for (uint32_t n = s->hand_told + 1; n < s->hand_count; n++) { /* nearly in order already */
         completion_t record = m->hand[n];
         uint32_t at = n;

@@ -12,9 +12,11 @@ from smokestack.v1 import multipath_pb2 as pb
 
 from .fabrics import BB_CREDITS_DEFAULT, TRUNK, Link, frames_on
 from .shared_service import Handlers
+from .updates import update_fabric
 
 FABRIC = NameForm("multipaths/m1/fabrics/fabric-a")
 LINK = NameForm("multipaths/m1/fabrics/fabric-a/links/h1-a")
+_FABRIC_DEFAULTS = {"trunk_bandwidth_bytes_per_second": 0, "hold_time_ns": 0}
 _LINK_DEFAULTS = {"bandwidth_bytes_per_second": 0, "bb_credits": BB_CREDITS_DEFAULT}
 
 
@@ -39,9 +41,10 @@ class FabricHandlers(Handlers):
         (fabric_id,) = self._parse(FABRIC, request.fabric.name, "fabric.name")
 
         def update() -> pb.Fabric:
-            rate = "trunk_bandwidth_bytes_per_second"
-            masked(request.update_mask.paths, present(request.fabric), (rate,))
-            self._model.update_fabric(fabric_id, request.fabric.trunk_bandwidth_bytes_per_second)
+            given = present(request.fabric)
+            fields = masked(request.update_mask.paths, given, tuple(_FABRIC_DEFAULTS))
+            wanted = _FABRIC_DEFAULTS | given
+            update_fabric(self._model, fabric_id, **{name: wanted[name] for name in fields})
             return self._fabric(fabric_id)
 
         return self._requests.change(request, update)
@@ -83,6 +86,7 @@ class FabricHandlers(Handlers):
         return pb.Fabric(
             name=f"{self._model.name}/fabrics/{fabric_id}",
             trunk_bandwidth_bytes_per_second=trunk.bandwidth_bytes_per_second if trunk else 0,
+            hold_time_ns=fabric.hold_time_ns,
             link_count=len(fabric.links),
         )
 
@@ -99,4 +103,5 @@ class FabricHandlers(Handlers):
             credit_zero_ns=int(row["credit_zero_ns"]),
             busy_ns=int(row["busy_ns"]),
             crc_error_count=int(row["crc_errors"]),
+            class3_discard_count=int(row["class3_discards"]),
         )

@@ -26,6 +26,8 @@ FRAME_BYTES: Final = 2048  # fabric.h has the same
 BB_CREDITS_DEFAULT: Final = 16  # ours; switches have from 2 to hundreds a port
 BB_CREDITS_MAX: Final = 65_535
 RATE_BYTES_PER_SECOND_MAX: Final = 1 << 50
+HOLD_TIME_NS_MIN: Final = 1_000
+HOLD_TIME_NS_MAX: Final = 10 * 10**9
 NOMINAL_BYTES_PER_SECOND: Final = 800_000_000  # of 8GFC: what a slow link without a rate slows from
 TRUNK: Final = "trunk"
 ENDS: Final = ("host_link", "trunk_link", "target_link")  # a path's
@@ -59,14 +61,15 @@ class Link:
 
 @dataclass
 class Fabric:
-    """A fabric's links, by identifier."""
+    """A fabric's links, by identifier, and what its switches do."""
 
     fabric_id: str
     links: dict[str, Link] = field(default_factory=dict)
+    hold_time_ns: int = 0  # after which switches drop frames that they hold; 0: never
 
     def copy(self) -> Fabric:
         """Returns what can be changed without changing this."""
-        return Fabric(self.fabric_id, self.links.copy())
+        return Fabric(self.fabric_id, self.links.copy(), self.hold_time_ns)
 
 
 class Fabrics:
@@ -120,6 +123,10 @@ class Fabrics:
                 trunk, bandwidth_bytes_per_second=bandwidth_bytes_per_second
             )
 
+    def set_hold_time(self, fabric_id: str, hold_time_ns: int) -> None:
+        """Has a fabric's switches drop what they have held so long; 0: they hold without end."""
+        self.fabric(fabric_id).hold_time_ns = hold_time_ns
+
     def set_link(
         self,
         fabric_id: str,
@@ -138,10 +145,11 @@ class Fabrics:
             link = replace(link, bb_credits=bb_credits)
         self.fabrics[fabric_id].links[link_id] = link
 
-    def write(self, link: Link, slow_per_mille: int) -> None:
+    def write(self, fabric: Fabric, link: Link, slow_per_mille: int) -> None:
         """Has the kernel know a link as it is now."""
         row = self._state["link"][link.row]
         row["frame_ns"], row["credits"] = link.frame_ns(slow_per_mille), link.bb_credits
+        row["hold_ns"] = fabric.hold_time_ns if link.kind is not LinkKind.TARGET else 0
         if row["frame_ns"]:
             self._state.row["fabric_limits"] = 1
 
@@ -154,7 +162,7 @@ class Fabrics:
     def _link(self, fabric: Fabric, link_id: str, kind: LinkKind) -> Link:
         if link_id not in fabric.links:
             fabric.links[link_id] = Link(link_id, kind, self._state.append("link"))
-            self.write(fabric.links[link_id], 0)
+            self.write(fabric, fabric.links[link_id], 0)
         return fabric.links[link_id]
 
     def _write_path(self, fabric: Fabric, path: Path) -> None:
@@ -183,6 +191,12 @@ def frames_on(state: MultipathState, link: int) -> int:
     paths = state.used("path")
     crossing = np.logical_or.reduce([paths[end] == link for end in ENDS])
     return int(state["link"]["frames"][link]) + int(paths["frames"][crossing].sum())
+
+
+def check_hold_time(hold_time_ns: int) -> None:
+    """Refuses a hold time that is out of range."""
+    if hold_time_ns:
+        in_range("fabric.hold_time_ns", hold_time_ns, HOLD_TIME_NS_MIN, HOLD_TIME_NS_MAX)
 
 
 def _check_rate(name: str, rate: int) -> None:

@@ -129,7 +129,7 @@ class MultipathFaults(FaultBook):
             heads = state["link"]["faults"]
             self.chains.chain(heads, link.row, fabrics.name(fabric, link), _CODES)
             slow = self.holding(SLOW_DRAIN, fabrics.name(fabric, link))
-            fabrics.write(link, slow.rule.factor_per_mille if slow else 0)
+            fabrics.write(fabric, link, slow.rule.factor_per_mille if slow else 0)
 
     def _look_ahead(self) -> None:
         super()._look_ahead()

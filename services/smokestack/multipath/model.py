@@ -30,7 +30,7 @@ from smokestack.engine.snapshot import Piece, Pieces
 from . import checking, control, queues, snapshot
 from .checks import check_host, check_multipath, check_path, check_update
 from .events import MultipathEvents
-from .fabrics import TRUNK, Fabrics
+from .fabrics import Fabrics
 from .faults import MultipathFaults, disable
 from .inventory import Device, Path, RescanResult, add_device, group, set_preferred, update_paths
 from .parameters.places import Placed
@@ -519,19 +519,6 @@ class MultipathModel:
         self.events.tell(EventKind.ADAPTER_UPDATED, f"hosts/{host_id}/adapters/{initiator}")
 
     # --- fabrics ----------------------------------------------------------------------------
-
-    def update_fabric(self, fabric_id: str, trunk_bandwidth_bytes_per_second: int) -> None:
-        """Puts a fabric's arrays behind a trunk of this rate; 0: one switch joins all."""
-        if not trunk_bandwidth_bytes_per_second and (fabric_id, TRUNK) in self.wires.down:
-            raise FailedPrecondition(
-                f"{self.name}/fabrics/{fabric_id} has a trunk that is down: clear the fault first",
-                reason="TRUNK_DOWN",
-            )
-        self.placed.forget()
-        self.fabrics.set_trunk(fabric_id, trunk_bandwidth_bytes_per_second)
-        self.fabrics.rewire([d for d in self.all_devices() if d.paths])
-        self.faults.fit_links()
-        self.events.tell(EventKind.FABRIC_UPDATED, f"fabrics/{fabric_id}")
 
     def update_link(
         self,

@@ -279,6 +279,8 @@
     F(uint32_t, credits) /* buffers for frames behind it, BB_Credit */                         \
     F(uint32_t, faults)  /* the chain of rules in force that damage frames; 0: none */          \
     F(uint64_t, crc_errors)                                                                    \
+    F(int64_t, hold_ns)  /* how long a switch holds frames that are to go by it; 0: no end */  \
+    F(uint64_t, class3_discards) /* frames that it has held so long, and dropped */            \
     F(uint64_t, frames)                                                                        \
     F(uint64_t, credit_zero)    /* times that its frames took all buffers behind it */         \
     F(uint64_t, credit_zero_ns) /* and how long, all in all */                                 \

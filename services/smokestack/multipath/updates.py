@@ -1,4 +1,4 @@
-"""What of a layer and of its hosts changes after they were created, at a border.
+"""What of a layer, of its hosts and of fabrics changes after they were created, at a border.
 
 A host's settings are the defaults of its devices and adapters: those that have its value follow it,
 those that were given one of their own keep theirs.  Claim rules are run again over every device, as
@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from smokestack.engine.errors import FailedPrecondition
 from smokestack.engine.event_kinds import EventKind
 
 from . import checking, control, queues
 from .checks import check_host, check_multipath
+from .fabrics import TRUNK, check_hold_time
 from .selection import set_settings, settings_of
 from .specs import DeviceSettings, MultipathHostSpec, Selector
 from .state import STIRRED
@@ -63,6 +65,43 @@ def update_host(model: MultipathModel, spec: MultipathHostSpec) -> None:
     if spec.path_failure_handling != before.path_failure_handling:
         for device in devices:
             model.events.judge(device, told)
+
+
+def update_fabric(
+    model: MultipathModel,
+    fabric_id: str,
+    *,
+    trunk_bandwidth_bytes_per_second: int | None = None,
+    hold_time_ns: int | None = None,
+) -> None:
+    """Changes a fabric's trunk or hold time; all is checked before anything changes."""
+    model.fabrics.fabric(fabric_id)
+    check_hold_time(hold_time_ns or 0)
+    if hold_time_ns and not model.spec.command_timeout_ns:
+        raise FailedPrecondition(
+            f"{model.name} has no command_timeout_ns, so commands whose answers a switch drops "
+            "would wait without end: start it with one that is longer than the hold time",
+            reason="NO_COMMAND_TIMEOUT",
+            resource=model.name,
+        )
+    if trunk_bandwidth_bytes_per_second is not None:
+        _set_trunk(model, fabric_id, trunk_bandwidth_bytes_per_second)
+    if hold_time_ns is not None:
+        model.fabrics.set_hold_time(fabric_id, hold_time_ns)
+    model.faults.fit_links()
+    model.events.tell(EventKind.FABRIC_UPDATED, f"fabrics/{fabric_id}")
+
+
+def _set_trunk(model: MultipathModel, fabric_id: str, rate: int) -> None:
+    """Puts a fabric's arrays behind a trunk of this rate; 0: one switch joins all."""
+    if not rate and (fabric_id, TRUNK) in model.wires.down:
+        raise FailedPrecondition(
+            f"{model.name}/fabrics/{fabric_id} has a trunk that is down: clear the fault first",
+            reason="TRUNK_DOWN",
+        )
+    model.placed.forget()
+    model.fabrics.set_trunk(fabric_id, rate)
+    model.fabrics.rewire([d for d in model.all_devices() if d.paths])
 
 
 def _follow(

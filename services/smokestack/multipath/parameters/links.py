@@ -104,6 +104,14 @@ LINKS: Final = (
         "number",
     ),
     Parameter(
+        "smokestack_port_class3_discards_total",
+        "counter",
+        "frames",
+        "Frames that were to go by the link, and that the switch has dropped for its hold time.",
+        "a hold time, and SLOW_DRAIN",
+        lambda r: r.link["class3_discards"],
+    ),
+    Parameter(
         "smokestack_port_busy_seconds_total",
         "counter",
         "seconds",
