@@ -81,6 +81,20 @@ def test_hosts_reserve_a_volume(stack: Stack) -> None:
         export.persistent_reserve("CLEAR", key=6)
 
 
+def test_a_copy_stays_in_the_array(stack: Stack) -> None:
+    stack.set_clock(autojump=True)
+    disk = stack.hypervisor.hosts["h1"].vms["v1"].disks["d0"]
+    assert disk.write(64 * KiB).succeeded
+    before = disk.reload()
+    assert disk.copy(64 * KiB, source_offset_bytes=0, offset_bytes=1 << 20).succeeded
+    volume = stack.array("a1").volumes["v1"]
+    assert volume.allocated_bytes == 128 * KiB
+    assert (volume.copy_count, volume.copied_bytes) == (1, 64 * KiB)
+    with pytest.raises(InvalidArgument, match="do not overlap"):
+        disk.copy(2 << 20, source_offset_bytes=0, offset_bytes=1 << 20)
+    assert disk.reload() == before
+
+
 def test_names_are_short_but_full_ones_are_taken(stack: Stack) -> None:
     array = stack.array("a1")
     full = array.volumes.create("v9", pool="arrays/a1/pools/p1", capacity_bytes=GiB)

@@ -162,6 +162,21 @@ def write(**fields: int) -> pb.SubmitIoRequest:
     return pb.SubmitIoRequest(disk=DISK, operation=pb.IO_OPERATION_WRITE, **fields)
 
 
+def copy(**fields: int) -> pb.SubmitIoRequest:
+    fields = {"length_bytes": 4096} | fields
+    return pb.SubmitIoRequest(disk=DISK, operation=pb.IO_OPERATION_COPY, **fields)
+
+
+def test_a_disk_whose_places_cannot_be_named_is_not_copied_of(stack: Stack) -> None:
+    disk = pb.Disk(device=DEVICE, device_offset_bytes=512)
+    made = stack.hypervisor.CreateDisk(pb.CreateDiskRequest(parent=VM, disk_id="d9", disk=disk))
+    request = copy(source_offset_bytes=1 << 20)
+    request.disk = made.name
+    with pytest.raises(FailedPrecondition, match="begins at byte 512") as caught:
+        stack.hypervisor.SubmitIo(request)
+    assert caught.value.reason == "COPY_MISALIGNED"
+
+
 def test_io_by_hand_is_refused_while_time_stands_still(stack: Stack) -> None:
     with pytest.raises(FailedPrecondition, match="stands still") as caught:
         stack.hypervisor.SubmitIo(write(length_bytes=4096))
@@ -275,6 +290,18 @@ REFUSED: list[tuple[str, Message, type[Refused], list[str]]] = [
     ("DeleteJob", pb.DeleteJobRequest(name=JOB), NotFound, []),
     ("DeleteTrace", pb.DeleteTraceRequest(name="traces/none"), NotFound, []),
     ("SubmitIo", pb.SubmitIoRequest(disk=DISK), InvalidArgument, ["operation"]),
+    *[
+        ("SubmitIo", request, InvalidArgument, [field])
+        for request, field in (
+            (copy(source_offset_bytes=512), "source_offset_bytes"),
+            (copy(source_offset_bytes=-(1 << 20)), "source_offset_bytes"),
+            (copy(source_offset_bytes=1 << 50), "source_offset_bytes"),
+            (copy(source_offset_bytes=1 << 20, offset_bytes=4096), "offset_bytes"),
+            (copy(source_offset_bytes=1 << 20, length_bytes=2 << 20), "source_offset_bytes"),
+            (copy(offset_bytes=0), "source_offset_bytes"),
+            (write(length_bytes=512, source_offset_bytes=1 << 20), "source_offset_bytes"),
+        )
+    ],
 ]
 
 

@@ -13,6 +13,8 @@ from smokestack.array.specs import ExportSpec, MediaDistribution
 from smokestack.engine.hints import hint_of
 from smokestack.engine.records import (
     BLOCK_BYTES,
+    COPY_PLACES,
+    COPY_UNIT_BYTES,
     AccessState,
     Attention,
     EventCode,
@@ -413,6 +415,10 @@ class Array(Moves, Limits, Writes, Tasks):
         now, itl = self._agenda.now, command.itl
         port = itl.port
         command.arrived = now
+        if command.op == Op.COPY:
+            source, place = divmod(command.lba, COPY_PLACES)
+            unit = COPY_UNIT_BYTES // BLOCK_BYTES
+            command.source, command.lba = source * unit, place * unit
         if command.op in tuple(Task):
             self._task_arrives(command)
             return
@@ -449,9 +455,11 @@ class Array(Moves, Limits, Writes, Tasks):
         spec = controller.spec
         where = f"controllers/{spec.controller_id}"
         service = spec.read_ns if asks or command.op == Op.READ else spec.write_ns
+        if command.op == Op.COPY:  # it is both
+            service = spec.read_ns + spec.write_ns
         service = self._slowed("CONTROLLER_SLOW", where, command, service)
         done = controller.serve(self._agenda.now, service)
-        first_byte = command.lba * BLOCK_BYTES
+        first_byte = max(command.lba, command.source or 0) * BLOCK_BYTES
         blocked = Sense.NONE
         fits = asks or (command.length and first_byte + command.length <= volume.capacity_bytes)
         if command.itl.valid and fits:
@@ -505,17 +513,19 @@ class Array(Moves, Limits, Writes, Tasks):
         if not mapped:
             self._at(done, TX, command)  # zeros: neither cache nor media know of them
             return
-        page, controller = mapped[0], command.itl.port.controller
-        hit = self._words(command)[0] < controller.hit_threshold
-        if controller.reads.room:
-            command.block = self._block(command, volume, page)
-            hit = controller.reads.hit(command.block)
-        if hit:
+        if self._hits(command, volume, mapped[0]):
             command.block = None
             self._at(done, TX, command)
         else:
-            place = volume.pages[page] if page in volume.pages else volume.ready(page)
-            self._go_to_media(command, place, done)
+            self._go_to_media(command, volume.place_of(mapped[0]), done)
+
+    def _hits(self, command: Command, volume: Volume, page: int) -> bool:
+        """Whether the controller has what a reader of a page wants."""
+        controller = command.itl.port.controller
+        if not controller.reads.room:
+            return self._words(command)[0] < controller.hit_threshold
+        command.block = self._block(command, volume, page)
+        return controller.reads.hit(command.block)
 
     def _go_to_media(self, command: Command, pool_page: int, done: int) -> None:
         command.page = pool_page
@@ -530,15 +540,19 @@ class Array(Moves, Limits, Writes, Tasks):
             return
         pool = command.itl.volume.pool
         disk = command.page % pool.spec.disk_count
-        service = pool.access_ns(command.page, reads=command.op == Op.READ)
+        reads = command.op == Op.READ or command.source is not None
+        service = pool.access_ns(command.page, reads=reads)
         if pool.spec.media_distribution is MediaDistribution.EXPONENTIAL:
             service = draws.exponential_ns(service, self._words(command)[1])
         where = f"pools/{pool.spec.pool_id}"
         service = self._slowed("MEDIA_SLOW", where, command, service)
         free = max(self._agenda.now, pool.disk_free[disk]) + service
         pool.disk_free[disk] = free
-        if command.op == Op.READ and self._hit("MEDIA_ERROR", where, command):
+        if reads and self._hit("MEDIA_ERROR", where, command):
             self._fail(command, Sense.UNRECOVERED_READ, free)
+            return
+        if command.source is not None:
+            self._copied(command, free)
             return
         self._at(free, {DESTAGE: DESTAGED, Op.READ: TX}.get(command.op, DEPART), command)
 

@@ -32,7 +32,7 @@ from smokestack.array.specs import (
     ZeroDetect,
 )
 from smokestack.engine.jobplan import JobPlan, Pattern
-from smokestack.engine.records import TRACE, Flag, Op
+from smokestack.engine.records import COPY_UNIT_BYTES, TRACE, Flag, Op
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.specs import (
     NATIVE,
@@ -62,6 +62,7 @@ WRITES = (
     (Op.UNMAP, 0),
     (Op.WRITE_SAME, 0),
     (Op.WRITE_SAME, Flag.UNMAP),
+    (Op.COPY, 0),
 )
 
 latencies = st.sampled_from([1_000, 10_000, 20_000, 50_000]) | st.integers(1_000, 60_000)
@@ -145,7 +146,7 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
         VolumeSpec(
             f"v{n}",
             draw(st.sampled_from(pools)).pool_id,
-            BLOCK * draw(st.sampled_from([64, 256, 512]) | st.integers(64, 600)),
+            BLOCK * draw(st.sampled_from([64, 256, 512, 4_160]) | st.integers(64, 600)),
         )
         for n in range(draw(st.integers(1, 3)))
     )
@@ -428,6 +429,8 @@ def _plan(draw: st.DrawFn, spec: JobSpec, disk_bytes: int) -> JobPlan:
         plan = compile_job(spec, name)
         if kind != (Op.WRITE, 0):
             plan = replace(plan, write_op=int(kind[0]), write_flags=int(kind[1]), zero_threshold=0)
+        if kind[0] is Op.COPY:
+            plan = replace(plan, copy_source_bytes=draw(st.sampled_from([0, 0, COPY_UNIT_BYTES])))
         return plan
     count = draw(st.sampled_from([60, 20, 5, 1]))
     chance = np.random.default_rng(draw(st.integers(0, 1_000)))

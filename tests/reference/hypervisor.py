@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smokestack.engine.jobplan import JobKind, JobPlan
-from smokestack.engine.records import BLOCK_BYTES, SLOT_SHIFT, Kind, Status
+from smokestack.engine.records import BLOCK_BYTES, SLOT_SHIFT, Kind, Op, Status, copy_lba
 from smokestack.hypervisor.specs import DiskSpec, VmSpec
 from tests.reference import draws
 from tests.reference.agenda import CHANGE, HYPERVISOR, Agenda
@@ -227,6 +227,8 @@ class Hypervisor:
         job.emitted += 1
         self._outstanding[slot] = ident
         lba = (job.first_byte + offset) // BLOCK_BYTES
+        if op == Op.COPY:
+            lba = copy_lba((job.first_byte + job.plan.copy_source_bytes) // BLOCK_BYTES, lba)
         self._multipath.submit(HostIo(ident, lba, length, op, job.nexus, job.vm, flags))
 
     def _expect_arrival(self, job: Job) -> None:

@@ -27,16 +27,23 @@ class Space:
     _fail: Callable[[Command, Sense, int], None]
     _read: Callable[[Command, Volume, range, int], None]
     _write: Callable[[Command, Volume, range, int], None]
+    _copy_range: Callable[[Command, Volume, range, range, int], None]
 
     def _execute(self, command: Command, volume: Volume, done: int) -> None:
         """Has a command find the pages that it is about."""
-        page_bytes, first_byte = volume.pool.spec.page_bytes, command.lba * BLOCK_BYTES
-        last_byte = first_byte + command.length - 1
-        pages = range(first_byte // page_bytes, last_byte // page_bytes + 1)
+        pages = self._touched(volume, command.lba, command.length)
         if command.op == Op.READ:
             self._read(command, volume, pages, done)
+        elif command.source is not None:
+            source = self._touched(volume, command.source, command.length)
+            self._copy_range(command, volume, source, pages, done)
         else:
             self._write(command, volume, pages, done)
+
+    @staticmethod
+    def _touched(volume: Volume, lba: int, length: int) -> range:
+        page_bytes, first_byte = volume.pool.spec.page_bytes, lba * BLOCK_BYTES
+        return range(first_byte // page_bytes, (first_byte + length - 1) // page_bytes + 1)
 
     def _adopt(self, volume: Volume, controller_id: str, then: int) -> None:
         """Gives a new volume its owner."""

@@ -344,6 +344,10 @@ class Volume:
             self.pool.release(self.pages[page])
         self.pages[page] = new
 
+    def place_of(self, page: int) -> int:
+        """The pool's page behind one that is mapped, or has its place."""
+        return self.pages[page] if page in self.pages else self.ready(page)
+
     def ready(self, page: int) -> int:
         """Where a full volume's page lies that was never written."""
         first, place = next(e for e in reversed(self.extents) if e[0] <= page)
@@ -404,6 +408,8 @@ class Command:
     first_data_ns: int = 0
     status: int = Status.GOOD
     sense: int = Sense.NONE
+    source: int | None = None  # of a copy: the block from where it is read, until it is
+    target: int = 0  # ... and the page of the pool to which it goes then
     page: int = 0  # of the pool, when it goes to the media
     block: tuple[str, int, int] | None = None  # that a read cache takes in, when they have it
     cached_by: Controller | None = None  # of what is destaged

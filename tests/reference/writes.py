@@ -36,6 +36,7 @@ class Writes(Space):
     """The part of an array that takes data, and zeros, and gives pages back."""
 
     _go_to_media: Callable[[Command, int, int], None]
+    _hits: Callable[[Command, Volume, int], bool]
 
     def _change_space(self, change: SpaceChange, then: int) -> None:
         """Takes a change that acts on volumes or snapshots at a time."""
@@ -69,16 +70,59 @@ class Writes(Space):
                     itl.establish(attention)
 
     def _write(self, command: Command, volume: Volume, pages: range, done: int) -> None:
-        pool = volume.pool
         volume.counts[Op(command.op)] += 1
+        page, done = self._take_space(command, volume, pages, done)
+        if page is not None:
+            self._land(command, page, done)
+
+    def _copy_range(
+        self, command: Command, volume: Volume, source: range, pages: range, done: int
+    ) -> None:
+        """Takes the space of a copy, then reads it, then writes it; it may be of zeros alone."""
+        mapped = [page for page in source if page in volume.pages or volume.full]
+        goes_to: int | None = None
+        assert command.source is not None
+        if mapped:
+            there, command.lba = command.lba, command.source
+            if not self._hits(command, volume, mapped[0]):
+                goes_to = volume.place_of(mapped[0])
+            command.lba, command.block = there, None
+        else:
+            command.flags |= Flag.ZEROS
+        page, done = self._take_space(command, volume, pages, done)
+        if not command.status:
+            volume.counts[Op.COPY] += 1
+            volume.counts["copied"] += command.length
+        if page is None:
+            return
+        if goes_to is None:
+            command.source = None
+            self._land(command, page, done)
+        else:
+            command.target = page
+            self._go_to_media(command, goes_to, done)
+
+    def _copied(self, command: Command, read: int) -> None:
+        """What a copy is of has been read, and is written, unless its controller is lost."""
+        command.source = None
+        if command.port_epoch == command.itl.port.epoch:
+            self._land(command, command.target, read)
+        else:
+            self._at(read, DEPART, command)
+
+    def _take_space(
+        self, command: Command, volume: Volume, pages: range, done: int
+    ) -> tuple[int | None, int]:
+        """Takes pages, all or none; returns the pool's first and when, or None: it has ended."""
+        pool = volume.pool
         written, freed = self._spread(command, volume, pages)
         if not written:
             self._give_back(command, volume, pages, freed)
             self._at(done, DEPART, command)
-            return
+            return None, done
         if pool.emergency:
             self._refuse(command, volume, done)
-            return
+            return None, done
         new = [page for page in written if not volume.is_own(page)]
         needed = volume.needed(new)
         if needed and pool.conserving:
@@ -90,15 +134,20 @@ class Writes(Space):
             granted = self._grant(volume, volume.needed(new))
         if not granted:
             self._refuse(command, volume, done)
-            return
+            return None, done
         for page in new:
             volume.take(page)
         self._give_back(command, volume, [p for p in pages if p not in written], freed)
+        return volume.pages[written[0]], done
+
+    def _land(self, command: Command, page: int, done: int) -> None:
+        """Brings data to the cache, or to the media."""
         controller = command.itl.port.controller
-        page = volume.pages[written[0]]
         if self._takes(controller, command, page, done):
             if command.op == Op.WRITE and not command.flags:
-                controller.reads.keep(self._block(command, volume, pages[0]))
+                volume = command.itl.volume
+                first = command.lba * BLOCK_BYTES // volume.pool.spec.page_bytes
+                controller.reads.keep(self._block(command, volume, first))
             mirror_ns = controller.spec.mirror_ns if controller.partner else 0
             self._at(done + mirror_ns, DEPART, command)
         else:
@@ -124,7 +173,7 @@ class Writes(Space):
         """What a read cache has of a page of a volume, where a command enters it."""
         spec = volume.pool.spec
         offset = max(command.lba * BLOCK_BYTES - page * spec.page_bytes, 0)
-        place = volume.pages[page] if page in volume.pages else volume.ready(page)
+        place = volume.place_of(page)
         block_bytes = command.itl.port.controller.spec.read_cache_block_bytes
         return spec.pool_id, place, offset // block_bytes
 
@@ -152,7 +201,7 @@ class Writes(Space):
         whole = self._whole(command, volume)
         rest = [page for page in pages if page not in whole]
         detect = ZeroDetect.OFF
-        if same or (command.op == Op.WRITE and command.flags & Flag.ZEROS):
+        if same or (command.op != Op.UNMAP and command.flags & Flag.ZEROS):
             detect = volume.zero_detect
         if unmaps:
             return [], whole

@@ -189,6 +189,8 @@ def space_agrees(reference: World, models: Models, until_ns: int) -> None:
             assert unit.unmap_count == counts[Op.UNMAP]
             assert unit.unmapped_bytes == counts["unmapped"] * page
             assert unit.write_same_count == counts[Op.WRITE_SAME]
+            assert unit.copy_count == counts[Op.COPY]
+            assert unit.copied_bytes == counts["copied"]
             assert unit.zero_write_count == counts["zero writes"]
             assert unit.zero_bytes == counts["zero pages"] * page
 

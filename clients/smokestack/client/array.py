@@ -205,6 +205,8 @@ class Volume(Deletable[Way]):
     write_same_count: int
     zero_write_count: int
     zero_bytes: int
+    copy_count: int
+    copied_bytes: int
 
     @operation
     def update(self, **fields: Unpack[VolumeUpdate]) -> Call[Volume[Way]]:

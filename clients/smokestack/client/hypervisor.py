@@ -170,11 +170,30 @@ class Disk(Deletable[Way]):
         kind = pb.IO_OPERATION_WRITE_SAME_UNMAP if unmap else pb.IO_OPERATION_WRITE_SAME
         return self._submit(kind, length_bytes, offset_bytes)
 
+    @operation
+    def copy(
+        self, length_bytes: int, *, source_offset_bytes: int, offset_bytes: int
+    ) -> Call[pb.SubmitIoResponse]:
+        """Has the array copy a range to another place (EXTENDED COPY); the clock must be moving.
+
+        The data do not come to the host. Both offsets are multiples of 1 MiB, and the ranges do not
+        overlap.
+        """
+        return self._submit(pb.IO_OPERATION_COPY, length_bytes, offset_bytes, source_offset_bytes)
+
     def _submit(
-        self, kind: pb.IoOperation, length_bytes: int, offset_bytes: int
+        self,
+        kind: pb.IoOperation,
+        length_bytes: int,
+        offset_bytes: int,
+        source_offset_bytes: int = 0,
     ) -> Call[pb.SubmitIoResponse]:
         request = pb.SubmitIoRequest(
-            disk=self.name, operation=kind, offset_bytes=offset_bytes, length_bytes=length_bytes
+            disk=self.name,
+            operation=kind,
+            offset_bytes=offset_bytes,
+            length_bytes=length_bytes,
+            source_offset_bytes=source_offset_bytes,
         )
         return Call(
             f"{_SERVICE}.SubmitIo", request, as_it_is, repeatable=False, timeout_seconds=None

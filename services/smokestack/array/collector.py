@@ -248,6 +248,16 @@ _UNIT: Final = {
         "counter",
         "Commands of whose zeros the volume did not write all, by its zero detection.",
     ),
+    "copies": Family(
+        "smokestack_extended_copy_commands_total",
+        "counter",
+        "EXTENDED COPY commands that the volume took on.",
+    ),
+    "copied_bytes": Family(
+        "smokestack_extended_copy_bytes_total",
+        "counter",
+        "Bytes that EXTENDED COPY commands were to copy within the volume.",
+    ),
 }
 _UNIT_PAGES: Final = {
     "unmapped_pages": Family(

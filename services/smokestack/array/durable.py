@@ -105,7 +105,15 @@ _COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
     "pool": ("copied_pages", "failures", "growths", "media_busy_ns", "steps", "warnings"),
     "attention": ("told",),
     "quota": ("refused",),
-    "unit": ("unmaps", "unmapped_pages", "write_sames", "zero_writes", "zero_pages"),
+    "unit": (
+        "unmaps",
+        "unmapped_pages",
+        "write_sames",
+        "zero_writes",
+        "zero_pages",
+        "copies",
+        "copied_bytes",
+    ),
     "task": ("abort_tasks", "lun_resets", "aborted", "task_aborted"),
     "itl": (
         "reads",

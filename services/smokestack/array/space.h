@@ -19,12 +19,28 @@ static inline uint32_t pages_promised(const io_t *io) {
 
 static inline uint32_t flags_of(const io_t *io) { return io->sense >> FLAGS_SHIFT; }
 
+/* From where and to where a copy goes, as addresses of blocks. */
+static inline uint64_t copy_source(const io_t *io) {
+    return (io->lba >> COPY_PLACE_BITS) * COPY_UNIT_BLOCKS;
+}
+
+static inline uint64_t copy_destination(const io_t *io) {
+    return (io->lba & ((1u << COPY_PLACE_BITS) - 1)) * COPY_UNIT_BLOCKS;
+}
+
+static uint32_t copy_sense(const volume_t *volume, const io_t *io) {
+    uint64_t from = copy_source(io), to = copy_destination(io); /* no more than 2^38 blocks */
+    uint64_t end = (from > to ? from : to) * BLOCK_BYTES + io->length;
+    return io->length && end <= volume->capacity_bytes ? SENSE_NONE : SENSE_LBA_OUT_OF_RANGE;
+}
+
 /* Where the command ends: the volume has it, or why it cannot. */
 static inline uint32_t io_sense(const array_t *a, const io_t *io) {
     const itl_t *itl = &a->itl[io->itl];
     const volume_t *volume = &a->volume[itl->volume];
     if (!itl->valid || !volume->valid) return SENSE_LU_NOT_SUPPORTED;
     if (io->op == OP_TEST_UNIT_READY) return SENSE_NONE;
+    if (io->op == OP_COPY) return copy_sense(volume, io);
     uint64_t end;
     if (io->length == 0 || __builtin_mul_overflow(io->lba, (uint64_t)BLOCK_BYTES, &end) ||
         __builtin_add_overflow(end, (uint64_t)io->length, &end) || end > volume->capacity_bytes)

@@ -103,6 +103,17 @@ static inline void media_draw(const array_t *a, const io_t *io, uint64_t w[4]) {
     philox4x64_10(a->state->seed, STREAM_MEDIA, io->id, io->attempt, 0, 0, w);
 }
 
+/* Whether a controller has what a page's reader wants; `w` is the command's draw. */
+static inline int read_hits(
+    const array_t *a, const io_t *io, controller_t *c, uint64_t w[4], uint64_t *physical) {
+    media_draw(a, io, w);
+    int hit = c->hit_always || w[0] < c->hit_threshold;
+    if (c->caches_reads) hit = reads_find(a, io, (uint32_t)(c - a->controller), physical);
+    if (hit) c->hits++;
+    else c->misses++;
+    return hit;
+}
+
 static void controller_read(array_t *a, uint32_t i, controller_t *c, int64_t done) {
     io_t *io = &a->io[i];
     uint32_t v = a->itl[io->itl].volume;
@@ -113,14 +124,9 @@ static void controller_read(array_t *a, uint32_t i, controller_t *c, int64_t don
         return;
     }
     uint64_t w[4];
-    media_draw(a, io, w);
-    int hit = c->hit_always || w[0] < c->hit_threshold;
-    if (c->caches_reads) hit = reads_find(a, io, (uint32_t)(c - a->controller), &physical);
-    if (hit) {
-        c->hits++;
+    if (read_hits(a, io, c, w, &physical)) {
         schedule(a, i, done, TX);
     } else {
-        c->misses++;
         io->lba = physical;
         io->first_data_ns = w[1]; /* the same draw says how long its medium takes */
         schedule(a, i, done, MEDIA);
@@ -148,6 +154,55 @@ static void controller_write(
     }
 }
 
+/* Writes what a copy has read; from here on it is a write. */
+static void copy_write(array_t *a, uint32_t i, controller_t *c, uint64_t physical, int64_t now) {
+    io_t *io = &a->io[i];
+    io->op = OP_WRITE;
+    io->lba = physical;
+    if (cache_takes(a, c, io, physical, now)) schedule(a, i, now + c->mirror_ns, DEPART);
+    else schedule(a, i, now, MEDIA);
+}
+
+/* Reads what a copy is of as a read does, and writes it as a write does, one after the other.
+ * Where nothing of it is mapped it is of zeros.  Space it takes at once, all or none. */
+static __attribute__((noinline, cold)) void controller_copy(
+    array_t *a, uint32_t i, controller_t *c, int64_t done) {
+    io_t *io = &a->io[i];
+    uint32_t v = a->itl[io->itl].volume;
+    pool_t *pool = &a->pool[a->volume[v].pool];
+    uint64_t from = copy_source(io), to = copy_destination(io), physical, w[4];
+    io->lba = from;
+    uint64_t source = read_page(a, io, v, pool);
+    int goes = source != PAGE_NONE && !read_hits(a, io, c, w, &source);
+    io->lba = to;
+    if (source == PAGE_NONE) physical = special_write(a, io, v, FLAG_ZEROS, &done);
+    else physical = write_pages(a, io, v, pool, &done);
+    if (!io->sense) {
+        unit_of(a, v)->copies++;
+        unit_of(a, v)->copied_bytes += io->length;
+    }
+    if (physical == PAGE_NONE) {
+        schedule(a, i, done, DEPART);
+    } else if (goes) {
+        io->lba = source;
+        io->first_data_ns = physical; /* where it goes from the media */
+        schedule(a, i, done, MEDIA);
+    } else {
+        copy_write(a, i, c, physical, done);
+    }
+}
+
+/* The media have given what a copy is of, or could not.  Who has lost its controller meanwhile is
+ * to be sent again, and writes nothing. */
+static __attribute__((noinline, cold)) void copy_fetched(array_t *a, uint32_t i, int64_t now) {
+    io_t *io = &a->io[i];
+    const port_t *port = &a->port[a->itl[io->itl].port];
+    uint64_t physical = io->first_data_ns;
+    io->first_data_ns = 0;
+    if (io->sense || io->epoch != port->epoch) schedule(a, i, now, DEPART);
+    else copy_write(a, i, &a->controller[port->controller], physical, now);
+}
+
 /* Whether a reservation keeps a command from its volume; TEST UNIT READY always goes through. */
 static inline int is_kept_off(const itl_t *itl, uint8_t op) {
     uint32_t from = itl->excluded & (EXCLUDED_WRITES | EXCLUDED_ALL);
@@ -167,6 +222,7 @@ static void controller_take(array_t *a, uint32_t i) {
     controller_t *c = &a->controller[a->port[itl->port].controller];
     int asks = io->op == OP_TEST_UNIT_READY, writes = io->op != OP_READ && !asks;
     int64_t service = writes ? c->write_ns : c->read_ns;
+    if (io->op == OP_COPY) service += c->read_ns;
     if (c->faults) service = slowed(a, c->faults, FAULT_CONTROLLER_SLOW, io, service);
     int64_t done = core_commit(a, c, io->time, service);
     const volume_t *volume = &a->volume[itl->volume];
@@ -190,9 +246,13 @@ static void controller_take(array_t *a, uint32_t i) {
     if (faults && !io->sense) spoil(a, faults, FAULT_COMMAND_FAILED, io, SENSE_INTERNAL_FAILURE);
     if (faults && !io->sense) spoil(a, faults, FAULT_NOT_READY, io, SENSE_TRANSITION);
     if (io->sense || asks) schedule(a, i, done, DEPART);
+    else if (io->op == OP_COPY) controller_copy(a, i, c, done);
     else if (writes) controller_write(a, i, c, flags & ~(uint32_t)FLAG_SET_GROUPS, done);
     else controller_read(a, i, c, done);
 }
+
+/* Whether a command that is at the media reads there; a copy does before it is a write. */
+static inline int reads_media(const io_t *io) { return io->op == OP_READ || io->op == OP_COPY; }
 
 /* What an access takes on the mean: less in the disk's last page, or the next one that it has. */
 static int64_t media_mean(array_t *a, const pool_t *pool, const io_t *io, uint64_t disk) {
@@ -200,7 +260,7 @@ static int64_t media_mean(array_t *a, const pool_t *pool, const io_t *io, uint64
     a->head[disk] = page + 1;
     int follows = last && (page == last - 1 || page == last - 1 + pool->disk_count);
     if (follows && pool->media_follows) return pool->media_sequential_ns;
-    return io->op == OP_READ ? pool->media_ns : pool->media_write_ns;
+    return reads_media(io) ? pool->media_ns : pool->media_write_ns;
 }
 
 static void media_take(array_t *a, uint32_t i) {
@@ -221,7 +281,7 @@ static void media_take(array_t *a, uint32_t i) {
     if (io->op == OP_READ) io->first_data_ns = 0;
     if (pool->faults) {
         service = slowed(a, pool->faults, FAULT_MEDIA_SLOW, io, service);
-        if (io->op == OP_READ)
+        if (reads_media(io))
             spoil(a, pool->faults, FAULT_MEDIA_ERROR, io, SENSE_UNRECOVERED_READ);
     }
     int goes = io->op == OP_READ && !io->sense;
@@ -229,6 +289,7 @@ static void media_take(array_t *a, uint32_t i) {
     pool->media_busy_ns += (uint64_t)service;
     if (goes && a->state->read_caches) io->sense = READ_FETCHED;
     if (io->op == OP_DESTAGE) schedule(a, i, *disk, DESTAGED);
+    else if (io->op == OP_COPY) copy_fetched(a, i, *disk);
     else schedule(a, i, *disk, goes ? TX : DEPART);
 }
 

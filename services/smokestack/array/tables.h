@@ -177,7 +177,9 @@
     F(uint64_t, unmapped_pages) /* that it gave up by those, and by WRITE SAME with the bit */ \
     F(uint64_t, write_sames)                                                                   \
     F(uint64_t, zero_writes)    /* commands whose zeros it detected ... */                     \
-    F(uint64_t, zero_pages)     /* ... and the pages that were not written for that */
+    F(uint64_t, zero_pages)     /* ... and the pages that were not written for that */         \
+    F(uint64_t, copies)         /* EXTENDED COPY commands that had the space ... */            \
+    F(uint64_t, copied_bytes)   /* ... and what they were to copy */
 
 #define ITL_FIELDS(F)                                                                          \
     F(uint32_t, volume)                                                                        \

@@ -102,6 +102,8 @@ class UnitUsage(NamedTuple):
     write_same_count: int = 0
     zero_write_count: int = 0
     zero_bytes: int = 0
+    copy_count: int = 0
+    copied_bytes: int = 0
 
     @classmethod
     def of(cls, row: Any, page_bytes: int) -> UnitUsage:
@@ -112,6 +114,8 @@ class UnitUsage(NamedTuple):
             write_same_count=int(row["write_sames"]),
             zero_write_count=int(row["zero_writes"]),
             zero_bytes=int(row["zero_pages"]) * page_bytes,
+            copy_count=int(row["copies"]),
+            copied_bytes=int(row["copied_bytes"]),
         )
 
 

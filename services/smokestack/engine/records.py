@@ -78,6 +78,19 @@ class Op(IntEnum):
     # WRITE SAME(16) of zeros: takes pages as a WRITE would, unless its UNMAP bit is set; it carries
     # one block of data, whatever its `length` on the medium.
     WRITE_SAME = 0x93
+    # EXTENDED COPY within one logical unit, one segment: the array reads `length` at one place and
+    # writes it at another, and no data cross the wire.  Its `lba` is ``copy_lba``'s.
+    COPY = 0x83
+
+
+COPY_UNIT_BYTES: Final = 1 << 20  # a copy's two places are multiples of this: ours, for room
+COPY_PLACES: Final = 1 << 27  # so both lie within the unit's first 128 TiB
+
+
+def copy_lba(source_lba: int, destination_lba: int) -> int:
+    """Returns what a copy has as its ``lba``: both places, in units, rounded down."""
+    unit = COPY_UNIT_BYTES // BLOCK_BYTES
+    return source_lba // unit * COPY_PLACES | destination_lba // unit
 
 
 class Flag(IntEnum):

@@ -125,6 +125,8 @@ static void synthesise(hv_t *h, job_t *j, uint64_t sequence, submission_t *io) {
         offset = mulhi64(w[2], places) * size->length;
     }
     io->lba = j->first_block + offset / BLOCK_BYTES;
+    if (io->op == OP_COPY)
+        io->lba = j->copy_source / COPY_UNIT_BLOCKS << COPY_PLACE_BITS | io->lba / COPY_UNIT_BLOCKS;
 }
 
 /* A submission is made in its place among those of its instant, which are in order of id. */

@@ -425,6 +425,8 @@ class HypervisorModel:
         row = self.state["job"][index]
         first = disk.spec.device_offset_bytes + plan.region_offset_bytes
         row["first_block"] = first // BLOCK_BYTES
+        source = disk.spec.device_offset_bytes + plan.copy_source_bytes
+        row["copy_source"] = source // BLOCK_BYTES
         row["nexus"], row["vm"], row["disk"] = disk.nexus, vm.index, disk.row
         row["unlisted"] = not listed
         self.state.limit_job(index)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from smokestack.engine.checks import in_range, multiple_of
-from smokestack.engine.errors import Aborted, InvalidArgument
+from smokestack.engine.errors import Aborted, FailedPrecondition, InvalidArgument
 from smokestack.engine.jobplan import JobKind, JobPlan
-from smokestack.engine.records import BLOCK_BYTES, Kind, Op
+from smokestack.engine.records import BLOCK_BYTES, COPY_PLACES, COPY_UNIT_BYTES, Kind, Op
 from smokestack.engine.streams import job_uid
 
 from .model import HypervisorModel
@@ -55,7 +55,9 @@ class ScriptedIos:
         op: Op,
         offset_bytes: int,
         length_bytes: int,
+        *,
         flags: int = 0,
+        source_offset_bytes: int = 0,
     ) -> Submitted:
         """Submits one checked I/O at the border's time; returns what asks for its outcome."""
         host_id, vm_id, disk_id = disk
@@ -74,6 +76,7 @@ class ScriptedIos:
             read_always=op is Op.READ,
             write_op=int(Op.WRITE if op is Op.READ else op),
             write_flags=flags,
+            copy_source_bytes=source_offset_bytes,
             region_offset_bytes=offset_bytes,
             region_bytes=length_bytes,
             block_sizes=((length_bytes, _CERTAIN),),
@@ -92,6 +95,38 @@ class ScriptedIos:
             raise InvalidArgument.at(
                 "offset_bytes",
                 f"{offset_bytes} + {length_bytes} lies behind the disk's end at {capacity_bytes}",
+            )
+
+    def check_copy(
+        self,
+        disk: tuple[str, str, str],
+        source_offset_bytes: int,
+        offset_bytes: int,
+        length_bytes: int,
+    ) -> None:
+        """Refuses what no copy within that disk can be; ``check`` has passed the destination."""
+        found = self._model.disk(*disk)
+        begin = found.spec.device_offset_bytes
+        if begin % COPY_UNIT_BYTES:
+            raise FailedPrecondition(
+                f"{found.name} begins at byte {begin} of its device: only of a disk that begins at "
+                f"a multiple of {COPY_UNIT_BYTES} can be copied; create one there",
+                reason="COPY_MISALIGNED",
+                resource=found.name,
+            )
+        last = min(found.capacity_bytes - length_bytes, COPY_PLACES * COPY_UNIT_BYTES - begin - 1)
+        for field, value in (
+            ("source_offset_bytes", source_offset_bytes),
+            ("offset_bytes", offset_bytes),
+        ):
+            if value:
+                multiple_of(field, value, COPY_UNIT_BYTES)
+            in_range(field, value, 0, last)
+        if abs(source_offset_bytes - offset_bytes) < length_bytes:
+            raise InvalidArgument.at(
+                "source_offset_bytes",
+                f"{source_offset_bytes} is less than {length_bytes} from {offset_bytes}: the "
+                "ranges of a copy do not overlap",
             )
 
     def outcome(self, submitted: Submitted) -> IoOutcome | None:

@@ -53,6 +53,7 @@ _OPERATIONS = {
     pb.IO_OPERATION_WRITE_SAME: (Op.WRITE_SAME, 0),
     pb.IO_OPERATION_WRITE_ZEROS: (Op.WRITE, int(Flag.ZEROS)),
     pb.IO_OPERATION_WRITE_SAME_UNMAP: (Op.WRITE_SAME, int(Flag.UNMAP)),
+    pb.IO_OPERATION_COPY: (Op.COPY, 0),
 }
 _T = TypeVar("_T")
 
@@ -404,11 +405,23 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         with self._requests.read():
             recorder.begin()
             self._ios.check(disk, request.offset_bytes, request.length_bytes)
+            op, flags = _OPERATIONS[request.operation]
+            source = request.source_offset_bytes
+            if op is Op.COPY:
+                self._ios.check_copy(disk, source, request.offset_bytes, request.length_bytes)
+            elif source:
+                raise InvalidArgument.at(
+                    "source_offset_bytes", f"{source} is of a COPY alone: leave it out"
+                )
             if waits:
                 self._timekeeper.check_wait("it would never complete; submit it while time moves")
-            op, flags = _OPERATIONS[request.operation]
             made = self._ios.submit(
-                disk, op, request.offset_bytes, request.length_bytes, flags=flags
+                disk,
+                op,
+                request.offset_bytes,
+                request.length_bytes,
+                flags=flags,
+                source_offset_bytes=source,
             )
             number = recorder.record(request)
         recorder.settle(number)

@@ -64,6 +64,7 @@
     F(uint32_t, read_always)                                                                   \
     F(uint32_t, write_op) /* what it does that does not read ... */                            \
     F(uint32_t, write_flags)                                                                   \
+    F(uint64_t, copy_source) /* of one that copies: where its device has it, in blocks */      \
     F(uint64_t, zero_threshold) /* ... of which a draw below this is of zeros */               \
     F(uint32_t, stopped)                                                                       \
     F(uint32_t, over)    /* clock-driven: no arrival comes any more */                         \

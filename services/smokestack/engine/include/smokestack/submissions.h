@@ -39,7 +39,8 @@ static inline int submissions_check(const submission_t *in, uint64_t count, int6
         if (n && !submission_follows(s - 1, s)) return SUBMISSIONS_DISORDER;
         if (s->nexus >= nexus_count) return SUBMISSIONS_NEXUS;
         int command = s->op == OP_READ || s->op == OP_WRITE || s->op == OP_UNMAP ||
-                      s->op == OP_WRITE_SAME || s->op == OP_TEST_UNIT_READY;
+                      s->op == OP_WRITE_SAME || s->op == OP_COPY ||
+                      s->op == OP_TEST_UNIT_READY;
         int task = s->op == OP_ABORT_TASK || s->op == OP_LUN_RESET || s->op == OP_TARGET_RESET;
         if (!command && !(task && takes_tasks)) return SUBMISSIONS_OP;
         if (!flags_fit(s->op, s->flags)) return SUBMISSIONS_FLAGS;
