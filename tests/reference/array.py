@@ -13,8 +13,6 @@ from smokestack.array.specs import ExportSpec, MediaDistribution
 from smokestack.engine.hints import hint_of
 from smokestack.engine.records import (
     BLOCK_BYTES,
-    COPY_PLACES,
-    COPY_UNIT_BYTES,
     AccessState,
     Attention,
     EventCode,
@@ -416,9 +414,7 @@ class Array(Moves, Limits, Writes, Tasks):
         port = itl.port
         command.arrived = now
         if command.op == Op.COPY:
-            source, place = divmod(command.lba, COPY_PLACES)
-            unit = COPY_UNIT_BYTES // BLOCK_BYTES
-            command.source, command.lba = source * unit, place * unit
+            self._open_copy(command)
         if command.op in tuple(Task):
             self._task_arrives(command)
             return
@@ -518,14 +514,6 @@ class Array(Moves, Limits, Writes, Tasks):
             self._at(done, TX, command)
         else:
             self._go_to_media(command, volume.place_of(mapped[0]), done)
-
-    def _hits(self, command: Command, volume: Volume, page: int) -> bool:
-        """Whether the controller has what a reader of a page wants."""
-        controller = command.itl.port.controller
-        if not controller.reads.room:
-            return self._words(command)[0] < controller.hit_threshold
-        command.block = self._block(command, volume, page)
-        return controller.reads.hit(command.block)
 
     def _go_to_media(self, command: Command, pool_page: int, done: int) -> None:
         command.page = pool_page

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from smokestack.array.reservations import ReserveOut
 from smokestack.array.specs import OutOfSpace, ZeroDetect
-from smokestack.engine.records import BLOCK_BYTES, Flag, Op
+from smokestack.engine.records import BLOCK_BYTES, COPY_PLACES, COPY_UNIT_BYTES, Flag, Op
 from tests.reference.agenda import ARRAY
 from tests.reference.config import (
     ReservedOut,
@@ -36,7 +36,7 @@ class Writes(Space):
     """The part of an array that takes data, and zeros, and gives pages back."""
 
     _go_to_media: Callable[[Command, int, int], None]
-    _hits: Callable[[Command, Volume, int], bool]
+    _words: Callable[[Command], tuple[int, int, int, int]]
 
     def _change_space(self, change: SpaceChange, then: int) -> None:
         """Takes a change that acts on volumes or snapshots at a time."""
@@ -74,6 +74,21 @@ class Writes(Space):
         page, done = self._take_space(command, volume, pages, done)
         if page is not None:
             self._land(command, page, done)
+
+    def _hits(self, command: Command, volume: Volume, page: int) -> bool:
+        """Whether the controller has what a reader of a page wants."""
+        controller = command.itl.port.controller
+        if not controller.reads.room:
+            return self._words(command)[0] < controller.hit_threshold
+        command.block = self._block(command, volume, page)
+        return controller.reads.hit(command.block)
+
+    @staticmethod
+    def _open_copy(command: Command) -> None:
+        """Reads from where and to where a copy goes."""
+        source, place = divmod(command.lba, COPY_PLACES)
+        unit = COPY_UNIT_BYTES // BLOCK_BYTES
+        command.source, command.lba = source * unit, place * unit
 
     def _copy_range(
         self, command: Command, volume: Volume, source: range, pages: range, done: int
