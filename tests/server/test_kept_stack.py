@@ -39,6 +39,7 @@ from tests.server.test_replay import (
     advance,
     break_port,
     busy_day,
+    calls_around_a_window_without_time,
     digest,
     recorded,
     set_depth,
@@ -86,6 +87,16 @@ def test_it_comes_to_the_digest_of_a_stack_that_was_never_killed(state: Path) ->
             replayed = replay(recorded(recovered.api))
             replayed.stack.close()
             assert replayed.same
+
+
+def test_calls_of_one_time_settle_where_each_did(state: Path) -> None:
+    with kept(state) as stack:
+        calls_around_a_window_without_time(stack)
+        advance(stack.api, 4 * MS)
+        with after_a_crash(state) as recovered:
+            advance(stack.api, 8 * MS)
+            advance(recovered.api, 8 * MS)
+            assert digest(recovered.api) == digest(stack.api)
 
 
 def test_a_copy_may_be_made_anywhere(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

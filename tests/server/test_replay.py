@@ -89,9 +89,30 @@ def busy_day(api: Api) -> None:
     advance(api, 8 * MS)
 
 
+def calls_around_a_window_without_time(stack: Stack) -> None:
+    """Calls of one time, as during an Advance: the first settles at once, the others after them."""
+    advance(stack.api, 1 * MS)
+    set_port(stack.api, "p0", False)
+    stack.hypervisor.model.advance(1 * MS)
+    break_port(stack.api, 400_000)
+    set_port(stack.api, "p0", True)
+    stack.hypervisor.model.go_on(1 * MS + 70_000)
+
+
 def events(stack: Stack) -> list[Any]:
     logs = (room.model.events for room in stack.rooms)
     return [event for log in logs for event in log.after(log.first - 1, 10**6)]
+
+
+def test_calls_of_one_time_settle_where_each_did() -> None:
+    with Stack(small_scenario(io_limit=0)) as stack:
+        stack.attach()
+        calls_around_a_window_without_time(stack)
+        advance(stack.api, 4 * MS)
+        told = events(stack)
+        replayed = replay(recorded(stack.api))
+    assert replayed.same
+    assert events(replayed.stack) == told
 
 
 @pytest.mark.parametrize("opened", [Stack, Processes])

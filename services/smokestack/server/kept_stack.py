@@ -94,8 +94,8 @@ class StackDurable:
 
     @property
     def changed(self) -> bool:
-        """Whether time has moved."""
-        return self.now_ns != self._now_ns
+        """Whether time has moved, or a window without time has carried out what waited."""
+        return self.now_ns != self._now_ns or any(s.at_ns is not None for s in self._waiting)
 
     @property
     def is_far(self) -> bool:
@@ -128,6 +128,8 @@ class StackDurable:
         for at_ns in taken["settled"]:
             if at_ns > model.now_ns:
                 model.go_on(at_ns)
+            else:
+                model.advance(model.now_ns)
         if taken["now_ns"] > model.now_ns:
             model.advance(taken["now_ns"])
 

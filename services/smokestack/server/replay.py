@@ -75,11 +75,16 @@ def replay(
     stack = Stack(scenario or recorded.scenario)
     try:
         _check_basis(stack, recorded)
+        settled_ns = 0
         for done, line in enumerate(recorded.lines):
+            _settle(stack, line, settled_ns)
             _repeat(stack, line)
+            settled_ns = max(settled_ns, line.settled_ns)
             if progress is not None:
                 progress(done + 1, len(recorded.lines))
         _attach(stack, recorded.attached)
+        if settled_ns > stack.hypervisor.model.now_ns:
+            stack.hypervisor.model.go_on(settled_ns)
         if recorded.end_ns > stack.hypervisor.model.now_ns:
             stack.hypervisor.model.advance(recorded.end_ns)
     except BaseException:
@@ -132,8 +137,19 @@ def _repeat(stack: Stack, line: Line) -> None:
             reason="REPLAY_DIVERGED",
             resource=line.service,
         ) from refused
-    if line.settled_ns > line.time_ns:
-        model.go_on(line.settled_ns)
+
+
+def _settle(stack: Stack, line: Line, settled_ns: int) -> None:
+    """Runs the windows whose ends carried out what calls before this one had left to them.
+
+    Calls of one time may have been made with a window between them that took no time.
+    """
+    model = stack.hypervisor.model
+    if line.time_ns > model.now_ns:
+        if settled_ns > model.now_ns:
+            model.go_on(settled_ns)
+    elif line.settled_ns > line.time_ns and settled_ns <= model.now_ns:
+        model.advance(model.now_ns)
 
 
 def _attach(stack: Stack, attached: bool) -> None:
