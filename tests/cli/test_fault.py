@@ -71,10 +71,17 @@ def test_a_rule_for_every_array_goes_to_every_array(invoke: Invoke) -> None:
     assert said(invoke("clear", "--all")).count("cleared") == 2
 
 
+def test_a_port_flaps_as_often_as_it_shall(invoke: Invoke) -> None:
+    times = ("--down", "2ms", "--up", "3ms", "--count", "4")
+    said(invoke("inject", "PORT_DOWN", "arrays/a1/ports/p0", "--id", "flap", *times))
+    assert said(invoke("clear", "arrays/a1/faults/flap")).endswith("cleared after 1 hits\n")
+
+
 def test_kinds_of_all_services_are_listed_with_what_they_take(invoke: Invoke) -> None:
     lines = said(invoke("kinds")).splitlines()
     assert "MEDIA_SLOW arrays/a1/pools/p1  --probability --count --factor" in lines
     assert "VM_PAUSED hosts/h1/vms/v1" in lines
+    assert "PORT_DOWN arrays/a1/ports/p0  --down --up" in lines
     shown = {kind["name"] for kind in json.loads(said(invoke("kinds", "-o", "json")))}
     assert {"VM_PAUSED", "PATH_DISABLED", "PORT_DOWN", "WRONG_VOLUME"} <= shown
 

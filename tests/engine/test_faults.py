@@ -12,6 +12,7 @@ from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.events import EventLog
 from smokestack.engine.fault_rules import FaultKind, FaultRule
 from smokestack.engine.faults import FAULT_RULES_MAX, Fault, FaultBook, FaultState
+from smokestack.engine.faults_copy import FaultsPart
 from smokestack.engine.records import NEVER_NS, Sense
 from smokestack.engine.streams import Stream, uid_of
 from tests.reference.build import Models, build_models
@@ -20,6 +21,7 @@ from tests.reference.samples import array, job, stack
 
 DOWN = FaultKind("DOWN", "arrays/a1/ports/p0", "It is down.", per_io=False)
 SLOW = FaultKind("SLOW", "arrays/a1/pools/p1", "It is slow.", takes_factor=True)
+FLAP = FaultKind("FLAP", "arrays/a1/ports/p0", "It may flap.", per_io=False, flaps=True)
 PORTS = [f"arrays/a1/ports/p{n}" for n in range(9)]
 
 
@@ -30,11 +32,11 @@ class Book(FaultBook):
 
     def __init__(self) -> None:
         self.log = EventLog("arrays/a1")
-        super().__init__("arrays/a1", (DOWN, SLOW), self.log)
+        super().__init__("arrays/a1", (DOWN, SLOW, FLAP), self.log)
         self.applied: list[tuple[int, list[tuple[str, str]]]] = []
 
     def subjects(self, kind: FaultKind) -> Sequence[str]:
-        return PORTS if kind is DOWN else ["arrays/a1/pools/p1"]
+        return ["arrays/a1/pools/p1"] if kind is SLOW else PORTS
 
     def apply(self, at_ns: int, changed: Sequence[Fault]) -> None:
         self.applied.append((at_ns, [(f.rule.fault_id, f.state.name) for f in changed]))
@@ -50,7 +52,7 @@ def down(fault_id: str = "", **fields: int) -> FaultRule:
 @pytest.mark.parametrize(
     ("rule", "field", "right"),
     [
-        (FaultRule("UP", "arrays/a1/ports/p0"), "kind", "use one of DOWN, SLOW"),
+        (FaultRule("UP", "arrays/a1/ports/p0"), "kind", "use one of DOWN, SLOW, FLAP"),
         (FaultRule("DOWN", "arrays/a1/pools/p1"), "target", "such as 'arrays/a1/ports/p0'"),
         (FaultRule("DOWN", "arrays/a1/ports"), "target", "such as 'arrays/a1/ports/p0'"),
         (FaultRule("DOWN", ""), "target", "such as 'arrays/a1/ports/p0'"),
@@ -64,6 +66,11 @@ def down(fault_id: str = "", **fields: int) -> FaultRule:
         (FaultRule("DOWN", PORTS[0], start_ns=999), "start_ns", "before now, 1000"),
         (FaultRule("DOWN", PORTS[0], start_ns=-1), "start_ns", "within 0"),
         (FaultRule("DOWN", PORTS[0], duration_ns=1 << 63), "duration_ns", "within 0"),
+        (FaultRule("DOWN", PORTS[0], down_ns=5_000), "down_ns", "leave it out"),
+        (FaultRule("FLAP", PORTS[0], down_ns=5_000), "up_ns", "leave both out"),
+        (FaultRule("FLAP", PORTS[0], up_ns=5_000), "down_ns", "1000 to 86400000000000"),
+        (FaultRule("FLAP", PORTS[0], down_ns=999, up_ns=5_000), "down_ns", "999 is not within"),
+        (FaultRule("FLAP", PORTS[0], count=3), "count", "duration_ns"),
         (FaultRule("SLOW", "arrays/a1/pools/p1"), "factor_per_mille", "as fast as ever"),
         (FaultRule("SLOW", "arrays/a1/pools/*", probability=1.5), "probability", "0 to 1"),
         (FaultRule("SLOW", "arrays/a1/pools/*", probability=float("nan")), "probability", "0 to 1"),
@@ -95,6 +102,45 @@ def test_a_rule_is_pending_then_active_then_ended() -> None:
     started, ended = book.log.after(0, 9)
     assert (started.kind, started.time_ns) == (EventKind.FAULT_STARTED, 5_000)
     assert (ended.kind, ended.time_ns, ended.cause) == (EventKind.FAULT_ENDED, 5_100, started.name)
+
+
+def flap(**fields: int) -> FaultRule:
+    return FaultRule("FLAP", PORTS[1], "x", down_ns=1_000, up_ns=3_000, **fields)
+
+
+def test_a_rule_that_flaps_goes_down_so_many_times_and_ends() -> None:
+    book = Book()
+    fault = book.inject(flap(count=2))
+    seen = []
+    while book.next_ns < NEVER_NS:
+        seen.append((book.next_ns, fault.holds, fault.hits))
+        book.run_to(book.next_ns)
+    assert seen == [(2_000, True, 1), (5_000, False, 1), (6_000, True, 2)]
+    assert (fault.state, fault.hits, fault.end_ns) == (FaultState.EXHAUSTED, 2, 6_000)
+    assert book.holding("FLAP", PORTS[1]) is None
+    assert [event.kind for event in book.log.after(0, 9)] == ["FAULT_STARTED", "FAULT_ENDED"]
+
+
+def test_what_flaps_ends_with_its_duration_up_or_down() -> None:
+    for duration_ns, turns in ((4_500, 2), (3_999, 1), (1_000, 0)):
+        book = Book()
+        fault = book.inject(flap(duration_ns=duration_ns))
+        assert book.holding("FLAP", PORTS[1]) is fault
+        book.run_to(10**6)
+        assert (fault.state, fault.turns) == (FaultState.ENDED, turns)
+        assert book.holding("FLAP", PORTS[1]) is None
+
+
+def test_what_flaps_goes_on_from_a_snapshot() -> None:
+    book, other = Book(), Book()
+    fault = book.inject(flap(count=2))
+    book.run_to(2_000)
+    FaultsPart(other).load(FaultsPart(book).save())()
+    copy = other.get("x")
+    assert (copy.holds, copy.hits, copy.next_ns, other.next_ns) == (False, 1, 5_000, 5_000)
+    other.run_to(10**6)
+    assert (copy.state, copy.hits, copy.end_ns) == (FaultState.EXHAUSTED, 2, 6_000)
+    assert (fault.state, fault.turns) == (FaultState.ACTIVE, 1)
 
 
 def test_rules_of_one_time_change_together_and_ends_come_first() -> None:

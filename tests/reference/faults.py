@@ -43,7 +43,12 @@ class Rule:
         over = ends is not None and ends <= now
         if ends == now and self.cleared and phase == BEFORE:
             over = False
-        return self.begin_ns <= now and not over
+        return self.begin_ns <= now and not over and self._is_down(now)
+
+    def _is_down(self, now: int) -> bool:
+        """Whether what flaps is down at a time at which the rule lasts."""
+        down = self.asked.down_ns
+        return not down or (now - self.begin_ns) % (down + self.asked.up_ns) < down
 
 
 class Rules:
@@ -66,6 +71,16 @@ class Rules:
         end = begin + asked.duration_ns if asked.duration_ns else None
         self.rules.append(Rule(asked, uid, begin, end, at_once=begin == acts))
         self.moved(begin, AFTER if begin == acts else BEFORE)
+        if asked.down_ns:
+            period = asked.down_ns + asked.up_ns
+            if asked.count:
+                last = begin + (asked.count - 1) * period + asked.down_ns
+                end = self.rules[-1].end_ns = last if end is None else min(end, last)
+            if end is None:
+                raise NotImplementedError("what flaps without end is not foreseen here")
+            for time in range(begin, end, period):
+                self.moved(time + asked.down_ns, BEFORE)
+                self.moved(time + period, BEFORE)
         if end is not None:
             self.moved(end, BEFORE)
 

@@ -26,6 +26,7 @@ PER_IO = (
     "MEDIA_ERROR",
     "NOT_READY",
 )
+FLAPPING = ("LINK_DOWN", "PORT_DOWN")
 LIES = ("WRONG_VOLUME", "PATH_FALSELY_DEAD", "IDENTITY_CHANGED")
 LINKS = ("SLOW_DRAIN", "LINK_DOWN", "FRAME_DAMAGED")
 LASTING = (
@@ -64,6 +65,11 @@ def _fault(
     kind = draw(st.sampled_from(KINDS))
     service, target = draw(_target(scenario.stack, kind))
     start = draw(st.just(0) | times)
+    down, count = 0, draw(st.sampled_from([0, 0, 1, 7])) if kind in PER_IO else 0
+    duration = draw(st.just(0) | st.sampled_from([1, 10_000, 100_000]) | times)
+    if kind in FLAPPING and draw(st.booleans()):
+        down = draw(st.sampled_from([1_000, 10_000, 77_777]))
+        count = draw(st.integers(0 if duration else 1, 9))
     rule = FaultRule(
         kind,
         target,
@@ -71,9 +77,11 @@ def _fault(
         probability=draw(st.sampled_from([0.1, 0.5, 1.0]))
         if kind in PER_IO or kind == "FRAME_DAMAGED"
         else 1.0,
-        count=draw(st.sampled_from([0, 0, 1, 7])) if kind in PER_IO else 0,
+        count=count,
         start_ns=start if start > at else 0,
-        duration_ns=draw(st.just(0) | st.sampled_from([1, 10_000, 100_000]) | times),
+        duration_ns=duration,
+        down_ns=down,
+        up_ns=draw(st.sampled_from([1_000, 10_000, 150_001])) if down else 0,
         factor_per_mille=draw(st.sampled_from([1_000, 1_500, 9_000])) if "SLOW" in kind else 0,
     )
     made: list[FaultChange] = [FaultInjected(at, service, rule)]

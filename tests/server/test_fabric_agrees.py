@@ -25,7 +25,7 @@ from tests.reference.config import (
 from tests.reference.generate import Scenario, scenarios
 from tests.reference.generate_faults import faulty_scenarios
 from tests.reference.samples import array, job, port, stack
-from tests.server.test_reference_agrees import agree_on
+from tests.server.test_reference_agrees import agree, agree_on
 
 KIB64 = 64 << 10
 DEEP = LinkUpdated(0, "fa", "h1-a", 0, 1_000)  # more buffers than there are frames
@@ -243,6 +243,32 @@ def test_a_link_that_goes_down_takes_its_paths_along_and_brings_them_back() -> N
     kinds = [event.kind for event in models.multipath.events.since(0)]
     for kind in ("LINK_DOWN", "PATH_DOWN", "LINK_UP", "PATH_UP"):
         assert kinds.count(kind) == 1
+
+
+def flapping(service: str, kind: str, target: str) -> FaultInjected:
+    times = {"start_ns": 200_000, "down_ns": 100_000, "up_ns": 300_000, "count": 3}
+    return FaultInjected(0, service, FaultRule(kind, f"{service}/{target}", "f", **times))
+
+
+LINK_FLAP = flapping("multipaths/m1", "LINK_DOWN", "fabrics/fa/links/h1-a")
+PORT_FLAP = flapping("arrays/a1", "PORT_DOWN", "ports/p0")
+
+
+@pytest.mark.parametrize("change", [LINK_FLAP, PORT_FLAP], ids=["link", "port"])
+def test_what_flaps_goes_down_and_up_in_turn_because_of_its_rule(change: FaultInjected) -> None:
+    models = build_models(readers(change))
+    models.run(3_000_000)
+    room = models.multipath if change is LINK_FLAP else models.arrays["a1"]
+    which = change.rule.kind.removesuffix("DOWN")
+    told = [e for e in room.events.since(0) if e.kind in (f"{which}DOWN", f"{which}UP")]
+    times = [200_000, 300_000, 600_000, 700_000, 1_000_000, 1_100_000]
+    assert [(event.time_ns, event.kind) for event in told] == [
+        (time, f"{which}{way}") for time, way in zip(times, ["DOWN", "UP"] * 3, strict=True)
+    ]
+    started, ended = (e for e in room.events.since(0) if e.kind.startswith("FAULT_"))
+    assert [event.cause for event in told] == [started.name] * 5 + [ended.name]
+    assert (ended.time_ns, ended.detail["because"]) == (1_100_000, "count")
+    agree(readers(change), 3_000_000, (150_000, 250_000, 650_000))
 
 
 def test_a_damaged_frame_costs_another_attempt_and_no_error() -> None:

@@ -251,11 +251,14 @@ def built(*lines: str) -> Stack:
 
 def test_a_scenario_breaks_as_its_file_says() -> None:
     stack = built(
-        "{name: cut, kind: PORT_DOWN, target: arrays/a1/ports/p0, start_ns: 2 ms}",
+        "{name: cut, kind: PORT_DOWN, target: arrays/a1/ports/p0, start_ns: 2 ms, "
+        "down_ns: 1 ms, up_ns: 4 ms, count: 3}",
         "{kind: CONTROLLER_SLOW, target: arrays/*/controllers/*, factor_per_mille: 2500}",
     )
     names = [fault.name for fault in rules(stack)]
     assert names == ["arrays/a1/faults/controller-slow-1", "arrays/a1/faults/cut"]
+    cut = rules(stack)[1]
+    assert (cut.down_ns, cut.up_ns, cut.count) == (1 * MS, 4 * MS, 3)
 
 
 @pytest.mark.parametrize(

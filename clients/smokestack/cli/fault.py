@@ -16,6 +16,8 @@ from .parameters import duration
 from .show import output_option, plain, print_data
 from .tables import as_text
 
+_OPTIONS = {"factor_per_mille": "--factor", "down_ns": "--down", "up_ns": "--up"}
+
 
 @click.group(cls=Group)
 def fault() -> None:
@@ -38,7 +40,7 @@ def list_kinds(address: tuple[str, ...], output: str) -> None:
         return
     for kind in kinds.values():
         takes = ["--probability", "--count"] if kind.per_io else []
-        takes += ["--factor" for name in kind.parameters if name == "factor_per_mille"]
+        takes += [_OPTIONS[name] for name in kind.parameters if name in _OPTIONS]
         click.echo(f"{kind.name} {kind.target_example}  {' '.join(takes)}".rstrip())
         click.echo(f"    {kind.description}")
 
@@ -66,7 +68,7 @@ def list_faults(address: tuple[str, ...], output: str) -> None:
 @click.argument("target")
 @click.option("--id", "fault_id", default="", help="Name of the rule. Default: made of the kind.")
 @click.option("--probability", type=click.FloatRange(0, 1), help="Of hitting an I/O. Default 1.")
-@click.option("--count", type=click.IntRange(0), default=0, help="Most I/Os to hit.")
+@click.option("--count", type=click.IntRange(0), default=0, help="Most I/Os to hit, or flaps.")
 @click.option("--start", type=duration, default="0s", help="Virtual time, e.g. 2.5s. Default: now.")
 @click.option("--duration", type=duration, default="0s", help="E.g. 300ms. Default: until cleared.")
 @click.option(
@@ -74,6 +76,8 @@ def list_faults(address: tuple[str, ...], output: str) -> None:
     type=click.FloatRange(1, 1000),
     help="How many times as long things take that are slow, e.g. 8 or 1.5.",
 )
+@click.option("--down", type=duration, default="0s", help="Of what flaps: how long it is down.")
+@click.option("--up", type=duration, default="0s", help="Of what flaps: how long it is up between.")
 @stack_option
 @output_option
 def inject(*, kind: str, target: str, address: tuple[str, ...], output: str, **given: Any) -> None:
@@ -93,6 +97,8 @@ def inject(*, kind: str, target: str, address: tuple[str, ...], output: str, **g
         start_ns=given["start"],
         duration_ns=given["duration"],
         factor_per_mille=round((given["factor"] or 0) * 1000),
+        down_ns=given["down"],
+        up_ns=given["up"],
     )
     request = pb.InjectFaultRequest(fault_id=given["fault_id"], fault=rule)
     with estate_at(address) as estate:

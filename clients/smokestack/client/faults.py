@@ -20,6 +20,8 @@ class FaultFields(TypedDict, total=False):
     start_ns: int
     duration_ns: int
     factor_per_mille: int
+    down_ns: int
+    up_ns: int
 
 
 class Fault(Resource[Way]):
@@ -33,6 +35,8 @@ class Fault(Resource[Way]):
     start_ns: int
     duration_ns: int
     factor_per_mille: int
+    down_ns: int
+    up_ns: int
     state: FaultState
     hit_count: int
     begin_ns: int

@@ -36,8 +36,10 @@ KINDS: Final = (
     FaultKind(
         PORT_DOWN,
         "arrays/a1/ports/p0",
-        "The port's link is down: what it has in flight is lost, and its paths go dead.",
+        "The port's link is down: what it has in flight is lost, and its paths go dead. With "
+        "down_ns and up_ns it flaps: down and up for so long in turn, count times at most.",
         per_io=False,
+        flaps=True,
     ),
     FaultKind(
         CONTROLLER_DOWN,
@@ -163,7 +165,7 @@ class ArrayFaults(FaultBook):
         if moved:
             self._ended = [fault for fault in moved if fault not in active]
             for fault in moved:
-                if fault in active:
+                if fault in active and not fault.flaps:
                     fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
             self.links.fit(at_ns)
         for fault in changed:

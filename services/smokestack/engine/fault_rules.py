@@ -16,6 +16,7 @@ from .errors import InvalidArgument, Violation
 from .records import TIME_NS_MAX
 
 FACTOR_PER_MILLE_MAX: Final = 1_000_000
+_FLAP_NS: Final = (1_000, 86_400 * 10**9)  # the shortest and longest time down, or up
 _COUNT_MAX: Final = 1 << 62
 _TARGET_LENGTH_MAX: Final = 500
 _SHOWN_MAX: Final = 5  # resources that a refusal lists
@@ -32,6 +33,7 @@ class FaultKind:
     per_io: bool = True  # it hits single I/Os, so it takes a probability and a count
     takes_factor: bool = False
     takes_count: bool = True
+    flaps: bool = False  # it may come and go while it lasts
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,12 @@ class FaultRule:
     target: str  # full name of what it breaks; * stands for any characters of one part
     fault_id: str = ""  # default: the kind and the first number that is free
     probability: float = 1.0
-    count: int = 0  # most hits; 0: no limit
+    count: int = 0  # most hits, or of what flaps, times down; 0: no limit
     start_ns: int = 0  # 0: at once
     duration_ns: int = 0  # 0: until it is cleared
     factor_per_mille: int = 0
+    down_ns: int = 0  # of what flaps: how long it is broken each time; 0: it does not flap
+    up_ns: int = 0  # and how long it is whole between
 
     @property
     def threshold(self) -> int:
@@ -71,8 +75,9 @@ def check_numbers(rule: FaultRule, kind: FaultKind, now_ns: int) -> None:
         because = f"{kind.name} lasts from its start to its end and hits no single I/Os"
         if rule.probability != 1:
             wrong.append(("probability", f"{because}: leave it out"))
-        if rule.count:
+        if rule.count and not rule.down_ns:
             wrong.append(("count", f"{because}: give it a duration_ns instead"))
+    wrong += _wrong_flap(rule, kind)
     if kind.per_io and not kind.takes_count and rule.count:
         wrong.append(("count", f"is nothing that {kind.name} takes: give it a duration_ns instead"))
     if not kind.takes_factor and rule.factor_per_mille:
@@ -90,6 +95,23 @@ def check_numbers(rule: FaultRule, kind: FaultKind, now_ns: int) -> None:
             "; ".join(f"fault.{name}: {description}" for name, description in wrong),
             violations=[Violation(f"fault.{name}", description) for name, description in wrong],
         )
+
+
+def _wrong_flap(rule: FaultRule, kind: FaultKind) -> list[tuple[str, str]]:
+    """Returns what is wrong with the times of a rule that comes and goes."""
+    wrong, times = [], {"down_ns": rule.down_ns, "up_ns": rule.up_ns}
+    for name, value in times.items():
+        if value and not kind.flaps:
+            wrong.append((name, f"is nothing that {kind.name} takes: leave it out"))
+        elif kind.flaps and any(times.values()) and not _FLAP_NS[0] <= value <= _FLAP_NS[1]:
+            wrong.append(
+                (
+                    name,
+                    f"{value} is not within {_FLAP_NS[0]} to {_FLAP_NS[1]}: what flaps is down "
+                    "and up for so long in turn; leave both out if it does not",
+                )
+            )
+    return wrong
 
 
 def check_target(rule: FaultRule, kind: FaultKind, service: str, subjects: Sequence[str]) -> None:

@@ -1,8 +1,9 @@
 """The fault rules of one service: when each begins, what it hits, when it ends.
 
-A rule begins and ends at exact virtual times.  Whether it hits an I/O is a draw keyed by the rule
-and the I/O, never by the order in which things were simulated, so the seed repeats it.  The book
-knows rules and times; what a fault does is the room's, which registers the kinds that it models.
+A rule begins and ends at exact virtual times, and one that flaps goes up and down at such.  Whether
+it hits an I/O is a draw keyed by the rule and the I/O, never by the order in which things were
+simulated, so the seed repeats it.  The book knows rules and times; what a fault does is the room's,
+which registers the kinds that it models.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Fault:
     hits: int = 0
     told: str = ""  # full name of the newest event about it
     told_number: int = 0
+    turns: int = 0  # of one that flaps: how often it has gone up or down again since it began
     uid: int = field(init=False)
     _pattern: re.Pattern[str] = field(init=False, repr=False)
 
@@ -59,11 +61,30 @@ class Fault:
         return self._pattern.fullmatch(subject) is not None
 
     @property
+    def flaps(self) -> bool:
+        """Whether it comes and goes while it is in force."""
+        return self.rule.down_ns > 0
+
+    @property
+    def holds(self) -> bool:
+        """Whether it breaks something now: it is in force, and not between two times."""
+        return self.state is FaultState.ACTIVE and self.turns % 2 == 0
+
+    @property
     def next_ns(self) -> int:
-        """When it next begins or ends; NEVER_NS: by itself no more."""
+        """When it next begins, turns or ends; NEVER_NS: by itself no more."""
         if self.state is FaultState.PENDING:
             return self.begin_ns
-        return self.end_ns if self.state is FaultState.ACTIVE else NEVER_NS
+        if self.state is not FaultState.ACTIVE:
+            return NEVER_NS
+        return min(self.end_ns, self._turn_ns) if self.flaps else self.end_ns
+
+    @property
+    def _turn_ns(self) -> int:
+        """When one that flaps next goes up or down: counted from its beginning, so never late."""
+        rounds, is_up = divmod(self.turns, 2)
+        period_ns = self.rule.down_ns + self.rule.up_ns
+        return self.begin_ns + rounds * period_ns + (period_ns if is_up else self.rule.down_ns)
 
 
 class FaultBook(ABC):
@@ -144,17 +165,30 @@ class FaultBook(ABC):
     # --- time -------------------------------------------------------------------------------
 
     def run_to(self, time_ns: int) -> None:
-        """Lets begin and end all rules whose time comes up to a time, this one included."""
+        """Lets begin, turn and end all rules whose time comes up to a time, this one included."""
         while self.next_ns <= time_ns:
             at_ns = self.next_ns
             changed = [fault for fault in self._faults.values() if fault.next_ns == at_ns]
             changed.sort(key=lambda fault: fault.state is FaultState.PENDING)  # ends come first
             for fault in changed:
-                begins = fault.state is FaultState.PENDING
-                fault.state = FaultState.ACTIVE if begins else FaultState.ENDED
-                self._tell(fault, at_ns, "" if begins else "duration")
+                self._step(fault, at_ns)
             self._look_ahead()
             self.apply(at_ns, changed)
+
+    def _step(self, fault: Fault, at_ns: int) -> None:
+        """Lets a rule begin, end, or go up or down."""
+        if fault.state is FaultState.PENDING:
+            fault.state = FaultState.ACTIVE
+            fault.hits = int(fault.flaps)
+            self._tell(fault, at_ns, "")
+        elif fault.end_ns == at_ns:
+            fault.state = FaultState.ENDED
+            self._tell(fault, at_ns, "duration")
+        elif fault.holds and fault.hits == fault.rule.count:
+            self.exhaust(fault, at_ns)
+        else:
+            fault.turns += 1
+            fault.hits += fault.holds
 
     def exhaust(self, fault: Fault, at_ns: int) -> None:
         """Notes that a rule has hit as often as it may."""
@@ -164,11 +198,11 @@ class FaultBook(ABC):
         self._look_ahead()
 
     def active(self, kind: str = "") -> list[Fault]:
-        """Returns the rules in force, of one kind or of all, in order."""
+        """Returns the rules that break something now, of one kind or of all, in order."""
         return [
             fault
             for fault in self._faults.values()
-            if fault.state is FaultState.ACTIVE and kind in ("", fault.rule.kind)
+            if fault.holds and kind in ("", fault.rule.kind)
         ]
 
     def holding(self, kind: str, subject: str) -> Fault | None:

@@ -23,6 +23,7 @@ class FaultCopy:
     hits: int
     told: str
     told_number: int
+    turns: int
 
 
 CLASSES: Final = (FaultCopy, FaultRule, FaultState)
@@ -91,6 +92,7 @@ class FaultsPart:
             hits=copy.hits,
             told=copy.told,
             told_number=copy.told_number,
+            turns=copy.turns,
         )
 
 
@@ -110,4 +112,5 @@ def _copied(fault: Fault) -> FaultCopy:
         fault.hits,
         fault.told,
         fault.told_number,
+        fault.turns,
     )

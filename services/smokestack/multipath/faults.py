@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.fault_chains import FaultChains
 from smokestack.engine.fault_rules import FaultKind
-from smokestack.engine.faults import Fault, FaultBook, FaultState
+from smokestack.engine.faults import Fault, FaultBook
 
 from .inventory import Device, Path
 from .selection import set_path_state
@@ -46,8 +46,10 @@ KINDS: Final = (
     FaultKind(
         LINK_DOWN,
         "multipaths/m1/fabrics/fabric-a/links/h1-a",
-        "The link is down: the paths that cross it die, what is in flight on them is sent again.",
+        "The link is down: the paths that cross it die, what is in flight on them is sent again. "
+        "With down_ns and up_ns it flaps: down and up for so long in turn, count times at most.",
         per_io=False,
+        flaps=True,
     ),
     FaultKind(
         FRAME_DAMAGED,
@@ -102,11 +104,11 @@ class MultipathFaults(FaultBook):
     def apply(self, at_ns: int, changed: Sequence[Fault]) -> None:
         """Takes paths out of use and back, and makes links slow, from a time on."""
         for fault in changed:
-            if fault.state is FaultState.ACTIVE and not fault.kind.per_io:
+            if fault.holds and not fault.kind.per_io and not fault.flaps:
                 fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
         self.fit_links()
         if any(fault.rule.kind == LINK_DOWN for fault in changed):
-            self._ended = [fault for fault in changed if fault.state is not FaultState.ACTIVE]
+            self._ended = [fault for fault in changed if not fault.holds]
             self._model.wires.fit(at_ns)
         for device in self._model.all_devices():
             for path in device.paths.values():

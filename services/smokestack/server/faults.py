@@ -67,7 +67,7 @@ class FaultDesk:
             description=kind.sentence,
             target_example="/".join(parts),
             per_io=kind.per_io,
-            parameters=["factor_per_mille"] if kind.takes_factor else [],
+            parameters=["factor_per_mille"] * kind.takes_factor + ["down_ns", "up_ns"] * kind.flaps,
         )
 
     def _fault_id(self, name: str) -> str:
@@ -90,6 +90,8 @@ def rule_of(message: pb.FaultRule, fault_id: str = "") -> FaultRule:
         start_ns=message.start_ns,
         duration_ns=message.duration_ns,
         factor_per_mille=message.factor_per_mille,
+        down_ns=message.down_ns,
+        up_ns=message.up_ns,
     )
 
 
@@ -105,6 +107,8 @@ def message_of(fault: Fault) -> pb.FaultRule:
         start_ns=rule.start_ns,
         duration_ns=rule.duration_ns,
         factor_per_mille=rule.factor_per_mille,
+        down_ns=rule.down_ns,
+        up_ns=rule.up_ns,
         state=pb.FaultState.Name(int(fault.state)),
         hit_count=fault.hits,
         begin_ns=fault.begin_ns,
