@@ -539,10 +539,8 @@ class Array(Moves, Limits, Writes, Tasks):
         if reads and self._hit("MEDIA_ERROR", where, command):
             self._fail(command, Sense.UNRECOVERED_READ, free)
             return
-        if command.source is not None:
-            self._copied(command, free)
-            return
-        self._at(free, {DESTAGE: DESTAGED, Op.READ: TX}.get(command.op, DEPART), command)
+        then = DESTAGED if command.op == DESTAGE else DEPART
+        self._at(free, TX if reads else then, command)
 
     def _hit(self, kind: str, where: str, command: Command) -> bool:
         subject = f"arrays/{self.array_id}/{where}"
@@ -555,6 +553,9 @@ class Array(Moves, Limits, Writes, Tasks):
     def _tx(self, command: Command) -> None:
         if command.aborted:
             self._depart(command)
+            return
+        if command.source is not None:
+            self._copied(command)
             return
         wire = command.itl.port.wire
         port = command.itl.port

@@ -117,13 +117,13 @@ class Writes(Space):
             command.target = page
             self._go_to_media(command, goes_to, done)
 
-    def _copied(self, command: Command, read: int) -> None:
+    def _copied(self, command: Command) -> None:
         """What a copy is of has been read, and is written, unless its controller is lost."""
         command.source = None
         if command.port_epoch == command.itl.port.epoch:
-            self._land(command, command.target, read)
+            self._land(command, command.target, self._agenda.now)
         else:
-            self._at(read, DEPART, command)
+            self._at(self._agenda.now, DEPART, command)
 
     def _take_space(
         self, command: Command, volume: Volume, pages: range, done: int

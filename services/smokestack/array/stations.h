@@ -192,15 +192,15 @@ static __attribute__((noinline, cold)) void controller_copy(
     }
 }
 
-/* The media have given what a copy is of, or could not.  Who has lost its controller meanwhile is
- * to be sent again, and writes nothing. */
-static __attribute__((noinline, cold)) void copy_fetched(array_t *a, uint32_t i, int64_t now) {
+/* The media have given what a copy is of.  Who has lost its controller meanwhile is to be sent
+ * again, and writes nothing. */
+static __attribute__((noinline, cold)) void copy_fetched(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     const port_t *port = &a->port[a->itl[io->itl].port];
     uint64_t physical = io->first_data_ns;
     io->first_data_ns = 0;
-    if (io->sense || io->epoch != port->epoch) schedule(a, i, now, DEPART);
-    else copy_write(a, i, &a->controller[port->controller], physical, now);
+    if (io->epoch != port->epoch) schedule(a, i, io->time, DEPART);
+    else copy_write(a, i, &a->controller[port->controller], physical, io->time);
 }
 
 /* Whether a reservation keeps a command from its volume; TEST UNIT READY always goes through. */
@@ -283,13 +283,13 @@ static void media_take(array_t *a, uint32_t i) {
         service = slowed(a, pool->faults, FAULT_MEDIA_SLOW, io, service);
         if (reads_media(io))
             spoil(a, pool->faults, FAULT_MEDIA_ERROR, io, SENSE_UNRECOVERED_READ);
+        if (io->sense) io->first_data_ns = 0; /* a copy goes no further */
     }
-    int goes = io->op == OP_READ && !io->sense;
+    int goes = reads_media(io) && !io->sense;
     *disk = later(io->time, *disk) + service;
     pool->media_busy_ns += (uint64_t)service;
-    if (goes && a->state->read_caches) io->sense = READ_FETCHED;
+    if (goes && a->state->read_caches && io->op == OP_READ) io->sense = READ_FETCHED;
     if (io->op == OP_DESTAGE) schedule(a, i, *disk, DESTAGED);
-    else if (io->op == OP_COPY) copy_fetched(a, i, *disk);
     else schedule(a, i, *disk, goes ? TX : DEPART);
 }
 
@@ -297,6 +297,10 @@ static void port_transmit(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     if (is_aborted(io)) {
         depart(a, i);
+        return;
+    }
+    if (io->op == OP_COPY) {
+        copy_fetched(a, i);
         return;
     }
     port_t *port = &a->port[a->itl[io->itl].port], *wire = &a->port[port->wire];
