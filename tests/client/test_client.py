@@ -69,6 +69,19 @@ def test_space_is_given_back(stack: Stack) -> None:
     assert volume.zero_bytes == 32 * KiB
 
 
+def test_a_lock_is_taken_once(stack: Stack) -> None:
+    stack.set_clock(autojump=True)
+    disk = stack.hypervisor.hosts["h1"].vms["v1"].disks["d0"]
+    assert disk.compare_and_write(1024, 0, 3).succeeded
+    lost = disk.compare_and_write(1024, 0, 4)
+    assert (lost.succeeded, lost.scsi_status, lost.sense) == (False, 2, 0x0E1D00)
+    assert disk.compare_and_write(1024, 3, 0).succeeded
+    volume = stack.array("a1").volumes["v1"]
+    assert (volume.compare_and_write_count, volume.miscompare_count) == (3, 1)
+    with pytest.raises(InvalidArgument, match="expected_value"):
+        disk.compare_and_write(1024, 8, 0)
+
+
 def test_hosts_reserve_a_volume(stack: Stack) -> None:
     stack.set_clock(autojump=True)
     array = stack.array("a1")

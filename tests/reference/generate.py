@@ -32,7 +32,7 @@ from smokestack.array.specs import (
     ZeroDetect,
 )
 from smokestack.engine.jobplan import JobPlan, Pattern
-from smokestack.engine.records import COPY_UNIT_BYTES, TRACE, Flag, Op
+from smokestack.engine.records import COPY_UNIT_BYTES, TRACE, Flag, Op, compared
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.specs import (
     NATIVE,
@@ -63,6 +63,7 @@ WRITES = (
     (Op.WRITE_SAME, 0),
     (Op.WRITE_SAME, Flag.UNMAP),
     (Op.COPY, 0),
+    *((Op.COMPARE_AND_WRITE, compared(old, new)) for old, new in ((0, 1), (1, 0), (1, 2))),
 )
 
 latencies = st.sampled_from([1_000, 10_000, 20_000, 50_000]) | st.integers(1_000, 60_000)
@@ -427,6 +428,8 @@ def _plan(draw: st.DrawFn, spec: JobSpec, disk_bytes: int) -> JobPlan:
     if not spec.trace:
         kind = draw(st.sampled_from(WRITES))
         plan = compile_job(spec, name)
+        if kind[0] == Op.COMPARE_AND_WRITE:  # of a few blocks, so that it finds what others left
+            plan = replace(plan, block_sizes=((BLOCK, 1 << 32),), region_bytes=3 * BLOCK)
         if kind != (Op.WRITE, 0):
             plan = replace(plan, write_op=int(kind[0]), write_flags=int(kind[1]), zero_threshold=0)
         if kind[0] is Op.COPY:

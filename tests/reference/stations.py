@@ -20,7 +20,7 @@ from smokestack.array.specs import (
     PortSpec,
     ZeroDetect,
 )
-from smokestack.engine.records import Attention, Op, Sense, Status
+from smokestack.engine.records import BLOCK_BYTES, Attention, Op, Sense, Status
 from tests.reference.reservations import Reservation
 
 
@@ -252,6 +252,7 @@ class Volume:
     pool: Pool
     capacity_bytes: int
     pages: dict[int, int] = field(default_factory=dict)
+    values: dict[int, int] = field(default_factory=dict)  # of blocks, unless it is 0
     room: int = 0  # pages of its step that it has not written to
     step: int = 0  # size of its last step
     step_at: int = 0
@@ -283,7 +284,7 @@ class Volume:
 
     def copy(self, source: Volume) -> None:
         """Takes a share in all that another one has."""
-        self.pages = dict(source.pages)
+        self.pages, self.values = dict(source.pages), dict(source.values)
         for page in self.pages.values():
             self.pool.holders[page] += 1
 
@@ -291,12 +292,18 @@ class Volume:
         """Gives all pages up, and its room; returns how many that frees."""
         freed = self.room + sum(self.pool.release(page) for page in self.pages.values())
         self.pool.room -= self.room
-        self.pages, self.room = {}, 0
+        self.pages, self.values, self.room = {}, {}, 0
         return freed
 
     def unmap(self, page: int) -> int:
         """Gives one page up, if it is mapped; returns 1 if that frees it."""
+        blocks = self.pool.spec.page_bytes // BLOCK_BYTES
+        self.clear(range(page * blocks, (page + 1) * blocks))
         return self.pool.release(self.pages.pop(page)) if page in self.pages else 0
+
+    def clear(self, blocks: range) -> None:
+        """Blocks lose their values."""
+        self.values = {b: value for b, value in self.values.items() if b not in blocks}
 
     def is_own(self, page: int) -> bool:
         """Whether a page is mapped, and nobody else has it."""

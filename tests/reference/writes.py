@@ -7,7 +7,15 @@ from contextlib import suppress
 
 from smokestack.array.reservations import ReserveOut
 from smokestack.array.specs import OutOfSpace, ZeroDetect
-from smokestack.engine.records import BLOCK_BYTES, COPY_PLACES, COPY_UNIT_BYTES, Flag, Op
+from smokestack.engine.records import (
+    BLOCK_BYTES,
+    COPY_PLACES,
+    COPY_UNIT_BYTES,
+    VALUE_MAX,
+    Flag,
+    Op,
+    Sense,
+)
 from tests.reference.agenda import ARRAY
 from tests.reference.config import (
     ReservedOut,
@@ -71,6 +79,12 @@ class Writes(Space):
 
     def _write(self, command: Command, volume: Volume, pages: range, done: int) -> None:
         volume.counts[Op(command.op)] += 1
+        if command.op == Op.COMPARE_AND_WRITE:
+            expected = command.flags & VALUE_MAX
+            if volume.values.get(command.lba, 0) != expected:
+                volume.counts["miscompares"] += 1
+                self._fail(command, Sense.MISCOMPARE, done)
+                return
         page, done = self._take_space(command, volume, pages, done)
         if page is not None:
             self._land(command, page, done)
@@ -133,6 +147,7 @@ class Writes(Space):
         written, freed = self._spread(command, volume, pages)
         if not written:
             self._give_back(command, volume, pages, freed)
+            self._set_values(command, volume)
             self._at(done, DEPART, command)
             return None, done
         if pool.emergency:
@@ -153,6 +168,7 @@ class Writes(Space):
         for page in new:
             volume.take(page)
         self._give_back(command, volume, [p for p in pages if p not in written], freed)
+        self._set_values(command, volume)
         return volume.pages[written[0]], done
 
     def _land(self, command: Command, page: int, done: int) -> None:
@@ -167,6 +183,13 @@ class Writes(Space):
             self._at(done + mirror_ns, DEPART, command)
         else:
             self._go_to_media(command, page, done)
+
+    @staticmethod
+    def _set_values(command: Command, volume: Volume) -> None:
+        """What a command that went through leaves in the blocks of its range."""
+        volume.clear(range(command.lba, command.lba + command.length // BLOCK_BYTES))
+        if command.op == Op.COMPARE_AND_WRITE and command.flags >> 3 & VALUE_MAX:
+            volume.values[command.lba] = command.flags >> 3 & VALUE_MAX
 
     def _takes(self, controller: Controller, command: Command, page: int, done: int) -> bool:
         """Whether a write ends in the cache, from where it is destaged."""

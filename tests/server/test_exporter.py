@@ -24,6 +24,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 OWN = {
     "smokestack_adapter_active_commands": "gauge",
     "smokestack_adapter_queued_commands": "gauge",
+    "smokestack_compare_and_write_commands_total": "counter",
     "smokestack_scrape_collector_duration_seconds": "gauge",
     "smokestack_scrape_collector_success": "gauge",
     "smokestack_virtual_time_seconds_total": "counter",

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from smokestack.array.model import ArrayModel
 from smokestack.array.specs import (
     GIB,
     ArrayHostSpec,
@@ -24,8 +25,9 @@ from smokestack.array.specs import (
     PortSpec,
     VolumeSpec,
 )
+from smokestack.array.state import BLOCK_NUMBER_BITS
 from smokestack.engine.errors import FailedPrecondition
-from smokestack.engine.records import Op
+from smokestack.engine.records import Op, Sense, Status, compared
 from smokestack.hypervisor.specs import DiskSpec, HostSpec, VmSpec
 from smokestack.multipath.specs import (
     NATIVE,
@@ -193,6 +195,46 @@ def space_agrees(reference: World, models: Models, until_ns: int) -> None:
             assert unit.copied_bytes == counts["copied"]
             assert unit.zero_write_count == counts["zero writes"]
             assert unit.zero_bytes == counts["zero pages"] * page
+            assert unit.compare_and_write_count == counts[Op.COMPARE_AND_WRITE]
+            assert unit.miscompare_count == counts["miscompares"]
+        for collection, those in (("volumes", there.volumes), ("snapshots", there.snapshots)):
+            for name, volume in those.items():
+                assert values(here, here.row_of(collection, name)) == volume.values
+
+
+def values(array: ArrayModel, row: int) -> dict[int, int]:
+    """The values that blocks of a volume or a snapshot have."""
+    table = array.state["block"]
+    mine = table[table["key"] >> BLOCK_NUMBER_BITS == row + 1]
+    return {
+        int(block["key"]) & (1 << BLOCK_NUMBER_BITS) - 1: int(block["physical"]) for block in mine
+    }
+
+
+@pytest.mark.parametrize("cuts", [(), (41_000,), tuple(range(1_000, 400_000, 7_000))], ids=len)
+def test_two_vms_race_for_a_lock_and_one_wins(cuts: tuple[int, ...]) -> None:
+    config = two_vms(4, 32)
+    fields = {
+        "write_op": int(Op.COMPARE_AND_WRITE),
+        "read_always": False,
+        "read_threshold": 0,
+        "region_bytes": 512,
+        "block_sizes": ((512, 1 << 32),),
+        "io_limit": 1,
+        "slots": 1,
+    }
+    jobs = tuple(
+        replace(plan, **fields, write_flags=compared(0, mine))
+        for mine, plan in enumerate(config.jobs, start=1)
+    )
+    config = replace(config, jobs=jobs)
+    agree(config, 1_000_000, cuts)
+    models = build_models(config)
+    models.run(1_000_000)
+    ends = sorted((done.status, done.sense) for done in models.completions)
+    assert ends == [(Status.GOOD, Sense.NONE), (Status.CHECK_CONDITION, Sense.MISCOMPARE)]
+    (there,) = models.arrays.values()
+    assert values(there, there.row_of("volumes", "v1")) in ({0: 1}, {0: 2})
 
 
 def test_a_deeper_queue_is_used_at_the_border_where_it_is_made() -> None:

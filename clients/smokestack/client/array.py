@@ -207,6 +207,8 @@ class Volume(Deletable[Way]):
     zero_bytes: int
     copy_count: int
     copied_bytes: int
+    compare_and_write_count: int
+    miscompare_count: int
 
     @operation
     def update(self, **fields: Unpack[VolumeUpdate]) -> Call[Volume[Way]]:

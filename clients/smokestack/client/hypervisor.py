@@ -181,12 +181,27 @@ class Disk(Deletable[Way]):
         """
         return self._submit(pb.IO_OPERATION_COPY, length_bytes, offset_bytes, source_offset_bytes)
 
+    @operation
+    def compare_and_write(
+        self, offset_bytes: int, expected: int, new: int
+    ) -> Call[pb.SubmitIoResponse]:
+        """Gives a block of 512 bytes a value, 0 to 7, if it has the expected one; the clock must be
+        moving.
+
+        Else it fails with sense 0x0E1D00.  A block has 0 until this gives it another value.
+        """
+        kind = pb.IO_OPERATION_COMPARE_AND_WRITE
+        return self._submit(kind, 512, offset_bytes, expected_value=expected, new_value=new)
+
     def _submit(
         self,
         kind: pb.IoOperation,
         length_bytes: int,
         offset_bytes: int,
         source_offset_bytes: int = 0,
+        *,
+        expected_value: int = 0,
+        new_value: int = 0,
     ) -> Call[pb.SubmitIoResponse]:
         request = pb.SubmitIoRequest(
             disk=self.name,
@@ -194,6 +209,8 @@ class Disk(Deletable[Way]):
             offset_bytes=offset_bytes,
             length_bytes=length_bytes,
             source_offset_bytes=source_offset_bytes,
+            expected_value=expected_value,
+            new_value=new_value,
         )
         return Call(
             f"{_SERVICE}.SubmitIo", request, as_it_is, repeatable=False, timeout_seconds=None

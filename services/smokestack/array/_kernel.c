@@ -109,25 +109,28 @@ static uint32_t exchange(array_t *a, int64_t until, const submission_t *batch, u
 }
 
 enum { NEEDS_NOTHING = 0, NEEDS_COMMANDS = 1, NEEDS_PAGES = 2, NEEDS_OUT = 3, NEEDS_DELTAS = 4,
-       NEEDS_NOTES = 5, NEEDS_CHUNKS = 6, BAD_NEXUS = -1 };
+       NEEDS_NOTES = 5, NEEDS_CHUNKS = 6, NEEDS_BLOCKS = 7, BAD_NEXUS = -1 };
 
 /* What a batch needs before any of it is taken, so that a window never stops half-way. */
 static int needs(const kernel_t *k, const array_t *a, const submission_t *batch, uint32_t count) {
     const array_state_t *s = a->state;
-    uint64_t pages = s->page_pending;
+    uint64_t pages = s->page_pending, compares = 0;
     for (uint32_t n = 0; n < count; n++) {
         if (batch[n].nexus >= s->itl_count) return BAD_NEXUS;
         pages += page_bound(&batch[n]);
+        compares += batch[n].op == OP_COMPARE_AND_WRITE;
     }
     uint64_t used = k->rows[T_IO] - s->io_free_count - s->destages; /* each may be destaged yet */
     if (count > s->io_free_count || (s->caching && 2 * count + used > s->io_free_count))
         return NEEDS_COMMANDS;
     if ((s->page_count + pages) * 2 > a->page_mask) return NEEDS_PAGES;
+    if (compares && (s->block_count + used + compares) * 2 > a->block_mask) return NEEDS_BLOCKS;
     if ((s->access == ACCESS_PASSIVE || s->explicit_access) && /* commands may move volumes */
         k->rows[T_NOTE] <
             k->rows[T_POOL] + k->rows[T_FAULT] + 3 * k->rows[T_VOLUME] + used + count)
         return NEEDS_NOTES;
-    if (s->delta_kept && s->delta_count + pages + s->snapshot_count > k->rows[T_DELTA])
+    if (s->delta_kept && /* a note for each page, and one for the blocks of each command */
+        s->delta_count + pages + used + count + s->snapshot_count > k->rows[T_DELTA])
         return NEEDS_DELTAS;
     if (s->chunk_used + used + count > k->rows[T_CHUNK]) return NEEDS_CHUNKS; /* one an answer */
     uint64_t leaving = (uint64_t)(s->out_end - s->out_start) + used;
@@ -230,6 +233,11 @@ static PyObject *py_copy_shares(PyObject *self, PyObject *arg) {
     return copy_rows(arg, a.share, a.share_mask);
 }
 
+static PyObject *py_copy_blocks(PyObject *self, PyObject *arg) {
+    array_t a = array_of((kernel_t *)self);
+    return copy_rows(arg, a.block, a.block_mask);
+}
+
 static int has_volume(const kernel_t *k, int64_t volume) {
     if (!PyErr_Occurred() && (volume < 0 || volume >= k->rows[T_VOLUME]))
         PyErr_SetString(PyExc_ValueError, "no such volume");
@@ -293,7 +301,8 @@ static PyObject *py_repeat_pages(PyObject *self, PyObject *arg) {
     if (arg_records(arg, &notes, sizeof(page_t), 0) < 0) return NULL;
     array_t a = array_of(k);
     uint64_t count = (uint64_t)(notes.len / (Py_ssize_t)sizeof(page_t));
-    int fits = (a.state->page_count + count) * 2 <= a.page_mask;
+    int fits = (a.state->page_count + count) * 2 <= a.page_mask &&
+               (a.state->block_count + count) * 2 <= a.block_mask;
     for (uint64_t n = 0; n < count; n++) {
         uint64_t volume = ((const page_t *)notes.buf)[n].key >> PAGE_NUMBER_BITS;
         fits &= volume != 0 && volume <= k->rows[T_VOLUME];
@@ -315,6 +324,8 @@ static PyObject *py_share(PyObject *self, PyObject *const *args, Py_ssize_t narg
     if (!has_room(&a, pages)) return NULL;
     if ((a.state->share_count + pages) * 2 > a.share_mask)
         return PyErr_Format(PyExc_ValueError, "no room for what is shared");
+    if (a.state->block_count * 4 > a.block_mask)
+        return PyErr_Format(PyExc_ValueError, "no room for its blocks");
     Py_BEGIN_ALLOW_THREADS
     pages = pages_share(&a, (uint32_t)from, (uint32_t)to);
     Py_END_ALLOW_THREADS
@@ -383,6 +394,7 @@ static PyMethodDef METHODS[] = {
     {"grow", py_grow, METH_O, "grow(first_new_row)"},
     {"copy_pages", py_copy_pages, METH_O, "copy_pages(table)"},
     {"copy_shares", py_copy_shares, METH_O, "copy_shares(table)"},
+    {"copy_blocks", py_copy_blocks, METH_O, "copy_blocks(table)"},
     {"reserve", (PyCFunction)(void (*)(void))py_reserve, METH_FASTCALL,
      "reserve(volume, pages, time_ns)"},
     {"fill", (PyCFunction)(void (*)(void))py_fill, METH_FASTCALL, "fill(volume, pages) -> pages"},
@@ -414,10 +426,11 @@ static PyMethodDef METHODS[] = {
 #define TASK_ROW(type, field) ROW("task", task_t, field)
 #define PAGE_ROW(type, field) ROW("page", page_t, field)
 #define SHARE_ROW(type, field) ROW("share", page_t, field)
+#define BLOCK_ROW(type, field) ROW("block", page_t, field)
 static const field_decl_t FIELDS[] = {
     STATE_FIELDS(STATE_ROW) PORT_FIELDS(PORT_ROW) CONTROLLER_FIELDS(CONTROLLER_ROW)
     POOL_FIELDS(POOL_ROW) VOLUME_FIELDS(VOLUME_ROW) UNIT_FIELDS(UNIT_ROW) ITL_FIELDS(ITL_ROW)
-    IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) PAGE_FIELDS(SHARE_ROW)
+    IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) PAGE_FIELDS(SHARE_ROW) PAGE_FIELDS(BLOCK_ROW)
     ATTENTION_FIELDS(ATTENTION_ROW) QUOTA_FIELDS(QUOTA_ROW) QUOTAS_OF_FIELDS(QUOTAS_OF_ROW)
     TASK_FIELDS(TASK_ROW) READ_CACHE_FIELDS(READ_CACHE_ROW) READ_SLOT_FIELDS(READ_SLOT_ROW)
     PAGE_FIELDS(READ_INDEX_ROW) EXTENT_FIELDS(EXTENT_ROW) NOTE_FIELDS(NOTE_ROW)

@@ -258,6 +258,16 @@ _UNIT: Final = {
         "counter",
         "Bytes that EXTENDED COPY commands were to copy within the volume.",
     ),
+    "compares": Family(
+        "smokestack_compare_and_write_commands_total",
+        "counter",
+        "COMPARE AND WRITE commands that the volume took up, miscompares included.",
+    ),
+    "miscompares": Family(
+        "smokestack_ats_miscompares_total",
+        "counter",
+        "COMPARE AND WRITE commands that found another value than they expected.",
+    ),
 }
 _UNIT_PAGES: Final = {
     "unmapped_pages": Family(

@@ -30,6 +30,9 @@ _NOT_TAKEN: Final = frozenset(
         "page_count",
         "share_count",
         "snapshot_count",
+        "block_count",
+        "block_low",
+        "block_high",
         "event_count",
         "itl_count",
         "page_pending",
@@ -50,7 +53,7 @@ _NOT_TAKEN: Final = frozenset(
 _APPENDED: Final = ("port", "controller", "pool", "raw_free")  # whole: none grows with volumes
 _WRITTEN: Final = ("fault", "chain")  # taken whole, too
 _TOUCHED: Final = "volume"  # the rows that windows have changed are taken
-_NOTED: Final = ("page", "share")  # by notes of what changed
+_NOTED: Final = ("page", "share", "block")  # by notes of what changed
 _BY_CALLS: Final = (
     "itl",
     "attention",
@@ -113,6 +116,8 @@ _COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
         "zero_pages",
         "copies",
         "copied_bytes",
+        "compares",
+        "miscompares",
     ),
     "task": ("abort_tasks", "lun_resets", "aborted", "task_aborted"),
     "itl": (

@@ -10,6 +10,7 @@
 #ifndef SMOKESTACK_ARRAY_MAPPING_H
 #define SMOKESTACK_ARRAY_MAPPING_H
 
+#include "blocks.h"
 #include "context.h"
 #include "pages.h"
 
@@ -93,6 +94,10 @@ static inline void page_map(array_t *a, uint32_t v, page_t *at, uint64_t page) {
 /* Takes a page from a volume; returns 1 if that freed space. */
 static uint64_t page_unmap(array_t *a, uint32_t v, page_t *row) {
     uint64_t physical = row->physical;
+    if (a->state->block_count) {
+        uint64_t blocks = a->pool[a->volume[v].pool].page_bytes / BLOCK_BYTES;
+        blocks_clear(a, v, (row->key & PAGE_NUMBER_MASK) * blocks, blocks);
+    }
     page_remove(a->page, a->page_mask, row);
     a->volume[v].allocated_pages--;
     a->state->page_count--;
@@ -135,6 +140,7 @@ static uint64_t pages_share(array_t *a, uint32_t from, uint32_t to) {
         uint64_t page = row->key & PAGE_NUMBER_MASK;
         row_put(a, to, volume_page(a, to, page), page, row->physical);
     }
+    blocks_copy(a, from, to);
     return target->allocated_pages;
 }
 

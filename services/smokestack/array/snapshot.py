@@ -71,7 +71,7 @@ _CLASSES: Final = (
 )
 _COPYING: Final = Copying(
     sparse=frozenset(
-        {"histogram", "page", "share", "attention", "task", "read_slot", "read_index"}
+        {"histogram", "page", "share", "block", "attention", "task", "read_slot", "read_index"}
     ),
     scratch=frozenset({"delta"}),
     heads={

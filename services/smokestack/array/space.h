@@ -238,6 +238,33 @@ static uint64_t zero_pages(
     return physical;
 }
 
+/* Writes a block if it has the value that it is expected to have; else nothing changes.  Returns
+ * the physical number of its page, or PAGE_NONE. */
+static uint64_t compare_and_write(
+    array_t *a, io_t *io, uint32_t v, uint32_t flags, int64_t *done) {
+    unit_t *unit = unit_of(a, v);
+    uint64_t block = io->lba;
+    unit->compares++;
+    if (block_value(a, v, block) != COMPARE_EXPECTED(flags)) {
+        unit->miscompares++;
+        io->sense = SENSE_MISCOMPARE;
+        io->lba = 0; /* no event made it fail */
+        return PAGE_NONE;
+    }
+    uint64_t physical = write_pages(a, io, v, &a->pool[a->volume[v].pool], done);
+    if (io->sense) return PAGE_NONE;
+    block_put(a, v, block, COMPARE_NEW(flags));
+    blocks_note(a, v, block, 1, COMPARE_NEW(flags));
+    return physical;
+}
+
+/* Whatever else has been written, or unmapped, takes the values of its blocks. */
+static inline void values_lost(array_t *a, const io_t *io, uint32_t v) {
+    if (io->op == OP_COMPARE_AND_WRITE || io->sense) return;
+    uint64_t count = io->length / BLOCK_BYTES;
+    if (blocks_clear(a, v, io->lba, count)) blocks_note(a, v, io->lba, count, 0);
+}
+
 /* Does what is neither a read nor a write of data.  Returns the physical number of the first page
  * that was written, or PAGE_NONE. */
 static __attribute__((noinline)) uint64_t special_write(
@@ -250,6 +277,7 @@ static __attribute__((noinline)) uint64_t special_write(
         if (!volume->thick) unit->unmapped_pages += unmap_pages(a, io, v, &c);
         return PAGE_NONE;
     }
+    if (io->op == OP_COMPARE_AND_WRITE) return compare_and_write(a, io, v, flags, done);
     if (io->op == OP_WRITE_SAME) unit->write_sames++;
     int gives = flags & FLAG_UNMAP;
     c.zeros = volume->thick ? ZEROS_WRITTEN : gives ? ZEROS_FREED : volume->zero_detect;
@@ -282,6 +310,10 @@ static void pages_repeat(array_t *a, const page_t *notes, uint64_t count) {
             } else if (row->key != 0) {
                 page_unmap(a, v, row);
             }
+            continue;
+        }
+        if (physical & BLOCKS_NOTED) {
+            blocks_repeat(a, v, &notes[n]);
             continue;
         }
         if (row->key != 0 && (row->physical & ~PAGE_SHARED) == physical) continue;

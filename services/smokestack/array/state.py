@@ -15,12 +15,13 @@ from smokestack.engine.tables import Tables, dtypes, zeros
 from . import _kernel
 
 PAGE_NUMBER_BITS: Final = 40  # of a row of the page map, as in pages.h
+BLOCK_NUMBER_BITS: Final = 41  # of a row of the table of blocks, as in blocks.h
 CONFLICT_ROW: Final = 16  # of them, counts conflicts with reservations
 ATTENTION_ROWS: Final = 20  # of each ITL, as in tables.h
 RAW_NOT_COUNTED: Final = (1 << 64) - 1
 DRIVES_DEFAULT_ROW: Final = 0  # of raw_free: the group of pools that name none
 _NEEDS_COMMANDS, _NEEDS_PAGES, _NEEDS_OUT, _NEEDS_DELTAS, _NEEDS_NOTES = 1, 2, 3, 4, 5
-_NEEDS_CHUNKS = 6
+_NEEDS_CHUNKS, _NEEDS_BLOCKS = 6, 7
 _ORDER: Final = (
     "state",
     "port",
@@ -54,6 +55,7 @@ _ORDER: Final = (
     "unit",
     "chunk",
     "task",
+    "block",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
@@ -72,6 +74,7 @@ _IO_ROWS = 1024
 _PAGE_ROWS = 1 << 16
 _DELTA_ROWS = 1 << 12
 _SHARE_ROWS = 1 << 8
+_BLOCK_ROWS = 1 << 6
 
 
 class ArrayState(Tables):
@@ -85,6 +88,7 @@ class ArrayState(Tables):
             "bucket": 2 * _IO_ROWS,
             "page": _PAGE_ROWS,
             "share": _SHARE_ROWS,
+            "block": _BLOCK_ROWS,
         }
         super().__init__(_kernel.Kernel, _kernel.layout(), _ORDER, _COLUMNS, rows)
         self["raw_free"][self.append("raw_free")] = RAW_NOT_COUNTED
@@ -131,6 +135,8 @@ class ArrayState(Tables):
             self.reserve("note", 2 * len(self["note"]) + count)
         elif need == _NEEDS_CHUNKS:
             self.reserve("chunk", int(self.row["chunk_used"]) + len(self["io"]) + count)
+        elif need == _NEEDS_BLOCKS:
+            self._copy_blocks(2 * len(self["block"]))
         elif need == _NEEDS_DELTAS:
             self.reserve("delta", max(_DELTA_ROWS, 2 * len(self["delta"])))
 
@@ -165,6 +171,7 @@ class ArrayState(Tables):
             old = self["share"]
             self.replace("share", zeros(rows, old.dtype))
             self.kernel.copy_shares(old)
+        self.reserve_blocks(int(self.row["block_count"]))
         return int(self.kernel.share(source, target))
 
     def _copy_pages(self, rows: int) -> None:
@@ -172,6 +179,20 @@ class ArrayState(Tables):
         old = self["page"]
         self.replace("page", zeros(rows, old.dtype))
         self.kernel.copy_pages(old)
+
+    def reserve_blocks(self, count: int) -> None:
+        """Makes room for so many more blocks with a value, besides those of commands under way."""
+        commands = len(self["io"]) - int(self.row["io_free_count"])
+        blocks = int(self.row["block_count"]) + commands + count
+        rows = _doubled(len(self["block"]), blocks)
+        if count and rows > len(self["block"]):
+            self._copy_blocks(rows)
+
+    def _copy_blocks(self, rows: int) -> None:
+        """Moves the table of blocks with a value to one of another size."""
+        old = self["block"]
+        self.replace("block", zeros(rows, old.dtype))
+        self.kernel.copy_blocks(old)
 
     def keep_deltas(self, keep: bool) -> None:
         """Begins to note the changes that I/O makes to the page map, or ends it."""
@@ -186,6 +207,7 @@ class ArrayState(Tables):
     def repeat_deltas(self, noted: NDArray[Any]) -> None:
         """Makes changes of the page map again; ValueError: they are of another array."""
         self.reserve_pages(len(noted))
+        self.reserve_blocks(len(noted))
         self.kernel.repeat_pages(noted)
 
     def restart(self, now_ns: int) -> None:

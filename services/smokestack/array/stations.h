@@ -140,6 +140,7 @@ static void controller_write(
     pool_t *pool = &a->pool[a->volume[v].pool];
     uint64_t physical = io->op == OP_WRITE && !flags ? write_pages(a, io, v, pool, &done)
                                                      : special_write(a, io, v, flags, &done);
+    if (a->state->block_count) values_lost(a, io, v);
     if (physical == PAGE_NONE) {
         schedule(a, i, done, DEPART);
         return;
@@ -177,6 +178,7 @@ static __attribute__((noinline, cold)) void controller_copy(
     io->lba = to;
     if (source == PAGE_NONE) physical = special_write(a, io, v, FLAG_ZEROS, &done);
     else physical = write_pages(a, io, v, pool, &done);
+    if (a->state->block_count) values_lost(a, io, v);
     if (!io->sense) {
         unit_of(a, v)->copies++;
         unit_of(a, v)->copied_bytes += io->length;

@@ -17,6 +17,9 @@
     F(uint64_t, snapshot_count) /* snapshots that there are */                                 \
     F(uint64_t, page_pending) /* most pages that accepted writes may still map */              \
     F(uint64_t, event_count)  /* number of the newest event */                                 \
+    F(uint64_t, block_count)  /* blocks that have a value */                                   \
+    F(uint64_t, block_low)    /* none with a key below it has had one ... */                   \
+    F(uint64_t, block_high)   /* ... nor above it, since there were none */                    \
     F(uint64_t, delta_count)  /* changes of the page map since they were last taken */         \
     F(uint64_t, delta_kept)   /* whether anybody takes them; else none is noted */             \
     F(uint32_t, io_free)      /* head of the free list through io.next */                      \
@@ -179,7 +182,9 @@
     F(uint64_t, zero_writes)    /* commands whose zeros it detected ... */                     \
     F(uint64_t, zero_pages)     /* ... and the pages that were not written for that */         \
     F(uint64_t, copies)         /* EXTENDED COPY commands that had the space ... */            \
-    F(uint64_t, copied_bytes)   /* ... and what they were to copy */
+    F(uint64_t, copied_bytes)   /* ... and what they were to copy */              \
+    F(uint64_t, compares)       /* COMPARE AND WRITE commands ... */                           \
+    F(uint64_t, miscompares)    /* ... that did not find what they expected */
 
 #define ITL_FIELDS(F)                                                                          \
     F(uint32_t, volume)                                                                        \
@@ -268,7 +273,8 @@
     F(uint64_t, key) /* (volume + 1) << 40 | page */                                           \
     F(uint64_t, physical) /* page of the pool; its highest bit: it may be shared */
 /* (A row of the share table: its key is (pool + 1) << 40 | page of the pool, and in place of
- * `physical` it counts who has the page, volumes << 32 | snapshots.) */
+ * `physical` it counts who has the page, volumes << 32 | snapshots.  Of the table of blocks: its
+ * key is (volume + 1) << 41 | block, and in place of `physical` stands the block's value.) */
 
 DECLARE_STRUCT(array_state_t, STATE_FIELDS)
 DECLARE_STRUCT(port_t, PORT_FIELDS)

@@ -104,6 +104,8 @@ class UnitUsage(NamedTuple):
     zero_bytes: int = 0
     copy_count: int = 0
     copied_bytes: int = 0
+    compare_and_write_count: int = 0
+    miscompare_count: int = 0
 
     @classmethod
     def of(cls, row: Any, page_bytes: int) -> UnitUsage:
@@ -116,6 +118,8 @@ class UnitUsage(NamedTuple):
             zero_bytes=int(row["zero_pages"]) * page_bytes,
             copy_count=int(row["copies"]),
             copied_bytes=int(row["copied_bytes"]),
+            compare_and_write_count=int(row["compares"]),
+            miscompare_count=int(row["miscompares"]),
         )
 
 

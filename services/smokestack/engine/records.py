@@ -75,6 +75,8 @@ class Op(IntEnum):
     # Gives the pages back that lie whole in `lba` and `length`; in the rest the data become zeros,
     # which takes no page.  It carries a list of ranges, of which this has one, and no data.
     UNMAP = 0x42
+    # Of one block: its `flags` are what ``compared`` makes.  It carries two blocks of data.
+    COMPARE_AND_WRITE = 0x89
     # WRITE SAME(16) of zeros: takes pages as a WRITE would, unless its UNMAP bit is set; it carries
     # one block of data, whatever its `length` on the medium.
     WRITE_SAME = 0x93
@@ -99,6 +101,14 @@ class Flag(IntEnum):
     ZEROS = 0x01  # of a WRITE: its data are all zeros
     UNMAP = 0x08  # of a WRITE SAME, the bit of its CDB: pages may be given back instead
     SET_GROUPS = 0x80  # SET TARGET PORT GROUPS goes before: its volume is to be active here
+
+
+VALUE_MAX: Final = 7  # of a block that COMPARE AND WRITE has set; the flags have three bits for it
+
+
+def compared(expected: int, new: int) -> int:
+    """Returns the ``flags`` of a COMPARE AND WRITE."""
+    return expected | new << 3
 
 
 class Task(IntEnum):
@@ -194,6 +204,7 @@ class Sense(IntEnum):
     INQUIRY_CHANGED = 0x063F03
     IDENTIFIER_CHANGED = 0x063F05
     LUNS_CHANGED = 0x063F0E
+    MISCOMPARE = 0x0E1D00  # during verify: COMPARE AND WRITE found another value
 
     @property
     def text(self) -> str:

@@ -15,7 +15,7 @@ from google.protobuf import empty_pb2
 from numpy.typing import NDArray
 
 from smokestack.engine.batches import planned
-from smokestack.engine.checks import identifier
+from smokestack.engine.checks import identifier, in_range
 from smokestack.engine.errors import (
     InvalidArgument,
     Refused,
@@ -24,7 +24,7 @@ from smokestack.engine.jobplan import JobPlan
 from smokestack.engine.messages import given
 from smokestack.engine.names import NameForm
 from smokestack.engine.paging import page
-from smokestack.engine.records import Flag, Kind, Op
+from smokestack.engine.records import BLOCK_BYTES, VALUE_MAX, Flag, Kind, Op, compared
 from smokestack.engine.requests import UNRECORDED, Border, Recorder, Requests
 from smokestack.engine.timekeeper import Timekeeper
 from smokestack.v1 import hypervisor_pb2 as pb
@@ -54,6 +54,7 @@ _OPERATIONS = {
     pb.IO_OPERATION_WRITE_ZEROS: (Op.WRITE, int(Flag.ZEROS)),
     pb.IO_OPERATION_WRITE_SAME_UNMAP: (Op.WRITE_SAME, int(Flag.UNMAP)),
     pb.IO_OPERATION_COPY: (Op.COPY, 0),
+    pb.IO_OPERATION_COMPARE_AND_WRITE: (Op.COMPARE_AND_WRITE, 0),
 }
 _T = TypeVar("_T")
 
@@ -401,11 +402,12 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         if request.operation not in _OPERATIONS:
             known = ", ".join(map(_operation_name, _OPERATIONS))
             raise InvalidArgument.at("operation", f"{request.operation} is none of {known}")
+        op, flags = _OPERATIONS[request.operation]
+        flags |= _compared(request)
         recorder = self._requests.recorder
         with self._requests.read():
             recorder.begin()
             self._ios.check(disk, request.offset_bytes, request.length_bytes)
-            op, flags = _OPERATIONS[request.operation]
             source = request.source_offset_bytes
             if op is Op.COPY:
                 self._ios.check_copy(disk, source, request.offset_bytes, request.length_bytes)
@@ -462,6 +464,19 @@ def _with_summaries(found: dict[str, Any]) -> dict[str, Any]:
     """Returns statistics with their latencies as messages."""
     names = ("latency", "guest_queue_wait")
     return found | {name: types_pb2.LatencySummary(**found[name]) for name in names}
+
+
+def _compared(request: pb.SubmitIoRequest) -> int:
+    """Checks what only a COMPARE AND WRITE has, and returns the flags that say it."""
+    if request.operation != pb.IO_OPERATION_COMPARE_AND_WRITE:
+        for name in ("expected_value", "new_value"):
+            if getattr(request, name):
+                raise InvalidArgument.at(name, "is for COMPARE_AND_WRITE: leave it out")
+        return 0
+    in_range("length_bytes", request.length_bytes, BLOCK_BYTES, BLOCK_BYTES)
+    in_range("expected_value", request.expected_value, 0, VALUE_MAX)
+    in_range("new_value", request.new_value, 0, VALUE_MAX)
+    return compared(request.expected_value, request.new_value)
 
 
 def _operation_name(operation: pb.IoOperation) -> str:

@@ -20,6 +20,7 @@ _WRONG: Final = (
     "op {record[op]:#x} is none of {ops}",
     "flags {record[flags]:#x} do not go with opcode {record[op]:#x}",
     "lba {record[lba]} is beyond 2^54",
+    "length {record[length]} of a COMPARE_AND_WRITE is not 512",
 )
 
 

@@ -70,6 +70,7 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
             *("owner", "in_transition", "reserved_bytes", "unmap_count", "unmapped_bytes"),
             "unwritten_bytes",
             *("write_same_count", "zero_write_count", "zero_bytes"),
+            *("compare_and_write_count", "miscompare_count"),
         }
     ),
     "Export": frozenset({"host_set"}),

@@ -42,11 +42,14 @@ _Static_assert(sizeof(completion_t) == 48, "a completion is 48 bytes on the wire
 _Static_assert(sizeof(trace_record_t) == 24, "a trace record is 24 bytes");
 
 enum { OP_TEST_UNIT_READY = 0x00, OP_READ = 0x28, OP_WRITE = 0x2A, OP_UNMAP = 0x42,
-       OP_COPY = 0x83, OP_WRITE_SAME = 0x93 };
+       OP_COPY = 0x83, OP_COMPARE_AND_WRITE = 0x89, OP_WRITE_SAME = 0x93 };
 enum { FLAG_ZEROS = 0x01, FLAG_UNMAP = 0x08, FLAG_SET_GROUPS = 0x80 }; /* as records.Flag */
 /* A copy's lba says from where and to where, in MiB: source << 27 | destination. */
 #define COPY_UNIT_BLOCKS 2048u
 #define COPY_PLACE_BITS 27
+/* The flags of a COMPARE AND WRITE: values from 0 to 7. */
+#define COMPARE_EXPECTED(flags) ((flags) & 7u)
+#define COMPARE_NEW(flags) ((flags) >> 3 & 7u)
 /* Task management, in place of a command: above what SCSI gives operation codes to. */
 enum { OP_TASK_MANAGEMENT = 0xF0, OP_ABORT_TASK = 0xF1, OP_LUN_RESET = 0xF5,
        OP_TARGET_RESET = 0xF6 };
@@ -82,7 +85,8 @@ enum {
     SENSE_SOFT_THRESHOLD = 0x063807,
     SENSE_INQUIRY_CHANGED = 0x063F03,
     SENSE_IDENTIFIER_CHANGED = 0x063F05,
-    SENSE_LUNS_CHANGED = 0x063F0E
+    SENSE_LUNS_CHANGED = 0x063F0E,
+    SENSE_MISCOMPARE = 0x0E1D00
 };
 enum { STREAM_WORKLOAD = 1, STREAM_THINK = 2, STREAM_ARRIVAL = 3, STREAM_MEDIA = 4,
        STREAM_FAULT = 5 };

@@ -13,7 +13,8 @@ enum {
     SUBMISSIONS_NEXUS,
     SUBMISSIONS_OP,
     SUBMISSIONS_FLAGS,
-    SUBMISSIONS_LBA
+    SUBMISSIONS_LBA,
+    SUBMISSIONS_LENGTH /* a COMPARE AND WRITE of more or less than a block */
 };
 
 static inline int submission_follows(const submission_t *a, const submission_t *b) {
@@ -24,6 +25,7 @@ static inline int submission_follows(const submission_t *a, const submission_t *
 /* Whether an operation can have these flags. */
 static inline int flags_fit(uint8_t op, uint8_t flags) {
     flags &= (uint8_t)~FLAG_SET_GROUPS;
+    if (op == OP_COMPARE_AND_WRITE) return flags < 1 << 6;
     if (op == OP_WRITE) return !(flags & ~FLAG_ZEROS);
     return op == OP_WRITE_SAME ? !(flags & ~FLAG_UNMAP) : !flags;
 }
@@ -40,11 +42,13 @@ static inline int submissions_check(const submission_t *in, uint64_t count, int6
         if (s->nexus >= nexus_count) return SUBMISSIONS_NEXUS;
         int command = s->op == OP_READ || s->op == OP_WRITE || s->op == OP_UNMAP ||
                       s->op == OP_WRITE_SAME || s->op == OP_COPY ||
+                      s->op == OP_COMPARE_AND_WRITE ||
                       s->op == OP_TEST_UNIT_READY;
         int task = s->op == OP_ABORT_TASK || s->op == OP_LUN_RESET || s->op == OP_TARGET_RESET;
         if (!command && !(task && takes_tasks)) return SUBMISSIONS_OP;
         if (!flags_fit(s->op, s->flags)) return SUBMISSIONS_FLAGS;
         if (s->lba > SUBMISSION_LBA_MAX) return SUBMISSIONS_LBA;
+        if (s->op == OP_COMPARE_AND_WRITE && s->length != BLOCK_BYTES) return SUBMISSIONS_LENGTH;
     }
     return SUBMISSIONS_GOOD;
 }
