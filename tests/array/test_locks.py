@@ -9,7 +9,7 @@ from smokestack.array.model import ArrayModel
 from smokestack.array.specs import GIB, VolumeSpec, ZeroDetect
 from smokestack.engine.blockdevice import IoBatch
 from smokestack.engine.errors import InvalidArgument
-from smokestack.engine.records import SUBMISSION, Flag, Op, Sense, Status, compared
+from smokestack.engine.records import SUBMISSION, Flag, Op, Sense, Status, compared, copy_lba
 from smokestack.server.border_checks import check_submissions
 from smokestack.v1 import hypervisor_pb2 as pb
 from tests.api import DISK, Stack
@@ -75,6 +75,13 @@ def test_what_is_written_or_unmapped_has_no_value(
     assert do(array, op, 4 * BLOCK, length, flags) == GOOD
     assert has(array, 3, 1) and has(array, last, 1)
     assert has(array, 4, 0) and has(array, last - 1, 0)
+
+
+def test_what_is_copied_over_has_no_value() -> None:
+    array = attach(make_array(256))
+    assert lock(array, 3, 0, 1) == GOOD
+    assert do(array, Op.COPY, copy_lba(1 << 20, 0) * BLOCK, 1 << 20) == GOOD
+    assert has(array, 3, 0)
 
 
 def test_a_lock_takes_a_page_or_finds_no_space() -> None:

@@ -70,9 +70,10 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
             *("owner", "in_transition", "reserved_bytes", "unmap_count", "unmapped_bytes"),
             "unwritten_bytes",
             *("write_same_count", "zero_write_count", "zero_bytes"),
-            *("compare_and_write_count", "miscompare_count"),
+            *("copy_count", "copied_bytes", "compare_and_write_count", "miscompare_count"),
         }
     ),
+    "Disk": frozenset({"guest_queued_count"}),
     "Export": frozenset({"host_set"}),
     "DriveGroup": frozenset({"raw_bytes", "raw_free_bytes"}),
     "FaultRule": frozenset({"state", "hit_count", "begin_ns", "end_ns"}),
