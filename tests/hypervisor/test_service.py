@@ -107,6 +107,17 @@ def test_a_stopped_job_issues_nothing_more_and_can_be_deleted(stack: Stack) -> N
     assert not stack.hypervisor.ListHosts(pb.ListHostsRequest()).hosts
 
 
+def test_the_number_of_a_vm_that_is_gone_is_given_to_no_other(stack: Stack) -> None:
+    def made(vm_id: str) -> int:
+        request = pb.CreateVmRequest(parent=VM.rpartition("/vms/")[0], vm_id=vm_id)
+        return stack.hypervisor.CreateVm(request).number
+
+    numbers = [made("a"), made("b")]
+    stack.hypervisor.DeleteVm(pb.DeleteVmRequest(name=f"{VM.rpartition('/')[0]}/a"))
+    numbers.append(made("c"))
+    assert len(set(numbers)) == 3
+
+
 def test_a_trace_is_uploaded_replayed_and_kept_while_in_use(stack: Stack) -> None:
     disk = stack.hypervisor.GetDisk(pb.GetDiskRequest(name=DISK))
     trace = stack.hypervisor.UploadTrace(upload("t1", bundled()))

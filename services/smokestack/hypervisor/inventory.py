@@ -17,11 +17,10 @@ from .specs import DiskSpec, VmSpec
 
 @dataclass(frozen=True)
 class Vm:
-    """A virtual machine; ``index`` is what its submissions carry, ``adapter`` its adapter's row."""
+    """A virtual machine; ``index`` is what its submissions carry, and its adapter's row."""
 
     spec: VmSpec
     index: int
-    adapter: int = 0
 
 
 @dataclass(frozen=True)

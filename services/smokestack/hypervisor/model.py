@@ -367,8 +367,8 @@ class HypervisorModel:
 
     def add_vm(self, spec: VmSpec) -> None:
         """Adds a VM that has been checked."""
-        adapter = self.state.append_adapter(spec.guest_adapter_queue_depth)
-        self.vms[spec.host_id, spec.vm_id] = Vm(spec, index=len(self.vms), adapter=adapter)
+        index = self.state.append_adapter(spec.guest_adapter_queue_depth)
+        self.vms[spec.host_id, spec.vm_id] = Vm(spec, index)
         self.events.tell(EventKind.VM_CREATED, f"hosts/{spec.host_id}/vms/{spec.vm_id}")
 
     def check_disk(self, spec: DiskSpec) -> tuple[Nexus, int]:
@@ -386,7 +386,7 @@ class HypervisorModel:
         """Adds a virtual disk on a device that the VM's host has discovered."""
         nexus, capacity_bytes = self.check_disk(spec)
         vm = self.vm(spec.host_id, spec.vm_id)
-        row = self.state.append_disk(vm.adapter, spec.guest_queue_depth)
+        row = self.state.append_disk(vm.index, spec.guest_queue_depth)
         disk = Disk(spec, row, nexus.index, capacity_bytes)
         self.disks[spec.host_id, spec.vm_id, spec.disk_id] = disk
         self.events.tell(

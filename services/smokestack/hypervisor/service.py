@@ -176,7 +176,7 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
             broker_ns=vm.spec.broker_ns,
             guest_adapter_queue_depth=vm.spec.guest_adapter_queue_depth,
             number=vm.index,
-            guest_queued_count=int(self._model.state["adapter"][vm.adapter]["queued"]),
+            guest_queued_count=int(self._model.state["adapter"][vm.index]["queued"]),
         )
 
     # --- disks ------------------------------------------------------------------------------
