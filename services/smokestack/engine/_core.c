@@ -349,18 +349,17 @@ static PyObject *render_text(PyObject *lines, const char *kinds, Py_ssize_t widt
     const int64_t *end = ends->data;
     Py_ssize_t fixed = render_lines(lines, line);
     Py_ssize_t most = fixed * count + width * (Py_ssize_t)(end[first + count] - end[first]);
-    PyObject *text = fixed < 0 ? NULL : PyBytes_FromStringAndSize(NULL, most);
-    if (text) {
-        char *begin = PyBytes_AsString(text), *to;
+    char *begin = fixed < 0 ? NULL : PyMem_Malloc((size_t)(most ? most : 1)), *to;
+    PyObject *text = NULL;
+    if (begin) {
         Py_BEGIN_ALLOW_THREADS
         to = render_rows(begin, labels->data, end, line, kinds, width, values->data, texts, first,
                          count);
         Py_END_ALLOW_THREADS
-        if (!to) {
-            Py_CLEAR(text);
-            PyErr_SetString(PyExc_ValueError, "values and texts do not match");
-        } else _PyBytes_Resize(&text, (Py_ssize_t)(to - begin));
-    }
+        if (to) text = PyBytes_FromStringAndSize(begin, (Py_ssize_t)(to - begin));
+        else PyErr_SetString(PyExc_ValueError, "values and texts do not match");
+    } else if (fixed >= 0) PyErr_NoMemory();
+    PyMem_Free(begin);
     PyMem_Free(line);
     return text;
 }
