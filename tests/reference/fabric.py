@@ -25,7 +25,8 @@ class Link:
     slow: Callable[[str, int], int] = lambda _name, _time: 0  # per mille, as rules want it
     discards: int = 0  # frames that were to go by it, and that a switch has dropped
     down: bool = False
-    since: tuple[int, int] = (-1, 0)  # when it last went down or came up, before or after others
+    barred: bool = False  # it is up, and logins across it are refused
+    since: tuple[int, int] = (-1, 0)  # when paths last lost or got it, before or after others
 
     def frame_ns(self, now: int) -> int:
         """What a frame takes that comes now."""

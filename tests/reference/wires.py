@@ -46,7 +46,7 @@ class Wires:
             fabric.links.setdefault(link, Link(f"{base}/{link}", slow=self._slow))
         path.born = self._agenda.now
         path.links_down = sum(
-            link.down and link.since < (path.born, 0) for link in self._hops(path)
+            (link.down or link.barred) and link.since < (path.born, 0) for link in self._hops(path)
         )
 
     def _slow(self, link: str, now: int) -> int:
@@ -77,9 +77,14 @@ class Wires:
             links = {**fabric.links, **({"trunk": fabric.trunk} if fabric.has_trunk else {})}
             for _, link in sorted(links.items()):
                 down = self.rules.holds("LINK_DOWN", link.name, now, phase)
-                if down == link.down:
+                refused = self.rules.holds("LOGIN_REJECTED", link.name, now, phase)
+                barred = refused and not down and (link.down or link.barred)
+                was_shut = link.down or link.barred
+                link.down, link.barred = down, barred
+                down = down or barred
+                if down == was_shut:
                     continue
-                link.down, link.since = down, (now, phase)
+                link.since = (now, phase)
                 key = (now + self.lookahead_ns, MULTIPATH, 0, (3 << 62) + self._moves, 0)
                 self._moves += 1
                 self._agenda.add(key, self._link_moved, fabric, link, down, link.since)

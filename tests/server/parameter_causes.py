@@ -241,6 +241,11 @@ def _stays_down(small: Small) -> None:
     small.inject("LINK_DOWN", LINK)
 
 
+def _login_rejected(small: Small) -> None:
+    small.inject("LINK_DOWN", LINK, duration_ns=5 * MS)
+    small.inject("LOGIN_REJECTED", LINK)
+
+
 def _all_down(small: Small) -> None:
     small.inject("LINK_DOWN", "fabrics/*/links/*")
 
@@ -383,6 +388,11 @@ CAUSES = (
         "LINK_DOWN that stays",
         {"path_state[dead]": 1, "path_state[active]": -1, "fabric_logged_in_ports": -1},
         does=_stays_down,
+    ),
+    Cause(
+        "LOGIN_REJECTED, and LINK_DOWN for 5 ms",
+        {"els_rejects_total": 1, "path_state[dead]": 1, "path_state[active]": -1},
+        does=_login_rejected,
     ),
     Cause(
         "LINK_DOWN of all",

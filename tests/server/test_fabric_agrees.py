@@ -271,6 +271,94 @@ def test_what_flaps_goes_down_and_up_in_turn_because_of_its_rule(change: FaultIn
     agree(readers(change), 3_000_000, (150_000, 250_000, 650_000))
 
 
+H1_A = "multipaths/m1/fabrics/fa/links/h1-a"
+REFUSED = FaultInjected(
+    0,
+    "multipaths/m1",
+    FaultRule("LOGIN_REJECTED", H1_A, "r", start_ns=150_000, duration_ns=700_000),
+)
+REFUSED_FLAP = FaultInjected(
+    0,
+    "multipaths/m1",
+    FaultRule("LINK_DOWN", H1_A, "l", start_ns=200_000, down_ns=100_000, up_ns=300_000, count=2),
+)
+
+
+def test_a_link_whose_logins_are_refused_gives_its_paths_back_when_the_rule_ends() -> None:
+    models = build_models(readers(REFUSED, REFUSED_FLAP))
+    models.run(190_000)
+    [device] = models.multipath.all_devices()
+    row = models.multipath.state["path"][device.paths["h1-a.p0"].row]
+    assert int(row["state"]) == PathState.ACTIVE, "it is logged in"
+    models.run(3_000_000)
+    told = models.multipath.events.since(0)
+    fault = {(e.subject[-1], e.kind): e.name for e in told if e.kind.startswith("FAULT_")}
+    assert [(e.time_ns, e.kind, e.cause) for e in told if e.subject == H1_A] == [
+        (200_000, "LINK_DOWN", fault["l", "FAULT_STARTED"]),
+        (300_000, "LINK_UP", fault["l", "FAULT_STARTED"]),
+        (300_000, "LOGIN_REJECTED", fault["r", "FAULT_STARTED"]),
+        (600_000, "LINK_DOWN", fault["l", "FAULT_STARTED"]),
+        (700_000, "LINK_UP", fault["l", "FAULT_ENDED"]),
+        (700_000, "LOGIN_REJECTED", fault["r", "FAULT_STARTED"]),
+        (850_000, "LOGIN_ACCEPTED", fault["r", "FAULT_ENDED"]),
+    ]
+    [accepted] = [e for e in told if e.kind == "LOGIN_ACCEPTED"]
+    [down, up] = [e for e in told if e.kind in ("PATH_DOWN", "PATH_UP")]
+    assert (down.kind, up.kind, up.cause) == ("PATH_DOWN", "PATH_UP", accepted.name)
+    assert up.time_ns == 850_000 + models.multipath.lookahead_ns
+    assert models.multipath.wires.rejects == {("fa", "h1-a"): 2}
+    agree(readers(REFUSED, REFUSED_FLAP), 3_000_000, (150_000, 250_000, 650_000, 710_000))
+
+
+def test_which_links_are_barred_is_kept_by_a_snapshot() -> None:
+    models = build_models(readers(REFUSED, REFUSED_FLAP))
+    models.run(750_000)
+    wires, part = models.multipath.wires, models.multipath.keeper.parts["model"]
+    saved = part.save()
+    models.run(3_000_000)
+    assert (wires.barred, wires.rejects) == (set(), {("fa", "h1-a"): 2})
+    wires.rejects.clear()
+    part.load(saved)()
+    assert (wires.barred, wires.rejects) == ({("fa", "h1-a")}, {("fa", "h1-a"): 2})
+    [device] = models.multipath.all_devices()
+    row = models.multipath.state["path"][device.paths["h1-a.p0"].row]
+    assert int(row["state"]) == PathState.DEAD
+
+
+@st.composite
+def refusing(draw: st.DrawFn) -> Scenario:
+    """Draws a stack that breaks, with a link that flaps and logins across it that are refused."""
+    scenario = draw(faulty_scenarios())
+    links = st.sampled_from([f"multipaths/m1/fabrics/*/links/{end}" for end in ("h0-*", "a0.p0")])
+    times = st.integers(0, max(scenario.until_ns // 2, 1))
+    target, added = draw(links), []
+    taken = {change.at_ns for change in scenario.stack.changes}
+    for kind in ("LOGIN_REJECTED", "LINK_DOWN"):
+        at_ns = draw(times.filter(lambda time: time not in taken))
+        taken.add(at_ns)
+        flaps = {"down_ns": 20_000, "up_ns": draw(st.integers(1_000, 50_000)), "count": 5}
+        rule = FaultRule(
+            kind,
+            target,
+            f"x-{kind.lower().replace('_', '-')}",
+            duration_ns=draw(st.sampled_from([60_000, 100_000, 1_000_000])),
+            **(flaps if kind == "LINK_DOWN" else {}),
+        )
+        added.append(FaultInjected(at_ns, "multipaths/m1", rule))
+    changes = sorted([*scenario.stack.changes, *added], key=lambda change: change.at_ns)
+    return replace(scenario, stack=replace(scenario.stack, changes=tuple(changes)))
+
+
+@settings(max_examples=20)
+@given(refusing(), st.integers(5_000, 100_000))
+def test_links_whose_logins_are_refused_agree(scenario: Scenario, step_ns: int) -> None:
+    try:
+        agree_on(scenario, tuple(range(0, scenario.until_ns, step_ns)))
+    except InvalidArgument as refused:
+        assert "matches nothing" in str(refused)
+        reject()
+
+
 def test_a_damaged_frame_costs_another_attempt_and_no_error() -> None:
     rule = FaultRule("FRAME_DAMAGED", "multipaths/m1/fabrics/fa/links/h1-a", "d", probability=0.5)
     models = build_models(readers(FaultInjected(0, "multipaths/m1", rule)))

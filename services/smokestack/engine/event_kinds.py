@@ -195,6 +195,11 @@ class EventKind(StrEnum):
     FABRIC_UPDATED = "FABRIC_UPDATED", "A fabric's trunk was changed."
     LINK_DOWN = "LINK_DOWN", "A link of a fabric went down: its paths die one lookahead later."
     LINK_UP = "LINK_UP", "A link of a fabric came up."
+    LOGIN_REJECTED = (
+        "LOGIN_REJECTED",
+        "A link came up, and the logins across it were refused: its paths stay dead.",
+    )
+    LOGIN_ACCEPTED = "LOGIN_ACCEPTED", "Logins across a link are refused no more: its paths return."
     LINK_UPDATED = "LINK_UPDATED", "A link's rate or its buffers were changed."
     DEVICE_ALL_PATHS_DOWN = "DEVICE_ALL_PATHS_DOWN", "A device's last usable path was lost."
     COMMANDS_TIMED_OUT = (

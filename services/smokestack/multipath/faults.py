@@ -13,7 +13,7 @@ from smokestack.engine.faults import Fault, FaultBook
 from .inventory import Device, Path
 from .selection import set_path_state
 from .specs import DisabledBy, PathState
-from .wires import LINK_DOWN
+from .wires import LINK_DOWN, LOGIN_REJECTED
 
 if TYPE_CHECKING:
     from .model import MultipathModel
@@ -52,13 +52,20 @@ KINDS: Final = (
         flaps=True,
     ),
     FaultKind(
+        LOGIN_REJECTED,
+        "multipaths/m1/fabrics/fabric-a/links/h1-a",
+        "Logins across the link are refused (LS_RJT): once it has been down, its paths stay dead "
+        "until the rule ends. Paths that are logged in stay so until then.",
+        per_io=False,
+    ),
+    FaultKind(
         FRAME_DAMAGED,
         "multipaths/m1/fabrics/fabric-a/links/h1-a",
         "A frame of an answer fails its checksum (CRC) on the link: the command is sent again.",
         takes_count=False,
     ),
 )
-_OF_LINKS: Final = (SLOW_DRAIN, LINK_DOWN, FRAME_DAMAGED)
+_OF_LINKS: Final = (SLOW_DRAIN, LINK_DOWN, LOGIN_REJECTED, FRAME_DAMAGED)
 _CODES: Final = {FRAME_DAMAGED: 1}  # as in tables.h
 _BY: Final = {PATH_DISABLED: DisabledBy.FAULT, PATH_FALSELY_DEAD: DisabledBy.LIE}
 
@@ -92,9 +99,10 @@ class MultipathFaults(FaultBook):
         """Brings hits up to date; those of rules that last are counted when they begin."""
         self.chains.count()
 
-    def freed(self, link: str) -> str:
-        """Returns the event that let a link come up, if a rule's end did."""
-        return next((fault.told for fault in self._ended if fault.matches(link)), "")
+    def freed(self, kind: str, link: str) -> str:
+        """Returns the event that let a link be as it was, if the end of a rule of a kind did."""
+        ended = (fault for fault in self._ended if fault.rule.kind == kind)
+        return next((fault.told for fault in ended if fault.matches(link)), "")
 
     def rescanned(self) -> None:
         """Puts paths that a rescan has found under the rules in force."""
@@ -107,7 +115,7 @@ class MultipathFaults(FaultBook):
             if fault.holds and not fault.kind.per_io and not fault.flaps:
                 fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
         self.fit_links()
-        if any(fault.rule.kind == LINK_DOWN for fault in changed):
+        if any(fault.rule.kind in (LINK_DOWN, LOGIN_REJECTED) for fault in changed):
             self._ended = [fault for fault in changed if not fault.holds]
             self._model.wires.fit(at_ns)
         for device in self._model.all_devices():

@@ -94,9 +94,10 @@ def update_fabric(
 
 def _set_trunk(model: MultipathModel, fabric_id: str, rate: int) -> None:
     """Puts a fabric's arrays behind a trunk of this rate; 0: one switch joins all."""
-    if not rate and (fabric_id, TRUNK) in model.wires.down:
+    if not rate and (fabric_id, TRUNK) in model.wires.down | model.wires.barred:
         raise FailedPrecondition(
-            f"{model.name}/fabrics/{fabric_id} has a trunk that is down: clear the fault first",
+            f"{model.name}/fabrics/{fabric_id} has a trunk that is down, or that nobody may log in "
+            "across: clear the fault first",
             reason="TRUNK_DOWN",
         )
     model.placed.forget()

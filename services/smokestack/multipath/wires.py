@@ -3,6 +3,10 @@
 What arrays have answered until then has been told to whoever submitted, so a path cannot die
 before.  The submitter has been promised when anything else can come, too: a rule that begins
 unforeseen acts at the end of the next window, when the promise is made anew.
+
+A link that comes up while logins across it are refused (LOGIN_REJECTED) is barred: its paths stay
+as they are until the rule ends.  That hosts log in again at once then is ours: real ones retry
+PLOGI by a timer, or when the fabric tells them of a change (RSCN).
 """
 
 from __future__ import annotations
@@ -12,17 +16,18 @@ from typing import TYPE_CHECKING, Any, Final
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import EventCode
 
-from .fabrics import Fabric, Link
+from .fabrics import Link
 from .selection import set_path_state
 from .specs import PathState
 
 if TYPE_CHECKING:
-    from smokestack.engine.events import Event
+    from smokestack.engine.events import Detail, Event
 
     from .inventory import Device, Path
     from .model import MultipathModel
 
 LINK_DOWN: Final = "LINK_DOWN"
+LOGIN_REJECTED: Final = "LOGIN_REJECTED"
 _RECORD_IDS: Final = 3 << 62  # of EVENT records; those of arrays' come before
 
 
@@ -33,6 +38,8 @@ class Wires:
         self._model = model
         self.down: set[tuple[str, str]] = set()  # (fabric, link)
         self.downs: dict[tuple[str, str], int] = {}  # how often each link that ever did went down
+        self.barred: set[tuple[str, str]] = set()  # they are up, and nobody has logged in
+        self.rejects: dict[tuple[str, str], int] = {}  # logins refused, of links that had any
         self.records = 0  # EVENT records made so far
         self._is_open = False  # a window runs: what rules do now was foreseen
         self._stale = False
@@ -45,12 +52,20 @@ class Wires:
     def saved(self) -> dict[str, Any]:
         """Returns what a snapshot holds."""
         downs = [(*key, count) for key, count in sorted(self.downs.items())]
-        return {"down": sorted(self.down), "downs": downs, "records": self.records}
+        return {
+            "down": sorted(self.down),
+            "downs": downs,
+            "barred": sorted(self.barred),
+            "rejects": [(*key, count) for key, count in sorted(self.rejects.items())],
+            "records": self.records,
+        }
 
     def restore(self, saved: Any) -> None:
         """Takes over what a snapshot holds."""
         self.down = {(fabric, link) for fabric, link in saved["down"]}
         self.downs = {(fabric, link): count for fabric, link, count in saved["downs"]}
+        self.barred = {(fabric, link) for fabric, link in saved["barred"]}
+        self.rejects = {(fabric, link): count for fabric, link, count in saved["rejects"]}
         self.records, self._stale = saved["records"], False
 
     def open(self) -> None:
@@ -76,10 +91,11 @@ class Wires:
         self._is_open = True
 
     def join(self, path: Path) -> None:
-        """Has a new path know which of its links are down."""
+        """Has a new path know which of its links are down or barred."""
         ends = (path.initiator, f"{path.array_id}.{path.port}", "trunk")
         trunk = "trunk" in self._model.fabrics.fabrics[path.fabric].links
-        down = [(path.fabric, end) in self.down and (end != "trunk" or trunk) for end in ends]
+        shut = self.down | self.barred
+        down = [(path.fabric, end) in shut and (end != "trunk" or trunk) for end in ends]
         row = self._model.state["path"][path.row]
         row["links_down"] = sum(down)
         if row["links_down"] and row["state"] != PathState.DEAD:
@@ -94,20 +110,40 @@ class Wires:
     def _fit(self, at_ns: int) -> bool:
         fabrics, faults, moved = self._model.fabrics, self._model.faults, False
         for fabric, link in fabrics.all_links():
-            held = faults.holding(LINK_DOWN, fabrics.name(fabric, link))
-            key = (fabric.fabric_id, link.link_id)
+            name, key = fabrics.name(fabric, link), (fabric.fabric_id, link.link_id)
+            held, refused = faults.holding(LINK_DOWN, name), faults.holding(LOGIN_REJECTED, name)
             if (held is not None) != (key in self.down):
                 self.down ^= {key}
                 self.downs[key] = self.downs.get(key, 0) + (held is not None)
-                cause = held.told if held else faults.freed(fabrics.name(fabric, link))
-                self._move(fabric, link, held is not None, at_ns, cause)
+                cause = held.told if held else faults.freed(LINK_DOWN, name)
+                kind = EventKind.LINK_DOWN if held else EventKind.LINK_UP
+                told = self._model.events.add(at_ns, kind, name, cause)
+                if held and key in self.barred:
+                    self.barred.remove(key)
+                elif not held and refused:
+                    self._refuse(link, key, at_ns, refused.told)
+                else:
+                    self._move(link, held is not None, at_ns, told)
+                moved = True
+            elif key in self.barred and not refused:
+                self.barred.remove(key)
+                cause = faults.freed(LOGIN_REJECTED, name)
+                told = self._model.events.add(at_ns, EventKind.LOGIN_ACCEPTED, name, cause)
+                self._move(link, False, at_ns, told)
                 moved = True
         return moved
 
-    def _move(self, fabric: Fabric, link: Link, down: bool, at_ns: int, cause: str) -> None:
+    def _refuse(self, link: Link, key: tuple[str, str], at_ns: int, cause: str) -> None:
+        """Bars a link that comes up: each nexus that crosses it is refused one login."""
+        nexuses = {(p.initiator, p.array_id, p.port) for _, p in self._crossing(link)}
+        self.barred.add(key)
+        self.rejects[key] = self.rejects.get(key, 0) + len(nexuses)
+        subject = f"{self._model.name}/fabrics/{key[0]}/links/{key[1]}"
+        detail: Detail = {"logins": len(nexuses)}
+        self._model.events.add(at_ns, EventKind.LOGIN_REJECTED, subject, cause, detail)
+
+    def _move(self, link: Link, down: bool, at_ns: int, told: Event) -> None:
         model = self._model
-        kind = EventKind.LINK_DOWN if down else EventKind.LINK_UP
-        told = model.events.add(at_ns, kind, model.fabrics.name(fabric, link), cause)
         for device, path in self._crossing(link):
             if model.driver is None:
                 self._move_now(device, path, 1 if down else -1, told)

@@ -144,4 +144,12 @@ LINKS: Final = (
         "LINK_DOWN",
         lambda r: np.where(r.is_end, r.downs, 0),
     ),
+    Parameter(
+        "smokestack_els_rejects_total",
+        "counter",
+        "events",
+        "Logins of initiators at ports (PLOGI) across the link that were refused (LS_RJT).",
+        "LOGIN_REJECTED, and a LINK_DOWN that ends meanwhile",
+        lambda r: r.rejects,
+    ),
 )

@@ -66,6 +66,7 @@ class Reading:
     links: list[tuple[Fabric, Link]]
     link: NDArray[Any]
     downs: NDArray[np.int64]  # by link: how often it went down
+    rejects: NDArray[np.int64]  # and the logins across it that were refused
     is_down: NDArray[np.bool_]
     is_end: NDArray[np.bool_]  # a port is at its end: no trunk
     fabrics: list[str]
@@ -124,6 +125,7 @@ class _Copy:
     adapter: NDArray[Any]
     link: NDArray[Any]
     downs: list[int]
+    rejects: list[int]
     down: frozenset[tuple[str, str]]
     alive: frozenset[int]  # links whose ports take part
     kinds: dict[str, list[tuple[LinkKind, int, int, bool]]]  # by fabric: row, downs, is it down
@@ -156,6 +158,7 @@ def _copied(model: MultipathModel, places: Places, rows: NDArray[np.intp], *, fu
         adapter=state["adapter"][places.adapter_rows],
         link=_links(state, places.link_rows),
         downs=[wires.downs.get(key, 0) for key in places.link_keys],
+        rejects=[wires.rejects.get(key, 0) for key in places.link_keys],
         down=frozenset(wires.down),
         alive=frozenset(np.unique(target[is_down == 0]).tolist()),
         kinds={
@@ -233,6 +236,7 @@ def _reading(copy: _Copy, probe: NDArray[np.int64]) -> Reading:
         links=places.links,
         link=copy.link,
         downs=np.array(copy.downs, dtype=np.int64),
+        rejects=np.array(copy.rejects, dtype=np.int64),
         is_down=np.array([key in copy.down for key in places.link_keys], dtype=bool),
         is_end=np.array([link.kind is not LinkKind.TRUNK for _, link in places.links], dtype=bool),
         fabrics=places.fabrics,
