@@ -72,8 +72,8 @@ class Agenda:
             self._do(entry)
         self.now = now
 
-    def lose(self, array: object, ahead_ns: int, heard_ns: int) -> list[Entry]:
-        """Drops an array's entries, as if its process had died; returns its answers on the way.
+    def lose(self, array: object, ahead_ns: int, heard_ns: int) -> None:
+        """Drops an array's entries, as if its process had died, but for its answers on the way.
 
         When the host's time was now, the array had run ``ahead_ns`` ahead, and the host had heard
         of all that arrives before ``heard_ns`` from now.
@@ -94,7 +94,11 @@ class Agenda:
         self.now = now
         heap[:] = rest + heard
         heapq.heapify(heap)
-        return heard
+
+    def planned(self, before_ns: int) -> list[tuple[int, Callable[..., None], tuple[Any, ...]]]:
+        """What is to happen before a time, as far as is known, in order: when, and what."""
+        found = sorted(entry[:6] + entry[7:] for entry in self._heap if entry[0] < before_ns)
+        return [(entry[0], entry[-2], entry[-1]) for entry in found]
 
     def _do(self, entry: Entry) -> None:
         self.now = entry[0]

@@ -43,6 +43,7 @@ from tests.reference.config import (
 from tests.reference.devices import Adapter, Device, HostIo, Path, Times
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
+from tests.reference.landings import Landings
 from tests.reference.losses import Losses
 from tests.reference.mclock import MClock
 from tests.reference.recovery import TIMER, Recoveries
@@ -57,7 +58,7 @@ UNIT_ATTENTION = 6  # the sense key
 ANSWER, RETRY = 2, 3  # links change at -1
 
 
-class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
+class Multipath(Checkers, Landings, Losses, Transport, Wires, Recoveries):
     """The multipath layer of every host."""
 
     def __init__(
@@ -77,7 +78,8 @@ class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
         self.complete: Callable[[Completion], None]  # the hypervisor's, set when it stands
         self.lookahead_ns = min(array.lookahead_ns for array in arrays)
         self.fabrics = {}
-        self._crossing: set[tuple[int, int]] = set()
+        self._crossing: dict[tuple[int, int], tuple[Path, Completion]] = {}
+        self._strays: dict[Completion, tuple[Path, int]] = {}
         self._moves = 0  # of links
         self._rows = 0  # paths found so far
         self._service = f"multipaths/{spec.name}"
@@ -386,6 +388,10 @@ class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
         if record.kind == Kind.EVENT:
             self._event(array, record)
             return
+        stray = self._strays.pop(record, None)
+        if stray:
+            self._cross(*stray)
+            return
         if record.kind == Kind.TASK:
             self._task_heard(record)
             return
@@ -405,14 +411,15 @@ class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
             record = record._replace(kind=Kind.HOST, status=HostStatus.PARITY, sense=0)
         if through > self._agenda.now:
             key = (through, MULTIPATH, ANSWER, record.ident, record.attempt)
-            self._crossing.add((record.ident, record.attempt))
-            self._agenda.add(key, self._arrive, record._replace(time=through))
+            late = record._replace(time=through)
+            self._crossing[record.ident, record.attempt] = io.path, late
+            self._agenda.add(key, self._arrive, late)
         else:
             self._answered(io, record)
 
     def _arrive(self, record: Completion) -> None:
         """Takes an answer that a fabric has held up; its path may be down by now."""
-        self._crossing.discard((record.ident, record.attempt))
+        self._crossing.pop((record.ident, record.attempt), None)
         io = self._ios.get(record.ident)
         if io is not None and io.waits_for(record.attempt):
             self._answered(io, record)
@@ -561,9 +568,11 @@ class Multipath(Checkers, Losses, Transport, Wires, Recoveries):
 
     def lose(self, array: Array) -> None:
         """Gives up an array whose process has died, but for what it has answered already."""
-        heard = self._agenda.lose(array, array.forward_ns, self.lookahead_ns)
-        records = [entry[-1][-1] for entry in heard]
-        answered = self._counting(records) | self._crossing
+        self._agenda.lose(array, array.forward_ns, self.lookahead_ns)
+        for other in self._arrays:
+            if other is not array and other not in self._lost:
+                self._agenda.ahead(other, (self._agenda.now + other.forward_ns, 0, 0, 0))
+        answered = self._counting(array)
         self._forget_reset(array, answered)
         self._lost.add(array)
         for device in self._by_index:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from smokestack.engine.records import RESET_ATTEMPT, Kind, Task
+from smokestack.engine.records import RESET_ATTEMPT, Task
 from smokestack.multipath.specs import Escalation, MultipathSpec
 from tests.reference.agenda import MULTIPATH, Agenda
 from tests.reference.array import Array
@@ -36,7 +36,8 @@ class Recoveries:
     _spec: MultipathSpec
     _ios: dict[int, HostIo]
     _by_index: list[Device]
-    _crossing: set[tuple[int, int]]
+    _crossing: dict[tuple[int, int], tuple[Path, Completion]]
+    _lost: set[Array]
     adapters: dict[tuple[str, str], Adapter]
     lookahead_ns: int
     _land: Callable[..., None]
@@ -141,7 +142,7 @@ class Recoveries:
             return
         late = record._replace(time=through)
         if self._waits_for(late):
-            self._crossing.add((record.ident, record.attempt))
+            self._crossing[record.ident, record.attempt] = path, late
             key = (through, MULTIPATH, COMPLETE, record.ident, record.attempt)
             self._agenda.add(key, self._task_complete, late)
 
@@ -158,7 +159,7 @@ class Recoveries:
         return io.path if record.time < io.abort_ends else None
 
     def _task_complete(self, record: Completion) -> None:
-        self._crossing.discard((record.ident, record.attempt))
+        self._crossing.pop((record.ident, record.attempt), None)
         if self._waits_for(record) is None:
             return
         if record.attempt == RESET_ATTEMPT:
@@ -202,7 +203,8 @@ class Recoveries:
         for io in taken:
             self._rejoin(device, io)
         for path in device.paths if helped else ():
-            if path.check is not None and path.check.waits_until is None:
+            gone = path.array in self._lost
+            if path.check is not None and path.check.waits_until is None and not gone:
                 path.check.attempt += 1
                 self._send_check(path.check)
         for adapter in self.adapters.values():
@@ -213,22 +215,6 @@ class Recoveries:
         """A path went down, and with it perhaps what a device's reset was sent by."""
         if device.recovery is not None and device.recovery.path is path:
             self._end_recovery(device, helped=False)
-
-    def _counting(self, records: list[Completion]) -> frozenset[tuple[int, int]]:
-        """Which of the records that are on their way will not come too late for anything."""
-        words = [r for r in records if r.kind == Kind.TASK and self._waits_for(r)]
-        resets = {r.ident & 0xFFFFFFFF: r.time for r in words if r.attempt == RESET_ATTEMPT}
-        found = {(r.ident, r.attempt) for r in words}
-        for record in records:
-            io = self._ios.get(record.ident)
-            if record.kind == Kind.TASK or io is None or not io.waits_for(record.attempt):
-                continue
-            assert io.sent_ns is not None
-            timeout = max(self._spec.command_timeout_ns, self.lookahead_ns)
-            in_time = not self._spec.command_timeout_ns or record.time < io.sent_ns + timeout
-            if in_time and record.time < resets.get(io.nexus, record.time + 1):
-                found.add((record.ident, record.attempt))
-        return frozenset(found)
 
     def _forget_reset(self, array: Array, heard: frozenset[tuple[int, int]]) -> None:
         """An array is gone: no reset that it has not answered is waited for."""

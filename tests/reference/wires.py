@@ -102,7 +102,7 @@ class Wires:
             elif not path.silent:
                 self.mended(device, path)
             self._pump(device)
-            if down:
+            if down and path.array not in self._lost:
                 self._recovery_lost(device, path)
 
     def _hops(self, path: Path) -> list[Link]:
@@ -126,7 +126,10 @@ class Wires:
 
     def _cross(self, path: Path, frames: int) -> int | None:
         """When an answer that comes now from a port has crossed the fabric; None: it is lost."""
+        return self._cross_at(path, frames, self._agenda.now)
+
+    def _cross_at(self, path: Path, frames: int, time: int) -> int | None:
         itl = path.itl
         fabric = self.fabrics[itl.port.spec.fabric]
         target = f"{path.array.array_id}.{itl.port.spec.port_id}"
-        return fabric.cross(target, itl.initiator, frames, self._agenda.now)
+        return fabric.cross(target, itl.initiator, frames, time)

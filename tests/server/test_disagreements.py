@@ -9,16 +9,24 @@ import pytest
 from smokestack.array.specs import Access, AccessSpec, ExportSpec, VolumeSpec
 from smokestack.engine.fault_rules import FaultRule
 from smokestack.hypervisor.specs import DiskSpec
-from smokestack.multipath.specs import ApdHandling, DepthRule, MultipathSpec, QueueControl
+from smokestack.multipath.specs import (
+    ApdHandling,
+    DepthRule,
+    Escalation,
+    MultipathSpec,
+    QueueControl,
+)
 from tests.reference.build import Models, build_models, build_reference
 from tests.reference.config import (
     ArrayConfig,
+    ArrayLost,
     Change,
     ControllerEnabled,
     DiskCreated,
     ExportCreated,
     FaultCleared,
     FaultInjected,
+    HoldTimeSet,
     JobStarted,
     LinkUpdated,
     PortEnabled,
@@ -33,6 +41,7 @@ NOON, END = 500_000, 2_000_000
 NEW = VolumeCreated(NOON, "a1", VolumeSpec("w1", "pool", 256 * PAGE))
 LOST = FaultRule("CONTROLLER_DOWN", "arrays/a1/controllers/c0", fault_id="f", duration_ns=END)
 POWER = replace(LOST, kind="ARRAY_POWER_LOSS", target="arrays/a1")
+PATIENT = MultipathSpec()
 OTHER = replace(LOST, kind="IDENTITY_CHANGED", target="arrays/a1/volumes/w1")
 
 
@@ -153,3 +162,48 @@ def test_a_volume_stays_where_a_host_has_moved_it(access: Access) -> None:
     models.run(END)
     assert models.arrays["a1"].ownership.owner("v1") == "c1"
     assert len(models.completions) == 60
+
+
+def losing(*changes: Change, layer: MultipathSpec = PATIENT) -> StackConfig:
+    """Readers behind a link of which answers take 400 us, and more while others are before them."""
+    narrow = LinkUpdated(0, "fa", "h1-a", 10**7, 2)
+    return stack(
+        job(slots=4, read_always=True, io_limit=40, error_backoff_ns=20_000),
+        multipath=layer,
+        changes=(narrow, *changes),
+    )
+
+
+@pytest.mark.parametrize("escalation", [Escalation.ABORT_TASK, Escalation.PATH_DOWN])
+@pytest.mark.parametrize("hold_ns", [0, 20_000], ids=["held-up", "dropped"])
+@pytest.mark.parametrize("lost_ns", [100_000, 131_161, 410_000, 700_000])
+def test_what_comes_too_late_or_never_is_lost_with_its_array(
+    lost_ns: int, hold_ns: int, escalation: Escalation
+) -> None:
+    # The reference took it for answered, as it had left the array in time.
+    hold = (HoldTimeSet(0, "fa", hold_ns),) if hold_ns else ()
+    layer = MultipathSpec(
+        command_timeout_ns=200_000, task_management_timeout_ns=100_000, escalation=escalation
+    )
+    agree(losing(*hold, ArrayLost(lost_ns, "a1"), layer=layer))
+
+
+@pytest.mark.parametrize("before_ns", [5_000, 15_000, 25_000])
+@pytest.mark.parametrize("rule", [False, True], ids=["port", "link"])
+def test_what_a_path_would_not_have_brought_any_more_is_lost_with_its_array(
+    rule: bool, before_ns: int
+) -> None:
+    # A host that knows already that the path goes down waited for what it had dropped, for ever.
+    link = FaultRule("LINK_DOWN", "multipaths/m1/fabrics/fa/links/h1-a", "l")
+    port_down = PortEnabled(300_000 - before_ns, "a1", "p0", False)
+    link_down = FaultInjected(300_000 - before_ns, "multipaths/m1", link)
+    models = agree(losing(link_down if rule else port_down, ArrayLost(300_000, "a1")))
+    assert len(models.completions) == 40, "nothing hangs"
+
+
+@pytest.mark.parametrize("after_ns", [1_000, 20_000])
+def test_links_that_go_down_later_keep_nothing_of_a_lost_array_back(after_ns: int) -> None:
+    link = FaultRule("LINK_DOWN", "multipaths/m1/fabrics/fa/links/h1-a", "l")
+    down = FaultInjected(300_000 + after_ns, "multipaths/m1", link)
+    models = agree(losing(ArrayLost(300_000, "a1"), down))
+    assert len(models.completions) == 40, "nothing hangs"

@@ -270,6 +270,7 @@ static PyObject *py_lose_array(PyObject *self, PyObject *const *args, Py_ssize_t
     mp_t m = mp_of((kernel_t *)self);
     int64_t array = arg_i64(args[0]), now = arg_i64(args[1]), cause = arg_i64(args[2]);
     if (PyErr_Occurred()) return NULL;
+    forget_strays(&m, (uint32_t)array);
     lose_array(&m, (uint32_t)array, now, (uint64_t)cause);
     Py_RETURN_NONE;
 }

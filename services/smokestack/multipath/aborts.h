@@ -153,7 +153,7 @@ static void give_up(mp_t *m, uint32_t device, int64_t now) {
 
 /* The path that a device's reset was sent by went down. */
 static __attribute__((noinline, cold)) void recovery_lost(mp_t *m, const completion_t *c) {
-    if (c->nexus == NIL || !takes_down(c)) return;
+    if (c->nexus == NIL || !takes_down(c) || m->path[c->nexus].lost) return;
     uint32_t device = m->path[c->nexus].device;
     const recovery_t *r = &m->recovery[device];
     if (r->function && r->path == c->nexus) end_recovery(m, device, c->time, 0);

@@ -178,6 +178,37 @@ static void drop_strays(mp_t *m, int64_t end) {
     m->state->hand_count = kept;
 }
 
+/* Whether a record in hand still counts when an array is gone: those that were told have. */
+static inline int holds_slot(const mp_t *m, uint32_t n) {
+    const completion_t *c = &m->hand[n];
+    if (c->kind >= KIND_EVENT && (c->kind != KIND_TASK || c->attempt == RESET_ATTEMPT)) return 0;
+    const slot_t *s = &m->slot[c->id >> SLOT_SHIFT];
+    if (n >= m->state->hand_told) return landed(m, c);
+    return s->id == c->id && s->attempt == c->attempt &&
+           s->phase == (c->kind == KIND_TASK ? PHASE_ABORTED : PHASE_ANSWERED);
+}
+
+/* An array is about to be given up: of what it has answered that counts which is known to get
+ * through.  Whatever else waits for it is as good as unanswered. */
+static void forget_strays(mp_t *m, uint32_t array) {
+    for (uint32_t n = 0; n < m->state->hand_count; n++)
+        if (holds_slot(m, n)) m->slot[m->hand[n].id >> SLOT_SHIFT].phase |= PHASE_MARK;
+    for (uint32_t i = 0; i < m->slot_rows; i++) {
+        slot_t *s = &m->slot[i];
+        if (s->phase & PHASE_MARK) {
+            s->phase &= (uint8_t)~PHASE_MARK;
+        } else if (s->phase == PHASE_ANSWERED || s->phase == PHASE_ABORTED) {
+            if (m->path[s->path].array != array) continue;
+            s->phase = s->phase == PHASE_ANSWERED ? PHASE_IN_FLIGHT : PHASE_ABORTING;
+        }
+    }
+    for (uint32_t device = 0; device < m->state->device_count; device++) {
+        recovery_t *r = &m->recovery[device];
+        if (r->function && m->path[r->path].array == array && reset_lands(m, device) == NEVER_NS)
+            r->answer_ns = 0;
+    }
+}
+
 /* Sends the answers of this window across, and puts what is on its way in order of arrival. */
 static void fabric_carry(mp_t *m, int64_t end) {
     mp_state_t *s = m->state;

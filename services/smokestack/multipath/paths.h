@@ -82,6 +82,7 @@ static inline int ends_reset(const mp_t *m, uint32_t device, const completion_t 
 /* When the next record in hand takes a path down, or all that is in flight on it back: what answers
  * on it after that comes too late.  (Across a fabric `landed` sees to resets.) */
 static int64_t next_down(const mp_t *m, uint32_t p) {
+    if (m->path[p].lost) return 0; /* what its array had answered counts */
     for (uint32_t n = m->taken; n < m->state->hand_count; n++) {
         const completion_t *c = &m->hand[n];
         if (c->kind == KIND_EVENT && c->nexus == p && takes_down(c)) return c->time;
@@ -125,7 +126,7 @@ static void link_event(mp_t *m, const completion_t *event) {
         m->hand[at] = m->hand[at - 1];
     m->hand[at] = *event;
     if (at < s->hand_fresh) s->hand_fresh++; /* those have crossed their fabric already */
-    if (takes_down(event) && (path->down_ns == 0 || event->time < path->down_ns))
+    if (takes_down(event) && !path->lost && (path->down_ns == 0 || event->time < path->down_ns))
         path->down_ns = event->time;
     if (event->time < s->arrays_next_ns) s->arrays_next_ns = event->time;
 }
