@@ -15,6 +15,7 @@ from smokestack.array.specs import (
     DrivesSpec,
     ExportSpec,
     InitiatorSpec,
+    MediaDistribution,
     MediaKind,
     PoolSpec,
     PortSpec,
@@ -22,6 +23,7 @@ from smokestack.array.specs import (
     VolumeSpec,
 )
 from smokestack.array.usage import PoolState
+from smokestack.engine.blockdevice import IoBatch
 from smokestack.engine.errors import (
     AlreadyExists,
     FailedPrecondition,
@@ -30,11 +32,13 @@ from smokestack.engine.errors import (
     ResourceExhausted,
 )
 from smokestack.engine.event_kinds import EventKind
-from smokestack.engine.records import Sense
+from smokestack.engine.records import Op, Sense
 from smokestack.v1 import array_pb2 as pb
 from tests.api import ARRAY, Stack
-from tests.array.test_array import PAGE, attach
+from tests.array.test_array import PAGE, attach, batch, serve
 from tests.array.test_drives import GROWS, write
+
+MS = 1_000_000
 
 
 def make(fast: int, slow: int) -> ArrayModel:
@@ -204,3 +208,69 @@ def test_a_restored_array_has_its_groups_again() -> None:
     array.keeper.parts["model"].load(saved)()
     assert sorted(array.drive_groups) == ["fast", "slow"]
     assert array.drives.free_of("fast") == 6 * PAGE
+
+
+def contend(*pools: PoolSpec) -> tuple[list[int], ArrayModel]:
+    """Writes a page of each pool's volume at once, past all caches; what each takes, in ms."""
+    array = ArrayModel("a1")
+    array.create_controller(ControllerSpec("c0", read_ns=0, write_ns=0, write_back=False))
+    array.create_port(PortSpec("p0", "c0", "fa", command_ns=0, bandwidth_bytes_per_second=1 << 40))
+    array.create_host(ArrayHostSpec("h1", (InitiatorSpec("i", "fa"),)))
+    for group in ("g", "h"):
+        array.drives.create(DriveGroupSpec(group, 4, 64 * PAGE))
+    for number, pool in enumerate(pools):
+        array.create_pool(pool)
+        array.create_volume(VolumeSpec(f"v{number}", pool.pool_id, 8 * PAGE))
+        array.create_export(ExportSpec(f"v{number}", "h1", number))
+    attach(array)
+    now = array.now_ns
+    records = batch(*((now, n, Op.WRITE, 0, 4096) for n in range(len(pools)))).records
+    records["nexus"] = range(len(pools))
+    reply = array.exchange(now + 10**9, IoBatch(records, len(records)))
+    took = {int(row["id"]): int(row["array_ns"]) // MS for row in reply.records[: reply.count]}
+    return [took[number] for number in range(len(pools))], array
+
+
+def shared(pool_id: str, group: str, disks: int = 1, **fields: Any) -> PoolSpec:
+    constant: dict[str, Any] = {
+        "media_distribution": MediaDistribution.CONSTANT,
+        "media_ns": 2 * MS,
+    }
+    return PoolSpec(
+        pool_id, 8 * PAGE, disk_count=disks, drive_group=group, **{**constant, **fields}
+    )
+
+
+@pytest.mark.parametrize(
+    ("groups", "took"), [("gg", [2, 4]), ("gh", [2, 2]), (["", ""], [2, 2]), ("ggg", [2, 4, 6])]
+)
+def test_pools_of_one_group_wait_for_each_others_disks(groups: list[str], took: list[int]) -> None:
+    pools = [shared(f"p{number}", group) for number, group in enumerate(groups)]
+    assert contend(*pools)[0] == took
+
+
+@pytest.mark.parametrize("disks", [(1, 4), (4, 1), (2, 4), (1, 2)])
+def test_pools_of_a_group_lie_on_the_same_first_disks(disks: tuple[int, int]) -> None:
+    took, array = contend(*(shared(f"p{n}", "g", count) for n, count in enumerate(disks)))
+    assert took == [2, 4], "both write their page 0, on disk 0"
+    bases = array.state.used("pool")["disk_base"]
+    assert bases[0] == bases[1]
+
+
+def test_a_larger_pool_takes_over_what_a_groups_disks_have_to_do() -> None:
+    _, array = contend(shared("p0", "g"))
+    busy_until = array.state["disk"][0]
+    array.create_pool(shared("p1", "g", 3))
+    base = array.state["pool"]["disk_base"][0]
+    assert base > 0
+    assert array.state["disk"][base : base + 3].tolist() == [busy_until, 0, 0]
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_another_pools_access_moves_the_disks_head(between: bool) -> None:
+    follows = shared("p0", "g", media_sequential_ns=MS)
+    _, array = contend(follows, shared("p1", "g"))  # p1's access was the last one
+    if not between:
+        serve(array, (array.now_ns, 7, Op.WRITE, PAGE, 4096))
+    (done,) = serve(array, (array.now_ns, 8, Op.WRITE, 2 * PAGE, 4096))
+    assert int(done["array_ns"]) // MS == (2 if between else 1)

@@ -534,8 +534,8 @@ class Array(Moves, Limits, Writes, Tasks):
             service = draws.exponential_ns(service, self._words(command)[1])
         where = f"pools/{pool.spec.pool_id}"
         service = self._slowed("MEDIA_SLOW", where, command, service)
-        free = max(self._agenda.now, pool.disk_free[disk]) + service
-        pool.disk_free[disk] = free
+        free = max(self._agenda.now, pool.disks.free.get(disk, 0)) + service
+        pool.disks.free[disk] = free
         if reads and self._hit("MEDIA_ERROR", where, command):
             self._fail(command, Sense.UNRECOVERED_READ, free)
             return

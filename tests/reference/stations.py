@@ -112,11 +112,20 @@ class Reads:
         self.ring, self.marked, self.hand = [], set(), 0
 
 
+class Disks:
+    """Disks that wait for one command after the other: when each is free, and where its head is."""
+
+    def __init__(self) -> None:
+        self.free: dict[int, int] = {}
+        self.last: dict[int, tuple[str, int]] = {}  # pool and page of its last access
+
+
 class Drives:
-    """Raw space of a group of drives that pools draw from."""
+    """Raw space of a group of drives that pools draw from, and the disks that they are."""
 
     def __init__(self, spec: DrivesSpec | DriveGroupSpec) -> None:
         self.free = spec.raw_bytes if spec.raw_bytes else None  # None: not counted
+        self.disks = Disks()
 
     def pages(self, spec: PoolSpec) -> int:
         """How many more pages a pool can draw."""
@@ -138,8 +147,7 @@ class Pool:
         self.holders: dict[int, int] = {}  # page of the pool → how many volumes and snapshots
         self.next_page = 0
         self.failures = 0
-        self.disk_free = [0] * spec.disk_count
-        self.last_page: dict[int, int] = {}  # by disk
+        self.disks = self.drives.disks if spec.drive_group else Disks()
         self.room = 0  # pages of steps that volumes have not written to
         self.grown = 0
         self.growths = 0
@@ -151,9 +159,9 @@ class Pool:
     def access_ns(self, page: int, *, reads: bool) -> int:
         """How long an access to a page takes its disk on the mean, which is then at that page."""
         spec, disk = self.spec, page % self.spec.disk_count
-        last = self.last_page.get(disk)
-        self.last_page[disk] = page
-        follows = last is not None and page in (last, last + spec.disk_count)
+        pool_id, last = self.disks.last.get(disk, ("", 0))
+        self.disks.last[disk] = spec.pool_id, page
+        follows = pool_id == spec.pool_id and page in (last, last + spec.disk_count)
         if follows and spec.media_sequential_ns is not None:
             return spec.media_sequential_ns
         if reads or spec.media_write_ns is None:

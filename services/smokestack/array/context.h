@@ -70,7 +70,7 @@ typedef struct {
     chain_t *chain;
     page_t *delta; /* changes of the page map, for who keeps it elsewhere, too */
     attention_t *attention; /* a row for each ITL and code */
-    uint64_t *head; /* a row for each disk: 1 more than the page of its last access */
+    uint64_t *head; /* a row for each disk: pool and page of its last access; 0: it had none */
     quota_t *quota; /* a row for each host, and for each host and port that it reaches */
     quotas_of_t *quotas_of; /* a row for each ITL */
     uint64_t *raw_free; /* bytes of each group's drives, for pools to draw; all bits: not counted */

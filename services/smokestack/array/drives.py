@@ -1,6 +1,7 @@
 """An array's drives, in groups: raw space that pools draw from, each by its own level of RAID.
 
-Drives of a group are alike, and pools lie on all of them (FACTS 4.6: an InServ's CPGs do).  A pool
+Drives of a group are alike, and pools lie on all of them (FACTS 4.6: an InServ's CPGs do), so those
+that name one group wait for the same disks.  A pool that names none has disks of its own.  A pool
 that grows draws increments as it hands out space, so limits and warnings of several pools may add
 up to more than there is; another pool draws its capacity when it is created.  A pool that names no
 group draws from the default one.  While that has no drives its pools have what they say, and raw
@@ -16,6 +17,7 @@ from smokestack.engine.checks import identifier, in_range
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 from smokestack.engine.event_kinds import EventKind
 
+from .rows import seat_pool
 from .specs import DriveGroupSpec, DrivesSpec, PoolSpec
 from .state import DRIVES_DEFAULT_ROW, RAW_NOT_COUNTED
 
@@ -79,6 +81,17 @@ class Drives:
         if group_id == DEFAULT:
             return DRIVES_DEFAULT_ROW
         return self._array.row_of("driveGroups", group_id)
+
+    def seat(self, pool_id: str) -> None:
+        """Gives a new pool its disks; pools that name one group lie on the same ones."""
+        array = self._array
+        group_id = array.pools[pool_id].drive_group
+        others = [
+            array.row_of("pools", other.pool_id)
+            for other in array.pools.values()
+            if group_id and other.drive_group == group_id and other.pool_id != pool_id
+        ]
+        seat_pool(array.state, array.row_of("pools", pool_id), others)
 
     # --- groups -----------------------------------------------------------------------------
 

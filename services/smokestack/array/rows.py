@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -55,7 +56,7 @@ def append_port(state: ArrayState, spec: PortSpec, controller: int) -> int:
 
 
 def append_pool(state: ArrayState, spec: PoolSpec, drive_group: int) -> int:
-    """Adds a pool's row and its disks; returns the row's index."""
+    """Adds a pool's row, which has no disks yet; returns its index."""
     index = state.append("pool")
     state.reserve_notes()
     row = state["pool"][index]
@@ -68,11 +69,31 @@ def append_pool(state: ArrayState, spec: PoolSpec, drive_group: int) -> int:
     row["media_sequential_ns"] = sequential_ns or 0
     row["media_varies"] = row["media_follows"] or row["media_write_ns"] != spec.media_ns
     row["exponential"] = spec.media_distribution is MediaDistribution.EXPONENTIAL
-    row["disk_base"] = state.append("disk", spec.disk_count)
-    state.append("head", spec.disk_count)
     row["disk_count"] = spec.disk_count
     set_space(row, spec)
     return index
+
+
+def seat_pool(state: ArrayState, index: int, others: Sequence[int]) -> None:
+    """Gives a new pool its disks: those that it shares with other pools' rows, or new ones.
+
+    Pools that share begin at the same disk.  One that has more of them than the others takes all
+    to new rows, with what each disk has to do.
+    """
+    pools = state["pool"][[index, *others]]
+    had = int(pools["disk_count"][1:].max(initial=0))
+    if had < pools["disk_count"][0]:
+        old = int(pools["disk_base"][1]) if others else 0
+        count = int(pools["disk_count"][0])
+        base = state.append("disk", count)
+        state.append("head", count)
+        for table in ("disk", "head"):
+            state[table][base : base + had] = state[table][old : old + had]
+        pools["disk_base"] = base
+    else:
+        pools["disk_base"][0] = pools["disk_base"][1]
+    pools["media_varies"] |= pools["media_varies"].max()  # each moves the others' heads
+    state["pool"][[index, *others]] = pools
 
 
 def set_space(row: Any, spec: PoolSpec) -> None:

@@ -43,6 +43,7 @@ class ArraySpace(ArrayInventory):
             self.state, spec, self.drives.row(group_of(spec))
         )
         self.pools[spec.pool_id] = spec
+        self.drives.seat(spec.pool_id)
         self.faults.link("pools", spec.pool_id)
         told = self._tell(
             EventKind.POOL_CREATED, f"pools/{spec.pool_id}", capacity_bytes=spec.capacity_bytes

@@ -253,14 +253,20 @@ static void controller_take(array_t *a, uint32_t i) {
     else controller_read(a, i, c, done);
 }
 
+/* Where a disk's head is after an access to a pool's page; never 0. */
+static inline uint64_t head_of(const array_t *a, const pool_t *pool, uint64_t page) {
+    return ((uint64_t)(pool - a->pool) + 1) << READ_BLOCK_SHIFT | page;
+}
+
 /* Whether a command that is at the media reads there; a copy does before it is a write. */
 static inline int reads_media(const io_t *io) { return io->op == OP_READ || io->op == OP_COPY; }
 
-/* What an access takes on the mean: less in the disk's last page, or the next one that it has. */
+/* What an access takes on the mean: less in the disk's last page, or the next one that it has of
+ * the same pool. */
 static int64_t media_mean(array_t *a, const pool_t *pool, const io_t *io, uint64_t disk) {
-    uint64_t page = READ_PAGE(io->lba), last = a->head[disk];
-    a->head[disk] = page + 1;
-    int follows = last && (page == last - 1 || page == last - 1 + pool->disk_count);
+    uint64_t page = head_of(a, pool, READ_PAGE(io->lba)), last = a->head[disk];
+    a->head[disk] = page;
+    int follows = page == last || page == last + pool->disk_count;
     if (follows && pool->media_follows) return pool->media_sequential_ns;
     return reads_media(io) ? pool->media_ns : pool->media_write_ns;
 }

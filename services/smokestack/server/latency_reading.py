@@ -6,7 +6,7 @@ links, an array's of ports, controllers, pools and volumes.  Faults in force are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -166,8 +166,8 @@ def _array(seen: Watched, part: Part) -> None:
         seen.count(controller.name, busy_ns=controller.busy_ns)
     for pool in part.all("ListPools", array_pb2.ListPoolsRequest(parent=part.name), "pools"):
         seen.pools[pool.name] = pool
-        seen.count(pool.name, busy_ns=pool.media_busy_ns)
-    responses = dict.fromkeys(seen.pools, 0)
+    pools = [pool for pool in seen.pools.values() if pool.name.startswith(f"{part.name}/")]
+    responses = {pool.name: 0 for pool in pools}
     volumes = array_pb2.ListVolumesRequest(parent=part.name)
     for volume in part.all("ListVolumes", volumes, "volumes"):
         responses[volume.pool] += volume.response_count
@@ -175,5 +175,16 @@ def _array(seen: Watched, part: Part) -> None:
             seen.volume = volume
             total_ns = volume.response_count * volume.mean_response_ns
             seen.count(volume.name, responses=volume.response_count, response_ns=total_ns)
-    for pool, count in responses.items():
-        seen.count(pool, commands=count)
+    for pool in pools:
+        seen.count(
+            pool.name,
+            busy_ns=_on_disks(pool, pools, lambda other: int(other.media_busy_ns)),
+            commands=_on_disks(pool, pools, lambda other: responses[other.name]),
+        )
+
+
+def _on_disks(pool: Any, pools: Sequence[Any], count: Callable[[Any], int]) -> int:
+    """Returns what a pool's disks do: for it, and for others that lie on the same ones."""
+    group = pool.drive_group
+    near = [p for p in pools if p.name == pool.name or (group and p.drive_group == group)]
+    return sum(count(p) * min(p.disk_count, pool.disk_count) // p.disk_count for p in near)
