@@ -1,38 +1,44 @@
 """Writes a dashboard for each room that has more to tell than fits the overview.
 
 dashboards/multipath.json: hosts' queues, paths, fabrics.  dashboards/array.json: ports,
-controllers, media, thin pools and dark storage.  How rates are taken and how panels look, the
-overview says.  Run it after any change:
+controllers, media, thin pools and dark storage.  How rates are taken and how panels look, `panels`
+says.  Run it after any change:
 
     pip install -e '.[grafana]' && python grafana/rooms.py
 """
 
 from __future__ import annotations
 
-from itertools import count
-from pathlib import Path
 from typing import Any, Final
 
 from grafana_foundation_sdk.builders import dashboard
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models import dashboard as models
-from overview import (
+from panels import (
     ARRAY,
+    ARRAYS,
     HOST,
+    HOSTS,
     P,
+    Rows,
+    array_latency,
     choice,
+    dry_pools,
+    fullest_pool,
     graph,
     mean,
     number,
+    page,
     path_states,
-    percentile,
+    percentiles,
+    port_queues,
+    port_throughput,
     rate,
+    thin_pools,
     total_rate,
+    write,
 )
 
-TARGETS: Final = Path(__file__).parent / "dashboards"
 FABRIC: Final = '{fabric=~"$fabric"}'
-Rows = tuple[tuple[str, list[Any]], ...]
+FABRICS: Final = choice("fabric", "Fabric", "rscn_total")
 
 # --- multipath ------------------------------------------------------------------------------
 
@@ -62,8 +68,7 @@ def hosts() -> list[Any]:
             "Device latency (DAVG)",
             "s",
             "From last dispatch to answer: fabric and array.",
-            (percentile(0.5, "device_latency_seconds", "host, lun", HOST), f"{device} p50"),
-            (percentile(0.99, "device_latency_seconds", "host, lun", HOST), f"{device} p99"),
+            *percentiles("device_latency_seconds", "host, lun", HOST, device),
         ),
         graph(
             "Kernel latency (KAVG, QAVG)",
@@ -192,15 +197,9 @@ def fabrics() -> list[Any]:
 
 
 def front_end() -> list[Any]:
-    port, target = "{{array}} {{port}}", "{{array}} {{target}}"
+    port = "{{array}} {{port}}"
     return [
-        graph(
-            "Port queues",
-            "none",
-            "Commands that each port holds; at the limit it refuses.",
-            (f"{P}target_port_pending_exchanges{ARRAY}", f"{port} pending"),
-            (f"{P}target_port_queue_limit{ARRAY}", f"{port} limit"),
-        ),
+        port_queues(),
         graph(
             "Port commands",
             "ops",
@@ -208,20 +207,8 @@ def front_end() -> list[Any]:
             (rate("target_port_commands_total", "array, port", ARRAY), f"{port} taken"),
             (rate("target_port_dropped_total", "array, port", ARRAY), f"{port} lost"),
         ),
-        graph(
-            "Port throughput",
-            "Bps",
-            "Data of writes (rx) and reads (tx).",
-            (rate("port_rx_bytes_total", "array, port", ARRAY), f"{port} rx"),
-            (rate("port_tx_bytes_total", "array, port", ARRAY), f"{port} tx"),
-        ),
-        graph(
-            "Array latency",
-            "s",
-            "From a command's arrival to its answer, by port.",
-            (percentile(0.5, "array_latency_seconds", "array, target", ARRAY), f"{target} p50"),
-            (percentile(0.99, "array_latency_seconds", "array, target", ARRAY), f"{target} p99"),
-        ),
+        port_throughput(),
+        array_latency(),
         graph(
             "Volumes",
             "iops",
@@ -264,38 +251,22 @@ def back_end() -> list[Any]:
 
 
 def space() -> list[Any]:
-    pool = "{{array}} {{pool}}"
-    used = f"max({P}thin_pool_allocated_bytes / {P}thin_pool_capacity_bytes)"
     return [
-        number("Fullest pool", "percentunit", used, "Allocated over capacity.", 0.9),
+        fullest_pool(),
         number(
             "Most promised",
             "none",
             f"max({P}thin_pool_oversubscription_ratio)",
             "Subscribed over capacity; can go over 1.",
         ),
-        number(
-            "Dry pools",
-            "ops",
-            total_rate("thin_pool_allocation_failures_total"),
-            "Writes that found no space.",
-            1e-9,
-        ),
+        dry_pools("Dry pools"),
         number(
             "Dark",
             "percentunit",
             f"max({P}dark_storage_ratio)",
             "Share of an array's space on volumes that nobody is shown.",
         ),
-        graph(
-            "Thin pools",
-            "bytes",
-            "Space taken, there, and promised to volumes.",
-            (f"{P}thin_pool_allocated_bytes{ARRAY}", f"{pool} allocated"),
-            (f"{P}thin_pool_capacity_bytes{ARRAY}", f"{pool} capacity"),
-            (f"{P}thin_pool_subscribed_bytes{ARRAY}", f"{pool} subscribed"),
-            (f"{P}thin_pool_snapshot_bytes{ARRAY}", f"{pool} snapshots"),
-        ),
+        thin_pools((f"{P}thin_pool_snapshot_bytes{ARRAY}", "{{array}} {{pool}} snapshots")),
         graph(
             "Where space is",
             "bytes",
@@ -314,54 +285,28 @@ def space() -> list[Any]:
 # --- pages ----------------------------------------------------------------------------------
 
 
-def page(room: str, text: str, variables: list[Any], rows: Rows) -> dashboard.Dashboard:
-    """A room's page: a row for each part of it."""
-    made = (
-        dashboard.Dashboard(f"smokestack: {room}")
-        .uid(f"smokestack-{room}")
-        .description(f"{text} Rates are per second of virtual time.")
-        .tags(["smokestack"])
-        .refresh("5s")
-        .time("now-15m", "now")
-        .timezone("browser")
-        .tooltip(models.DashboardCursorSync.CROSSHAIR)
-        .with_variable(
-            dashboard.DatasourceVariable("datasource").label("Source").type("prometheus")
-        )
-    )
-    for variable in variables:
-        made = made.with_variable(variable)
-    ids = count(1)
-    for title, panels in rows:
-        made = made.with_row(dashboard.Row(title).id(next(ids)))
-        for panel in panels:
-            made = made.with_panel(panel.id(next(ids)))
-    return made
+def room(
+    name: str, text: str, variables: list[dashboard.QueryVariable], rows: Rows
+) -> dashboard.Dashboard:
+    return page(name, name, f"{text} Rates are per second of virtual time.", variables, rows)
 
 
 def pages() -> dict[str, dashboard.Dashboard]:
     return {
-        "multipath": page(
+        "multipath": room(
             "multipath",
             "Queues of hosts, their paths, and the fabrics between.",
-            [choice("host", "Host", "device_state"), choice("fabric", "Fabric", "rscn_total")],
+            [HOSTS, FABRICS],
             (("Hosts", hosts()), ("Paths", paths()), ("Fabrics", fabrics())),
         ),
-        "array": page(
+        "array": room(
             "array",
             "Ports, controllers, media and space of arrays.",
-            [choice("array", "Array", "target_port_queue_limit")],
+            [ARRAYS],
             (("Front end", front_end()), ("Back end", back_end()), ("Space", space())),
         ),
     }
 
 
-def texts() -> dict[str, str]:
-    """The dashboards as they are committed, by name."""
-    encoder = JSONEncoder(sort_keys=True, indent=2)
-    return {name: str(encoder.encode(made.build())) + "\n" for name, made in pages().items()}
-
-
 if __name__ == "__main__":
-    for name, written in texts().items():
-        (TARGETS / f"{name}.json").write_text(written, encoding="utf-8")
+    write(pages())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
 from collections import Counter
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -96,7 +96,8 @@ def test_grafana_finds_the_dashboards_where_compose_mounts_them() -> None:
 @pytest.mark.full
 def test_the_dashboards_are_what_their_programs_write(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tree.ROOT / "grafana")
-    written = {"overview": runpy.run_path(str(tree.ROOT / "grafana" / "overview.py"))["text"]()}
-    written |= runpy.run_path(str(tree.ROOT / "grafana" / "rooms.py"))["texts"]()
-    for name, text in written.items():
-        assert text == (DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"), name
+    panels, *programs = (import_module(name) for name in ("panels", "overview", "rooms"))
+    pages = {name: page for program in programs for name, page in program.pages().items()}
+    assert pages.keys() == ROWS.keys()
+    for name, page in pages.items():
+        assert panels.text(page) == (DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"), name
