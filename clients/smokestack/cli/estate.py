@@ -107,6 +107,11 @@ class Estate:
         request = api.request(verb, plural, **fields)
         return self.session(where).run(Call(api.rpc(verb, plural), request, as_it_is))
 
+    def act(self, kind: Kind, verb: str, typed: str, **fields: Any) -> Any:
+        """Calls a method of an existing resource, and returns its answer."""
+        name = self.resolve(kind, typed)
+        return self.call(kind, verb, name, name=name, **fields)
+
     def session(self, name: str) -> Session:
         """Returns the session with the service that a full name belongs to."""
         collection = name.partition("/")[0]

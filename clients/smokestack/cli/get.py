@@ -21,4 +21,4 @@ def get(words: tuple[str, ...], address: tuple[str, ...], output: str) -> None:
     """
     kind, typed = kind_and_name(words)
     with estate_at(address) as estate:
-        show_one(kind, estate.get(kind, estate.resolve(kind, typed)), output)
+        show_one(kind, estate.act(kind, "Get", typed), output)

@@ -69,6 +69,11 @@ def seconds_text(seconds: float) -> str:
     return f"{hours} h {minutes} min {rest} s" if hours else f"{minutes} min {rest} s"
 
 
+def time_text(ns: int) -> str:
+    """Returns a virtual time for people: 0 ns, 1.24 ms, 28 s, 2 h 0 min 5 s."""
+    return latency_text(ns) if ns < NS_PER_SECOND else seconds_text(ns / NS_PER_SECOND)
+
+
 def bytes_text(count: float) -> str:
     """Returns a size for people: 512 B, 4 KiB, 31.3 GiB."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):

@@ -17,5 +17,4 @@ def reboot(controller: str, address: tuple[str, ...], output: str) -> None:
     """Take a controller down at once; it is back after its reboot_ns: `reboot a1/c0`."""
     kind = kind_of("controller")
     with estate_at(address) as estate:
-        name = estate.resolve(kind, controller)
-        show_one(kind, estate.call(kind, "Reboot", name, name=name), output)
+        show_one(kind, estate.act(kind, "Reboot", controller), output)

@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from .connection import prepare
-from .estate import stack_option
-from .output import NS_PER_SECOND, print_json
+from .estate import stack_at, stack_option
+from .output import NS_PER_SECOND, print_json, time_text
 from .scenario import read_scenario
-from .snapshot import stack_at, time_text
 
 
 @click.command()

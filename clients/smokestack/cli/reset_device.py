@@ -18,5 +18,4 @@ def reset_device(device: str, target: bool, address: tuple[str, ...], output: st
     """Reset a device's logical unit; what it has out is sent again: `reset-device h1/a1.v1`."""
     kind = kind_of("device")
     with estate_at(address) as estate:
-        name = estate.resolve(kind, device)
-        show_one(kind, estate.call(kind, "Reset", name, name=name, target=target), output)
+        show_one(kind, estate.act(kind, "Reset", device, target=target), output)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -26,23 +27,83 @@ CSI_ENDPOINT = "unix:///tmp/csi.sock"
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-def _served(address: str) -> Callable[[_F], _F]:
-    """Adds the options that all services share."""
-    options = (
-        click.option("--listen", metavar="HOST:PORT", default=address, show_default=True),
-        click.option("--metrics-listen", metavar="HOST:PORT", help="Serve /metrics there."),
-        click.option(
-            "--insecure", is_flag=True, help="Allow other machines in, without encryption."
-        ),
-        click.option("--json", "as_json", is_flag=True, help="Say where as one line of JSON."),
-    )
+def _listening(address: str) -> Callable[[_F], _F]:
+    """Adds the options that say where a service and its metrics are served."""
 
     def add(function: _F) -> _F:
-        for option in reversed(options):
-            function = option(function)
-        return function
+        metrics = click.option(
+            "--metrics-listen", metavar="HOST:PORT", help="Serve /metrics there."
+        )
+        return _listen_option(address)(metrics(function))
 
     return add
+
+
+def _telling(serve: Callable[..., None]) -> Callable[..., None]:
+    """Adds what all services can be told; ``ready`` says where each is."""
+
+    @click.option("--insecure", is_flag=True, help="Allow other machines in, without encryption.")
+    @click.option("--json", "as_json", is_flag=True, help="Say where as one line of JSON.")
+    @functools.wraps(serve)
+    def command(*, as_json: bool, **options: Any) -> None:
+        prepare()
+        serve(ready=_ready(as_json), **options)
+
+    return command
+
+
+def _ready(as_json: bool) -> Callable[[Endpoint], None]:
+    def ready(endpoint: Endpoint) -> None:
+        if as_json:
+            place = {"name": endpoint.name, "address": endpoint.address}
+            print_json({**place, "metrics_url": endpoint.metrics_url}, one_line=True)
+            return
+        metrics = f", metrics at {endpoint.metrics_url}" if endpoint.metrics_url else ""
+        click.echo(f"{endpoint.name} serves at {endpoint.address}{metrics}; Ctrl-C ends it")
+
+    return ready
+
+
+def _listen_option(address: str) -> Callable[[_F], _F]:
+    return click.option("--listen", metavar="HOST:PORT", default=address, show_default=True)
+
+
+def _peer_option(peer: str, help: str, default: str | None = None) -> Callable[[_F], _F]:
+    """Makes the option that says where another service is."""
+    return click.option(
+        f"--{peer}",
+        type=parse_address,
+        metavar="HOST:PORT",
+        default=default,
+        show_default=default is not None,
+        help=help,
+    )
+
+
+def _arrays_option(help: str, default: Sequence[str] = ()) -> Callable[[_F], _F]:
+    return click.option(
+        "--array",
+        "arrays",
+        type=named_address,
+        metavar="ID=HOST:PORT",
+        multiple=True,
+        default=default,
+        show_default=bool(default),
+        help=help,
+    )
+
+
+def _duration_option(name: str, default: str, help: str) -> Callable[[_F], _F]:
+    """Makes the option of a setting in nanoseconds, which is given with a unit."""
+    return click.option(
+        f"--{name}",
+        f"{name.replace('-', '_')}_ns",
+        type=duration,
+        metavar="DURATION",
+        default=default,
+        show_default=True,
+        help=help,
+    )
 
 
 _seed_option = click.option("--seed", type=SEED, default=1, show_default=True)
@@ -61,47 +122,19 @@ def hypervisor() -> None:
 
 @hypervisor.command("serve")
 @click.option("--name", default="hv1", show_default=True, help="Identifier of the hypervisor.")
-@click.option(
-    "--multipath",
-    type=parse_address,
-    metavar="HOST:PORT",
-    default=MULTIPATH_ADDRESS,
-    show_default=True,
-    help="The multipath layer to drive.",
-)
+@_peer_option("multipath", "The multipath layer to drive.", MULTIPATH_ADDRESS)
 @clock_options("manual")
 @_seed_option
 @_state_option
-@_served(HYPERVISOR_ADDRESS)
+@_listening(HYPERVISOR_ADDRESS)
+@_telling
 def serve_hypervisor(
-    *,
-    name: str,
-    multipath: str,
-    clock: str,
-    factor: float,
-    autojump: bool,
-    seed: int,
-    state: str | None,
-    listen: str,
-    metrics_listen: str | None,
-    insecure: bool,
-    as_json: bool,
+    *, multipath: str, clock: str, factor: float, autojump: bool, **options: Any
 ) -> None:
     """Serve a hypervisor until Ctrl-C."""
-    prepare()
     from smokestack.server.serve import serve_hypervisor as serve
 
-    serve(
-        multipath,
-        listen,
-        metrics_listen,
-        name=name,
-        seed=seed,
-        clock=clock_settings(clock, factor, autojump),
-        state=state,
-        insecure=insecure,
-        ready=_ready(as_json),
-    )
+    serve(multipath, clock=clock_settings(clock, factor, autojump), **options)
 
 
 @click.group(cls=Group)
@@ -111,51 +144,22 @@ def multipath() -> None:
 
 @multipath.command("serve")
 @click.option("--name", default="m1", show_default=True, help="Identifier of the layer.")
-@click.option(
-    "--array",
-    "arrays",
-    type=named_address,
-    metavar="ID=HOST:PORT",
-    multiple=True,
-    default=[f"a1={ARRAY_ADDRESS}"],
-    show_default=True,
-    help="An array to connect to; may be repeated.",
+@_arrays_option("An array to connect to; may be repeated.", [f"a1={ARRAY_ADDRESS}"])
+@_duration_option("qfull-retry-delay", "1ms", "Wait of a command that met TASK SET FULL.")
+@_duration_option(
+    "not-ready-retry-delay",
+    "100ms",
+    "Wait of a command that met a logical unit in transition, standby or unavailable.",
 )
-@click.option(
-    "--qfull-retry-delay",
-    "qfull_retry_delay_ns",
-    type=duration,
-    metavar="DURATION",
-    default="1ms",
-    show_default=True,
-    help="Wait of a command that met TASK SET FULL.",
+@_duration_option(
+    "command-timeout",
+    "0s",
+    "How long a command may be without an answer before it is aborted; 0: without end.",
 )
-@click.option(
-    "--not-ready-retry-delay",
-    "not_ready_retry_delay_ns",
-    type=duration,
-    metavar="DURATION",
-    default="100ms",
-    show_default=True,
-    help="Wait of a command that met a logical unit in transition, standby or unavailable.",
-)
-@click.option(
-    "--command-timeout",
-    "command_timeout_ns",
-    type=duration,
-    metavar="DURATION",
-    default="0s",
-    show_default=True,
-    help="How long a command may be without an answer before it is aborted; 0: without end.",
-)
-@click.option(
-    "--task-management-timeout",
-    "task_management_timeout_ns",
-    type=duration,
-    metavar="DURATION",
-    default="10s",
-    show_default=True,
-    help="How long an abort or a reset may be without an answer.",
+@_duration_option(
+    "task-management-timeout",
+    "10s",
+    "How long an abort or a reset may be without an answer.",
 )
 @click.option(
     "--escalation",
@@ -164,14 +168,10 @@ def multipath() -> None:
     show_default=True,
     help="The last step that is taken when aborts are not answered.",
 )
-@click.option(
-    "--apd-timeout",
-    "apd_timeout_ns",
-    type=duration,
-    metavar="DURATION",
-    default="140s",
-    show_default=True,
-    help="How long a device may be without a usable path before it is timed out.",
+@_duration_option(
+    "apd-timeout",
+    "140s",
+    "How long a device may be without a usable path before it is timed out.",
 )
 @click.option(
     "--apd-handling",
@@ -181,22 +181,22 @@ def multipath() -> None:
     help="What becomes of the commands of a device without a usable path.",
 )
 @_state_option
-@_served(MULTIPATH_ADDRESS)
+@_listening(MULTIPATH_ADDRESS)
+@_telling
 def serve_multipath(
     *,
     name: str,
     arrays: tuple[tuple[str, str], ...],
-    state: str | None,
-    listen: str,
-    metrics_listen: str | None,
-    insecure: bool,
-    as_json: bool,
     apd_handling: str,
     escalation: str,
-    **delays_ns: int,
+    qfull_retry_delay_ns: int,
+    not_ready_retry_delay_ns: int,
+    command_timeout_ns: int,
+    task_management_timeout_ns: int,
+    apd_timeout_ns: int,
+    **options: Any,
 ) -> None:
     """Serve a multipath layer until Ctrl-C."""
-    prepare()
     from smokestack.server.serve import serve_multipath as serve
     from smokestack.server.stack import multipath_spec
     from smokestack.v1 import multipath_pb2, scenario_pb2
@@ -205,18 +205,14 @@ def serve_multipath(
         name=name,
         apd_handling=f"APD_HANDLING_{apd_handling.replace('-', '_').upper()}",
         escalation=f"ESCALATION_{escalation.replace('-', '_').upper()}",
+        qfull_retry_delay_ns=qfull_retry_delay_ns,
+        not_ready_retry_delay_ns=not_ready_retry_delay_ns,
+        command_timeout_ns=command_timeout_ns,
+        task_management_timeout_ns=task_management_timeout_ns,
+        apd_timeout_ns=apd_timeout_ns,
     )
-    for setting, delay_ns in delays_ns.items():
-        setattr(settings, setting, delay_ns)
-    serve(
-        dict(arrays),
-        listen,
-        metrics_listen,
-        spec=multipath_spec(scenario_pb2.Scenario(multipath=settings)),
-        state=state,
-        insecure=insecure,
-        ready=_ready(as_json),
-    )
+    spec = multipath_spec(scenario_pb2.Scenario(multipath=settings))
+    serve(dict(arrays), spec=spec, **options)
 
 
 @click.group(cls=Group)
@@ -228,30 +224,13 @@ def array() -> None:
 @click.option("--name", default="a1", show_default=True, help="Identifier of the array.")
 @_seed_option
 @_state_option
-@_served(ARRAY_ADDRESS)
-def serve_array(
-    *,
-    name: str,
-    seed: int,
-    state: str | None,
-    listen: str,
-    metrics_listen: str | None,
-    insecure: bool,
-    as_json: bool,
-) -> None:
+@_listening(ARRAY_ADDRESS)
+@_telling
+def serve_array(**options: Any) -> None:
     """Serve an array until Ctrl-C."""
-    prepare()
     from smokestack.server.serve import serve_array as serve
 
-    serve(
-        name,
-        listen,
-        metrics_listen,
-        seed=seed,
-        state=state,
-        insecure=insecure,
-        ready=_ready(as_json),
-    )
+    serve(**options)
 
 
 @click.group(cls=Group)
@@ -260,46 +239,26 @@ def estate() -> None:
 
 
 @estate.command("serve")
-@click.option(
-    "--hypervisor",
-    type=parse_address,
-    metavar="HOST:PORT",
-    default=HYPERVISOR_ADDRESS,
-    show_default=True,
-    help="The hypervisor; services that it knows need not be named.",
+@_peer_option(
+    "hypervisor",
+    "The hypervisor; services that it knows need not be named.",
+    HYPERVISOR_ADDRESS,
 )
-@click.option("--multipath", type=parse_address, metavar="HOST:PORT", help="The multipath layer.")
-@click.option(
-    "--array",
-    "arrays",
-    type=named_address,
-    metavar="ID=HOST:PORT",
-    multiple=True,
-    help="An array; may be repeated.",
-)
-@click.option("--listen", metavar="HOST:PORT", default=ESTATE_ADDRESS, show_default=True)
-@click.option("--insecure", is_flag=True, help="Allow other machines in, without encryption.")
-@click.option("--json", "as_json", is_flag=True, help="Say where as one line of JSON.")
+@_peer_option("multipath", "The multipath layer.")
+@_arrays_option("An array; may be repeated.")
+@_listen_option(ESTATE_ADDRESS)
+@_telling
 def serve_estate(
     *,
     hypervisor: str,
     multipath: str | None,
     arrays: tuple[tuple[str, str], ...],
-    listen: str,
-    insecure: bool,
-    as_json: bool,
+    **options: Any,
 ) -> None:
     """Serve the estate until Ctrl-C. Services need not be there yet, or still."""
     from smokestack.server.serve import serve_estate as serve
 
-    serve(
-        hypervisor,
-        multipath or "",
-        dict(arrays),
-        listen,
-        insecure=insecure,
-        ready=_ready(as_json),
-    )
+    serve(hypervisor, multipath or "", dict(arrays), **options)
 
 
 @click.group(cls=Group)
@@ -319,23 +278,17 @@ def csi() -> None:
 )
 @click.option(
     "--array",
-    "array_address",
     type=named_address,
     metavar="ID=HOST:PORT",
     default=f"a1={ARRAY_ADDRESS}",
     show_default=True,
     help="The array.",
 )
-@click.option(
-    "--multipath",
-    type=parse_address,
-    metavar="HOST:PORT",
-    default=MULTIPATH_ADDRESS,
-    show_default=True,
-    help="The multipath layer that the node is a host of.",
-)
+@_peer_option("multipath", "The multipath layer that the node is a host of.", MULTIPATH_ADDRESS)
 @click.option("--controller-only", is_flag=True, help="Serve no Node, and need no multipath layer.")
-@click.option("--node", default="", metavar="ID", help="The host to serve as Node: the first one.")
+@click.option(
+    "--node", "node_id", default="", metavar="ID", help="The host to serve as Node: the first one."
+)
 @click.option(
     "--volumes-per-node",
     type=click.IntRange(0, 16_384),
@@ -347,43 +300,11 @@ def csi() -> None:
     is_flag=True,
     help="Announce the health calls, which only tools of CSI 1.13 know.",
 )
-@click.option("--insecure", is_flag=True, help="Allow other machines in, without encryption.")
-@click.option("--json", "as_json", is_flag=True, help="Say where as one line of JSON.")
+@_telling
 def serve_csi(
-    *,
-    endpoint: str,
-    array_address: tuple[str, str],
-    multipath: str,
-    controller_only: bool,
-    node: str,
-    volumes_per_node: int,
-    announce_health: bool,
-    insecure: bool,
-    as_json: bool,
+    *, array: tuple[str, str], multipath: str, controller_only: bool, **options: Any
 ) -> None:
     """Serve CSI until Ctrl-C. The array need not be there yet, or still."""
-    prepare()
     from smokestack.server.serve import serve_csi as serve
 
-    serve(
-        *array_address,
-        "" if controller_only else multipath,
-        endpoint,
-        node_id=node,
-        volumes_per_node=volumes_per_node,
-        announce_health=announce_health,
-        insecure=insecure,
-        ready=_ready(as_json),
-    )
-
-
-def _ready(as_json: bool) -> Callable[[Endpoint], None]:
-    def ready(endpoint: Endpoint) -> None:
-        if as_json:
-            place = {"name": endpoint.name, "address": endpoint.address}
-            print_json({**place, "metrics_url": endpoint.metrics_url}, one_line=True)
-            return
-        metrics = f", metrics at {endpoint.metrics_url}" if endpoint.metrics_url else ""
-        click.echo(f"{endpoint.name} serves at {endpoint.address}{metrics}; Ctrl-C ends it")
-
-    return ready
+    serve(*array, "" if controller_only else multipath, **options)

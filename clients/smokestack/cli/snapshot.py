@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .connection import prepare
-from .estate import stack_option
+from .estate import stack_at, stack_option
 from .groups import Group
-from .output import NS_PER_SECOND, latency_text, print_table, seconds_text
+from .output import print_table, time_text
 from .show import output_option, print_data
 from .tables import as_text
 
 if TYPE_CHECKING:
-    from smokestack.client import Snapshot, Stack
+    from smokestack.client import Snapshot
 
 _COLUMNS = ("name", "now_ns", "size_bytes", "digest")
 
@@ -95,27 +92,6 @@ def import_(snapshot_id: str, file: Path, address: tuple[str, ...], output: str)
     data = file.read_bytes()
     with stack_at(address) as stack:
         _show(stack.snapshots.import_(snapshot_id, data), output, "imported")
-
-
-@contextmanager
-def stack_at(addresses: tuple[str, ...]) -> Iterator[Stack]:
-    """Yields the client of the stack that services at these addresses belong to."""
-    prepare()
-    from smokestack.client import Patience, connect, errors
-
-    try:
-        stack = connect(addresses, Patience(attempts=1))
-    except errors.Unavailable as error:
-        raise click.ClickException(
-            f"{error}: start a stack with `smokestack up`, or name another --address"
-        ) from None
-    with stack:
-        yield stack
-
-
-def time_text(ns: int) -> str:
-    """Returns a virtual time for people."""
-    return latency_text(ns) if ns < NS_PER_SECOND else seconds_text(ns / NS_PER_SECOND)
 
 
 def _show(one: Snapshot, output: str, what: str) -> None:

@@ -17,5 +17,4 @@ def stop(job: str, address: tuple[str, ...], output: str) -> None:
     """Make a job issue nothing more, for good: `stop h1/v1/j0`. What is outstanding completes."""
     kind = kind_of("job")
     with estate_at(address) as estate:
-        name = estate.resolve(kind, job)
-        show_one(kind, estate.call(kind, "Stop", name, name=name), output)
+        show_one(kind, estate.act(kind, "Stop", job), output)

@@ -122,8 +122,7 @@ class Pool(Deletable[Way]):
     def fill(self, ratio: float, *, volume: str = "") -> Call[Pool[Way]]:
         """Has this share of the pool allocated, by all of its volumes or by one; takes no time."""
         only = full(f"{self._scope()['parent']}/volumes", volume) if volume else ""
-        request = self.of_kind.request("Fill", name=self.name, ratio=ratio, volume=only)
-        return Call(self.of_kind.rpc("Fill"), request, self._load)
+        return self._act("Fill", ratio=ratio, volume=only)
 
 
 class Pools(Collection[Way, Pool[Way]]):

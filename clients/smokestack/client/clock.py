@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 
 from smokestack.v1 import simulation_pb2 as pb
 
-from .kinds import Kind, mask
+from .kinds import Kind, mask, name_of
 from .operations import Bound, Call, Way, as_it_is, operation
 from .words import ClockMode
 
@@ -61,7 +61,7 @@ class Clock(Bound[Way]):
         self, pool: Any, ratio: float = 1.0, *, limit_ns: int = 0
     ) -> Call[pb.AdvanceResponse]:
         """Advances until a pool, or the one of a full name, is so full, or to ``limit_ns``."""
-        name = pool if isinstance(pool, str) else pool.name
+        name = name_of(pool)
         goal = pb.PoolFill(pool=name, ratio=ratio)
         return _advance(pb.AdvanceRequest(until_pool_fill=goal, limit_ns=limit_ns))
 
@@ -70,7 +70,7 @@ class Clock(Bound[Way]):
         self, kind: str, subject: Any = "", *, limit_ns: int = 0
     ) -> Call[pb.AdvanceResponse]:
         """Advances until the next event of a kind, of a resource or below it, or to a limit."""
-        name = subject if isinstance(subject, str) else subject.name
+        name = name_of(subject)
         goal = pb.EventMatch(kind=kind, subject=name)
         return _advance(pb.AdvanceRequest(until_event=goal, limit_ns=limit_ns))
 

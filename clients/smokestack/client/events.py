@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from smokestack.v1 import simulation_pb2 as pb
 
-from .kinds import Kind
+from .kinds import Kind, name_of
 from .operations import Async, Bound, Call, Session, Sync, Way, operation, procedure
 from .resources import Collection, Resource
 from .sessions import AsyncSession, BlockingSession
@@ -107,22 +108,22 @@ class Events(Collection[Way, Event[Way]]):
         return [self._made(event) for event in answer.events]
 
 
-class Stream(Bound[Way], Generic[_Item, Way]):
+class Stream(Bound[Way], ABC, Generic[_Item, Way]):
     """A stream of what happens: iterate over it, with ``async for`` in an asynchronous client."""
 
     _rpc: str
 
+    @abstractmethod
     def _parts(self, answer: Any) -> Iterable[Any]:
         """Returns the messages of an answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _number(self, message: Any) -> int:
         """Returns the number of the event that a message tells."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _item(self, message: Any) -> _Item:
         """Returns what is yielded of a message."""
-        raise NotImplementedError
 
     def __init__(self, session: Session, request: Any, timeout_seconds: float | None) -> None:
         super().__init__(session)
@@ -220,5 +221,5 @@ def number_of(event: str) -> int:
 
 
 def _filtered(message: Any, kinds: Iterable[str], subject: str | Resource[Any]) -> Any:
-    name = subject if isinstance(subject, str) else subject.name
-    return message(kinds=[kinds] if isinstance(kinds, str) else kinds, subject=name)
+    wanted = [kinds] if isinstance(kinds, str) else kinds
+    return message(kinds=wanted, subject=name_of(subject))

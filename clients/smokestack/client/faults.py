@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 
 from smokestack.v1 import faults_pb2 as pb
 
-from .kinds import Kind
+from .kinds import Kind, name_of
 from .operations import Call, Way, operation
 from .resources import Collection, Resource
 from .words import FaultState
@@ -45,8 +45,7 @@ class Fault(Resource[Way]):
     @operation
     def clear(self) -> Call[Fault[Way]]:
         """Ends the fault if it is in force, and removes the rule; returns it as it ended."""
-        request = self.of_kind.request("Clear", name=self.name)
-        return Call(self.of_kind.rpc("Clear"), request, self._load)
+        return self._act("Clear")
 
 
 class Faults(Collection[Way, Fault[Way]]):
@@ -64,8 +63,7 @@ class Faults(Collection[Way, Fault[Way]]):
         **fields: Unpack[FaultFields],
     ) -> Call[Fault[Way]]:
         """Injects a fault, e.g. "PORT_DOWN" of a port, or of "arrays/a1/ports/*"."""
-        name = target if isinstance(target, str) else target.name
-        rule = self._kind.encode({**fields, "kind": kind, "target": name}, {})
+        rule = self._kind.encode({**fields, "kind": kind, "target": name_of(target)}, {})
         request = self._kind.request("Inject", fault_id=fault_id, fault=rule)
         return Call(self._kind.rpc("Inject"), request, self._made)
 

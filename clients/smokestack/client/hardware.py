@@ -8,7 +8,7 @@ from smokestack.v1 import array_pb2 as pb
 
 from .kinds import Kind
 from .operations import Call, Way, operation
-from .resources import Collection, Deletable
+from .resources import Collection, Deletable, Switchable
 from .words import ControllerState, MediaKind, PortKind
 
 _SERVICE = "ArrayService"
@@ -37,8 +37,12 @@ class ControllerUpdate(TypedDict, total=False):
     enabled: bool | None
 
 
-class Controller(Deletable[Way]):
-    """A station of cores in front of cache and media."""
+class Controller(Switchable[Way], Deletable[Way]):
+    """A station of cores in front of cache and media.
+
+    Disabled it is down: what is in it is lost, and its ports follow or are taken over.  Enabled it
+    comes back, which takes its ``reboot_ns``.
+    """
 
     of_kind = Kind(pb, _SERVICE, "Controller", "controllers", {"partner": "{parent}/controllers"})
     core_count: int
@@ -69,20 +73,9 @@ class Controller(Deletable[Way]):
         return self._update(fields)
 
     @operation
-    def disable(self) -> Call[Controller[Way]]:
-        """Takes it down: what is in it is lost, and its ports follow or are taken over."""
-        return self._update({"enabled": False})
-
-    @operation
-    def enable(self) -> Call[Controller[Way]]:
-        """Lets it come back, which takes its ``reboot_ns``."""
-        return self._update({"enabled": True})
-
-    @operation
     def reboot(self) -> Call[Controller[Way]]:
         """Takes it down and lets it come back after its ``reboot_ns``."""
-        request = self.of_kind.request("Reboot", name=self.name)
-        return Call(self.of_kind.rpc("Reboot"), request, self._load)
+        return self._act("Reboot")
 
 
 class Controllers(Collection[Way, Controller[Way]]):
@@ -123,8 +116,11 @@ class PortUpdate(TypedDict, total=False):
     queue_limit: int | None
 
 
-class Port(Deletable[Way]):
-    """A front-end port: a queue of bounded length on one fabric."""
+class Port(Switchable[Way], Deletable[Way]):
+    """A front-end port: a queue of bounded length on one fabric.
+
+    Disabled its paths die, and commands on the way are lost; enabled its paths come back.
+    """
 
     of_kind = Kind(
         pb,
@@ -160,16 +156,6 @@ class Port(Deletable[Way]):
     def update(self, **fields: Unpack[PortUpdate]) -> Call[Port[Way]]:
         """Changes the port."""
         return self._update(fields)
-
-    @operation
-    def disable(self) -> Call[Port[Way]]:
-        """Takes the port down: its paths die, and commands on the way are lost."""
-        return self._update({"enabled": False})
-
-    @operation
-    def enable(self) -> Call[Port[Way]]:
-        """Brings the port back, and its paths with it."""
-        return self._update({"enabled": True})
 
 
 class Ports(Collection[Way, Port[Way]]):

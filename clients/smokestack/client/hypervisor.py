@@ -79,8 +79,7 @@ class Job(Deletable[Way]):
     @operation
     def stop(self) -> Call[Job[Way]]:
         """Makes the job issue nothing more, for good; what is outstanding completes."""
-        request = self.of_kind.request("Stop", name=self.name)
-        return Call(self.of_kind.rpc("Stop"), request, self._load)
+        return self._act("Stop")
 
     @procedure
     def wait(self, *, timeout_seconds: float | None = None) -> Generator[Any, Any, Job[Way]]:

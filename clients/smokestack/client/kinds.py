@@ -123,6 +123,11 @@ def full(home: str, name: str) -> str:
     return name if "/" in name else f"{home}/{name}"
 
 
+def name_of(one: Any) -> str:
+    """Returns a resource's full name; one that is a name already stays as it is."""
+    return one if isinstance(one, str) else str(one.name)
+
+
 def is_repeated(field: Any) -> bool:
     """Tells a field that holds a list, with every protobuf: the newest warns of the older way."""
     if hasattr(field, "is_repeated"):

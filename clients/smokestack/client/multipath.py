@@ -8,9 +8,9 @@ from typing import Any, Required, TypedDict, Unpack
 from smokestack.v1 import multipath_pb2 as pb
 
 from .events import Stream, number_of
-from .kinds import Kind
+from .kinds import Kind, name_of
 from .operations import Call, Way, as_it_is, operation
-from .resources import Collection, Deletable, Resource
+from .resources import Collection, Deletable, Resource, Switchable
 from .service import Service
 from .words import (
     AccessState,
@@ -38,8 +38,11 @@ class PathUpdate(TypedDict, total=False):
     cpus: Sequence[int] | None
 
 
-class Path(Resource[Way]):
-    """One way from a host to a volume; its identifier is initiator, dot, port."""
+class Path(Switchable[Way]):
+    """One way from a host to a volume; its identifier is initiator, dot, port.
+
+    Disabled it is sent nothing more; what is in flight on it completes.
+    """
 
     of_kind = Kind(pb, _SERVICE, "Path", "paths")
     port: str  # a full name
@@ -72,16 +75,6 @@ class Path(Resource[Way]):
     def update(self, **fields: Unpack[PathUpdate]) -> Call[Path[Way]]:
         """Changes whether the path is in use, and what its policy is told of it."""
         return self._update(fields)
-
-    @operation
-    def disable(self) -> Call[Path[Way]]:
-        """Takes the path out of use; what is in flight on it completes."""
-        return self._update({"enabled": False})
-
-    @operation
-    def enable(self) -> Call[Path[Way]]:
-        """Puts the path back into use."""
-        return self._update({"enabled": True})
 
     @operation
     def statistics(self, parameters: Sequence[str] = ()) -> Call[pb.PathStatistics]:
@@ -221,8 +214,7 @@ class Device(Resource[Way]):
     def reset(self, *, target: bool = False) -> Call[Device[Way]]:
         """Resets its logical unit, or the target behind its first usable path; all I/O that the
         device has out is sent again."""
-        request = self.of_kind.request("Reset", name=self.name, target=target)
-        return Call(self.of_kind.rpc("Reset"), request, self._load)
+        return self._act("Reset", target=target)
 
     @operation
     def statistics(self) -> Call[pb.DeviceStatistics]:
@@ -468,7 +460,7 @@ class Multipath(Resource[Way], Service[Way]):
 
         Otherwise as `Events.watch`, tokens included.
         """
-        name = (of if isinstance(of, str) else of.name) or self.name
+        name = name_of(of) or self.name
         request = pb.WatchPathsRequest(
             name=name, resume_token=resume_token, follow=follow, only_new=only_new
         )

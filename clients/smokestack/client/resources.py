@@ -44,8 +44,12 @@ class Resource(Bound[Way]):
     @operation
     def reload(self) -> Call[Self]:
         """Looks at the resource again, and returns it."""
-        request = self.of_kind.request("Get", name=self.name)
-        return Call(self.of_kind.rpc("Get"), request, self._load)
+        return self._act("Get")
+
+    def _act(self, verb: str, **fields: Any) -> Call[Self]:
+        """Plans a method on this resource whose answer is the resource as it is then."""
+        request = self.of_kind.request(verb, name=self.name, **fields)
+        return Call(self.of_kind.rpc(verb), request, self._load)
 
     def _load(self, message: Any) -> Self:
         self.__dict__.update(self.of_kind.decode(message, self._scope()))
@@ -99,6 +103,20 @@ class Deletable(Resource[Way]):
         """Deletes the resource; FailedPrecondition says what still needs it."""
         request = self.of_kind.request("Delete", name=self.name)
         return Call(self.of_kind.rpc("Delete"), request, lambda _: None)
+
+
+class Switchable(Resource[Way]):
+    """A resource that can be taken out of use and put back."""
+
+    @operation
+    def disable(self) -> Call[Self]:
+        """Takes it out of use."""
+        return self._update({"enabled": False})
+
+    @operation
+    def enable(self) -> Call[Self]:
+        """Puts it back into use."""
+        return self._update({"enabled": True})
 
 
 class Collection(Bound[Way], Generic[Way, R]):

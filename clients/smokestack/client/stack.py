@@ -12,7 +12,7 @@ from .clock import Clock
 from .connected import Connected
 from .errors import NotFound
 from .hypervisor import Hypervisor, get_statistics
-from .kinds import full
+from .kinds import full, name_of
 from .multipath import Multipath
 from .operations import Call, Session, Way, as_it_is, operation, procedure
 from .snapshots import History
@@ -80,19 +80,11 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
         Of all, or of a VM, volume or host (itself, or its full name).  A service that does not
         answer takes only its part with it: ``parts`` says which, and why.
         """
-        names = [one if isinstance(one, str) else one.name for one in (vm, volume, host)]
-        whole = estate_pb2.Topology()
-        while True:
-            request = estate_pb2.GetTopologyRequest(
-                vm=names[0], volume=names[1], host=names[2], page_token=whole.next_page_token
-            )
-            page = yield Call("EstateService.GetTopology", request, as_it_is)
-            whole.chains.extend(page.chains)
-            del whole.parts[:]
-            whole.parts.extend(page.parts)
-            whole.next_page_token = page.next_page_token
-            if not whole.next_page_token:
-                return whole
+        request = estate_pb2.GetTopologyRequest(
+            vm=name_of(vm), volume=name_of(volume), host=name_of(host)
+        )
+        whole: estate_pb2.Topology = yield from _whole("GetTopology", request)
+        return whole
 
     @procedure
     def audit(self) -> Generator[Any, Any, estate_pb2.AuditAdvertisedResponse]:
@@ -100,16 +92,9 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
 
         Each finding says what is not as it is said to be, and whose figures show it.
         """
-        whole = estate_pb2.AuditAdvertisedResponse()
-        while True:
-            request = estate_pb2.AuditAdvertisedRequest(page_token=whole.next_page_token)
-            page = yield Call("EstateService.AuditAdvertised", request, as_it_is)
-            whole.findings.extend(page.findings)
-            del whole.parts[:]
-            whole.parts.extend(page.parts)
-            whole.next_page_token = page.next_page_token
-            if not whole.next_page_token:
-                return whole
+        request = estate_pb2.AuditAdvertisedRequest()
+        whole: estate_pb2.AuditAdvertisedResponse = yield from _whole("AuditAdvertised", request)
+        return whole
 
     @procedure
     def dark_storage(self, *, array: Any = "") -> Generator[Any, Any, estate_pb2.DarkStorageReport]:
@@ -117,25 +102,17 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
 
         ``volumes`` are those that are not in use.
         """
-        name = array if isinstance(array, str) else array.name
-        name = full("arrays", name) if name else ""
-        whole = estate_pb2.DarkStorageReport()
-        while True:
-            request = estate_pb2.GetDarkStorageReportRequest(
-                array=name, page_token=whole.next_page_token
-            )
-            page = yield Call("EstateService.GetDarkStorageReport", request, as_it_is)
-            for once in ("arrays", "parts", "next_page_token"):  # a page has all of these
-                whole.ClearField(once)
-            whole.MergeFrom(page)
-            if not whole.next_page_token:
-                return whole
+        name = name_of(array)
+        request = estate_pb2.GetDarkStorageReportRequest(array=full("arrays", name) if name else "")
+        whole: estate_pb2.DarkStorageReport = yield from _whole(
+            "GetDarkStorageReport", request, once=("arrays",)
+        )
+        return whole
 
     @operation
     def mark_latency(self, target: Any) -> Call[estate_pb2.LatencyReading]:
         """Begins an interval for ``attribute_latency``: of a VM's disk or a multipath device."""
-        name = target if isinstance(target, str) else target.name
-        request = estate_pb2.MarkLatencyRequest(target=name)
+        request = estate_pb2.MarkLatencyRequest(target=name_of(target))
         return Call("EstateService.MarkLatency", request, as_it_is)
 
     @operation
@@ -163,8 +140,8 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
         With ``unmap_free`` also to unmap where no VM's disk lies, on volumes that are in use.
         Of all arrays or of one, all of them or those named.  Executing takes the same words.
         """
-        name = array if isinstance(array, str) else array.name
-        names = [one if isinstance(one, str) else one.name for one in volumes]
+        name = name_of(array)
+        names = [name_of(one) for one in volumes]
         request = estate_pb2.ReclaimRequest(
             array=full("arrays", name) if name else "",
             volumes=names,
@@ -179,7 +156,7 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
         self, path: Any, parameters: Sequence[str] = ()
     ) -> Call[multipath_pb2.PathStatistics]:
         """Gets what is measured of a path and what it belongs to, on the array's side too."""
-        name = path if isinstance(path, str) else path.name
+        name = name_of(path)
         request = multipath_pb2.GetPathStatisticsRequest(name=name, parameters=parameters)
         return Call("EstateService.GetPathStatistics", request, as_it_is)
 
@@ -207,9 +184,9 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
             if value is not None
         }
         request = estate_pb2.SetIoSharesRequest(
-            vm=vm if isinstance(vm, str) else vm.name,
+            vm=name_of(vm),
             io_shares=multipath_pb2.IoShares(**given) if given else None,
-            devices=[one if isinstance(one, str) else one.name for one in devices],
+            devices=[name_of(one) for one in devices],
         )
         return Call("EstateService.SetIoShares", request, as_it_is)
 
@@ -229,3 +206,15 @@ class Stack(Clock[Way], History[Way], Connected[Way]):
 
     def __repr__(self) -> str:
         return f"<Stack {' '.join(f'{n}={a}' for n, a in self.addresses.items())}>"
+
+
+def _whole(method: str, request: Any, once: Sequence[str] = ()) -> Generator[Any, Any, Any]:
+    """Asks the estate for page after page, and joins them; each page has all of ``once``."""
+    whole = yield Call(f"EstateService.{method}", request, as_it_is)
+    while whole.next_page_token:
+        request.page_token = whole.next_page_token
+        page = yield Call(f"EstateService.{method}", request, as_it_is)
+        for field in (*once, "parts", "next_page_token"):
+            whole.ClearField(field)
+        whole.MergeFrom(page)
+    return whole

@@ -11,6 +11,7 @@ from typing import Any
 
 from .errors import NotFound
 from .events import Event, Events, Watch
+from .kinds import name_of
 from .operations import Async, Bound, Session, Sync, Way, planned, procedure
 from .resources import Resource
 from .sessions import AsyncSession, BlockingSession
@@ -60,7 +61,7 @@ class StackEvents(Bound[Way]):
     @procedure
     def why(self, event: Event[Any] | str) -> Generator[Any, Any, list[Event[Way]]]:
         """Returns an event, the event that caused it, and so on to the first cause."""
-        name = event if isinstance(event, str) else event.name
+        name = name_of(event)
         chain: list[Event[Way]] = []
         while name:
             events = self.of(name.rpartition("/events/")[0])
