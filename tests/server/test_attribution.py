@@ -6,14 +6,17 @@ That culprits are named is the experiment guilty-layer's to show.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from smokestack.server.estate import EstateService, Peer, local_peers, remote
+from smokestack.server.sent_again import SentAgain
 from smokestack.server.stack import Stack
+from smokestack.v1 import array_pb2, faults_pb2, hypervisor_pb2, multipath_pb2, simulation_pb2
 from smokestack.v1 import estate_pb2 as pb
-from smokestack.v1 import faults_pb2, hypervisor_pb2, multipath_pb2, simulation_pb2
 from tests.server.scenarios import small_scenario
 
 MS = 1_000_000
@@ -108,6 +111,104 @@ def test_who_was_not_ready_is_the_arrays_fault(watched: Watched) -> None:
     assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_ARRAY, volume)
     assert found.array_total_ns > 2 * found.fabric_total_ns
     assert any("not ready" in sentence for sentence in found.evidence)
+
+
+@contextmanager
+def impatient(timeout_ns: int = 2 * MS) -> Iterator[Watched]:
+    """Hosts that abort what is late, and do no more about it; nothing waits in their queues."""
+    scenario = small_scenario(io_limit=0)
+    scenario.multipath.command_timeout_ns = timeout_ns
+    scenario.multipath.task_management_timeout_ns = 2 * MS
+    scenario.multipath.escalation = multipath_pb2.ESCALATION_ABORT_TASK
+    for host in scenario.hosts:
+        host.lun_queue_depth = host.sched_num_req_outstanding = 64
+    for port in scenario.arrays[0].ports:
+        port.queue_limit = 10_000
+        port.bandwidth_bytes_per_second = 10**10
+    for pool in scenario.arrays[0].pools:
+        pool.capacity_bytes = 2 << 30
+    with Stack(scenario) as stack:
+        yield Watched(stack)
+
+
+def timed_out(watched: Watched) -> int:
+    request = multipath_pb2.GetDeviceStatisticsRequest(name=DEVICE)
+    return watched.stack.api.multipath.GetDeviceStatistics(request).timed_out_count
+
+
+@pytest.mark.parametrize("port", ["arrays/a1/ports/p0", "arrays/a1/ports/p1"])
+def test_a_port_that_hangs_is_named_and_no_link(port: str) -> None:
+    with impatient() as watched:
+        for start_ms in (25, 45, 65):
+            rule = faults_pb2.FaultRule(kind="PORT_HANG", target=port)
+            rule.start_ns, rule.duration_ns = start_ms * MS, 10 * MS
+            inject(watched, "arrays/a1", rule)
+        watched.run(20)
+        since = watched.mark()
+        watched.run(80)
+        found = watched.attribute(since)
+    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_ARRAY, port)
+    assert found.array_total_ns > 2 * found.fabric_total_ns
+    assert any("lost" in sentence and "its link is up" in sentence for sentence in found.evidence)
+    assert sum(getattr(found, layer) for layer in LAYERS) == found.guest_total_ns
+
+
+def test_media_are_to_blame_for_commands_that_they_are_late_with() -> None:
+    pool = "arrays/a1/pools/p1"
+    with impatient() as watched:
+        watched.stack.api.arrays["a1"].FillPool(array_pb2.FillPoolRequest(name=pool, ratio=1.0))
+        rule = faults_pb2.FaultRule(kind="MEDIA_SLOW", target=pool, factor_per_mille=2_000)
+        inject(watched, "arrays/a1", rule)
+        watched.run(20)
+        since = watched.mark()
+        watched.run(80)
+        found = watched.attribute(since)
+        assert timed_out(watched) > 0
+    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_ARRAY, pool)
+    assert found.array_total_ns > 2 * found.fabric_total_ns
+
+
+def test_a_link_is_to_blame_for_commands_that_it_is_late_with() -> None:
+    link = "multipaths/m1/fabrics/a/links/h1-a"
+    with impatient(MS) as watched:
+        rule = faults_pb2.FaultRule(kind="SLOW_DRAIN", target=link, factor_per_mille=10_000)
+        inject(watched, "multipaths/m1", rule)
+        watched.run(20)
+        since = watched.mark()
+        watched.run(80)
+        found = watched.attribute(since)
+        assert timed_out(watched) > 0
+    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_FABRIC, link)
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ({"timed_out": 4, "lost": 9}, (0, 1_000, 0)),  # aborts are lost as well
+        ({"timed_out": 4, "held": 3}, (0, 0, 750)),
+        ({"timed_out": 4, "lost": 1, "held": 9}, (0, 250, 750)),
+        ({"sent_back": 1}, (250, 0, 0)),
+        ({"lost": 2}, (0, 500, 0)),  # with a port's link
+        ({"timed_out": 1, "lost": 1, "sent_back": 3}, (100, 900, 0)),
+        ({"timed_out": 9, "lost": 2}, (0, 500, 0)),  # more than came back yet
+        ({"count": 0, "total_ns": 0, "timed_out": 2, "lost": 2}, (0, 0, 0)),
+    ],
+)
+def test_failed_attempts_are_split_by_what_became_of_them(
+    case: dict[str, int], expected: tuple[int, int, int]
+) -> None:
+    standing: dict[str, Any] = {
+        "total_ns": 1_000,
+        "count": 4,
+        "sent_back": 0,
+        "timed_out": 0,
+        "timeout_ns": 900,
+        "lost": 0,
+        "held": 0,
+    }
+    split = SentAgain.split(**standing | case)
+    assert (split.sent_back_ns, split.lost_ns, split.held_ns) == expected
+    assert split.fabric_ns == split.total_ns - sum(expected) >= 0
 
 
 def test_what_caches_save_is_not_asked_for_before_somebody_is_accused() -> None:

@@ -146,6 +146,7 @@ class Port(Switchable[Way], Deletable[Way]):
     task_set_full_count: int
     busy_count: int
     dropped_count: int
+    aborted_count: int
     rx_bytes: int
     tx_bytes: int
     link_up: bool

@@ -261,7 +261,9 @@ class ArrayInventory:
     def port_usage(self, port_id: str) -> PortUsage:
         """Returns a port's queue and counters as they stand."""
         self._present("ports", self.ports, port_id)
-        return PortUsage.of(self.state["port"][self._rows["ports", port_id]])
+        row, itl = self._rows["ports", port_id], self.state.used("itl")
+        aborted = self.state.used("task")["aborted"][(itl["port"] == row) & (itl["valid"] != 0)]
+        return PortUsage.of(self.state["port"][row], int(aborted.sum()))
 
     def carrier(self, port_id: str) -> str:
         """Returns the port that carries a port's identity: itself, or its partner."""

@@ -169,19 +169,21 @@ class PortUsage:
     task_set_full_count: int
     busy_count: int
     dropped_count: int
+    aborted_count: int
     rx_bytes: int
     tx_bytes: int
     link_up: bool
 
     @classmethod
-    def of(cls, row: Any) -> PortUsage:
-        """Reads a port's row."""
+    def of(cls, row: Any, aborted_count: int) -> PortUsage:
+        """Reads a port's row; what is aborted is counted at its nexuses."""
         return cls(
             outstanding_count=int(row["outstanding"]),
             command_count=int(row["commands"]),
             task_set_full_count=int(row["task_set_full"]),
             busy_count=int(row["busy"]),
             dropped_count=int(row["dropped"]),
+            aborted_count=aborted_count,
             rx_bytes=int(row["rx_bytes"]),
             tx_bytes=int(row["tx_bytes"]),
             link_up=bool(row["up"]),

@@ -302,6 +302,7 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
                 busy_count=found.busy_count,
                 not_ready_count=found.not_ready_count,
                 retries_count=found.retries_count,
+                timed_out_count=found.timed_out_count,
                 throttles_count=found.throttles_count,
                 recoveries_count=found.recoveries_count,
                 hung_count=found.hung_count,

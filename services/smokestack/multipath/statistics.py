@@ -53,6 +53,7 @@ class DeviceStatistics:
     busy_count: int
     not_ready_count: int
     retries_count: int
+    timed_out_count: int
     throttles_count: int
     recoveries_count: int
     hung_count: int
@@ -73,6 +74,7 @@ def device_statistics(state: MultipathState, device: Device) -> DeviceStatistics
         busy_count=int(row["busy"]),
         not_ready_count=_not_ready(state, device.row),
         retries_count=int(row["retries"]),
+        timed_out_count=int(row["timed_out"]),
         throttles_count=int(control["throttles"]),
         recoveries_count=int(control["recoveries"]),
         hung_count=int(control["hung"]),

@@ -1,17 +1,17 @@
 """Where the time of a device's I/O went between two readings, and which layer is to blame for it.
 
 The split adds up to what guests waited.  Queues are the host's; the array's is its volume's mean
-response, as it says; the rest is the fabrics'.  What is sent again spent time elsewhere before: of
-that the array has the share of what it sent back (TASK SET FULL, BUSY, NOT READY), the fabrics that
-of all else.
+response, as it says; the rest is the fabrics'.  What is sent again spent time elsewhere before
+(``sent_again.py``): of that the array has the share of what it sent back, of what its ports lost,
+and of what it was late with; the fabrics that of all else.
 
-Accused is a layer whose share of an I/O exceeds what its configuration explains without anybody
-waiting by as much as is explained of the whole way, of the array no more than it took: waiting
-doubles a latency before it is called guilt.  That floor is ours.  A layer below is accused before
-the host, for what it holds up queues there.  In the fabrics it is the link whose far end was
-busiest taking frames, whoever waits for it; in the array who sent most back, or the station at
-which a command spends longest by its service and its load; in the host the fullest queue, or the
-VM that fills it.
+Accused is a layer whose share of an I/O exceeds what its configuration explains, without anybody
+waiting and without anything being sent again, by as much as is explained of the whole way, of the
+array no more than it took: waiting doubles a latency before it is called guilt.  That floor is
+ours.  A layer below is accused before the host, for what it holds up queues there.  In the fabrics
+it is the link whose far end was busiest taking frames, whoever waits for it; in the array who sent
+most back, the port that lost most, or the station at which a command spends longest by its service
+and its load; in the host the fullest queue, or the VM that fills it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.v1 import estate_pb2 as pb
 
 from .latency_reading import Watched, watch
+from .sent_again import SentAgain
 from .topology import Part
 
 HOST: Final = pb.LATENCY_LAYER_HOST
@@ -88,11 +89,13 @@ class _Interval:
         seen, ios = self._seen, self._ios
         shares = self._shares()
         fabric_ns, array_ns = self._explained()
-        floor_ns = fabric_ns + min(array_ns, shares[ARRAY] // ios)  # less than all, if caches hit
-        excess = {
+        again, answering_ns = self._sent_again(), self._answering_ns() // ios
+        floor_ns = fabric_ns + min(array_ns, answering_ns)  # less than all, if caches hit
+        carrying_ns = (shares[FABRIC] - again.fabric_ns) // ios
+        excess = {  # nothing explains an attempt that failed
             HOST: shares[HOST] // ios,
-            FABRIC: shares[FABRIC] // ios - fabric_ns,
-            ARRAY: shares[ARRAY] // ios - array_ns,
+            FABRIC: again.fabric_ns // ios + max(carrying_ns - fabric_ns, 0),
+            ARRAY: again.array_ns // ios + max(answering_ns - array_ns, 0),
         }
         answer = pb.LatencyAttribution(
             device=seen.device.name,
@@ -120,18 +123,31 @@ class _Interval:
 
     def _shares(self) -> dict[pb.LatencyLayer, int]:
         """Splits the time of all I/Os; the shares add up to it."""
-        guest_ns, device_ns = self._own("guest_ns"), self._own("device_ns")
-        queue_ns = self._own("queue_ns")
-        again_ns = guest_ns - device_ns - queue_ns
-        volume = self._seen.device.volume
-        responses = max(self._of(volume, "responses"), 1)
-        array_ns = min(device_ns, self._ios * self._of(volume, "response_ns") // responses)
-        array_ns += self._sent_back_ns(again_ns)
+        guest_ns, queue_ns = self._own("guest_ns"), self._own("queue_ns")
+        array_ns = self._answering_ns() + self._sent_again().array_ns
         return {HOST: queue_ns, FABRIC: guest_ns - queue_ns - array_ns, ARRAY: array_ns}
 
-    def _sent_back_ns(self, again_ns: int) -> int:
-        count, retries = self._own("refusals") + self._own("not_ready"), self._own("retries")
-        return again_ns * min(count, retries) // max(retries, 1)
+    def _answering_ns(self) -> int:
+        """Returns the array's part of what answers took, by the mean that it says."""
+        volume = self._seen.device.volume
+        responses = max(self._of(volume, "responses"), 1)
+        response_ns = self._ios * self._of(volume, "response_ns") // responses
+        return min(self._own("device_ns"), response_ns)
+
+    def _sent_again(self) -> SentAgain:
+        below_ns = self._own("device_ns") + self._own("queue_ns")
+        return SentAgain.split(
+            total_ns=self._own("guest_ns") - below_ns,
+            count=self._own("retries"),
+            sent_back=self._own("refusals") + self._own("not_ready"),
+            timed_out=self._own("timed_out"),
+            timeout_ns=self._seen.command_timeout_ns,
+            lost=sum(self._of(port, "dropped") for port in self._ports()),
+            held=sum(self._of(port, "aborted") for port in self._ports()),
+        )
+
+    def _ports(self) -> set[str]:
+        return {path.port for path in self._seen.paths} & self._seen.ports.keys()
 
     def _explained(self) -> tuple[int, int]:
         """Returns what the fabrics and the array take of an I/O if it waits nowhere."""
@@ -172,9 +188,7 @@ class _Interval:
         crossed = self._crossed()
         damaged = [(self._of(name, "crc_errors"), name) for name in crossed]
         errors, link = max(damaged, default=(0, ""))
-        again_ns = self._own("guest_ns") - self._own("device_ns") - self._own("queue_ns")
-        wire_ns = again_ns - self._sent_back_ns(again_ns)
-        if errors and 2 * wire_ns > self._shares()[FABRIC]:
+        if errors and 2 * self._sent_again().fabric_ns > self._shares()[FABRIC]:
             return Suspect(1, link, f"{errors} frames failed their checksum on {link}")
         fabrics = {name.rpartition("/links/")[0] for name in crossed}
         return _worst(
@@ -197,11 +211,13 @@ class _Interval:
         )
 
     def _in_array(self) -> Suspect:
-        ports = {path.port for path in self._seen.paths} & self._seen.ports.keys()
+        ports, again, own_ns = self._ports(), self._sent_again(), self._shares()[ARRAY]
+        lost, losing = max(((self._of(p, "dropped"), p) for p in ports), default=(0, ""))
+        if 2 * again.lost_ns > own_ns:
+            return Suspect(1, losing, self._losses(losing, lost))
         refusals, refusing = max(((self._of(p, "refusals"), p) for p in ports), default=(0, ""))
-        again_ns = self._own("guest_ns") - self._own("device_ns") - self._own("queue_ns")
         not_ready, volume = self._own("not_ready"), self._seen.device.volume
-        if 2 * self._sent_back_ns(again_ns) > self._shares()[ARRAY]:
+        if 2 * again.sent_back_ns > own_ns:
             if not_ready > self._own("refusals"):
                 return Suspect(1, volume, f"{volume} was not ready for {not_ready} commands")
             if refusals:
@@ -213,6 +229,13 @@ class _Interval:
                 *map(self._controller, controllers),
                 *map(self._port, ports),
             ]
+        )
+
+    def _losses(self, port: str, lost: int) -> str:
+        link = "its link is up" if self._seen.ports[port].link_up else "its link is down"
+        return (
+            f"{port} lost {lost} commands and answers that it had taken, and {link}; "
+            f"{self._own('timed_out')} of the device were not answered in time"
         )
 
     def _station(self, name: str, busy_ns: int, commands: int, servers: int, what: str) -> Suspect:

@@ -28,6 +28,7 @@ class Watched:
     device: Any = None
     volume: Any = None
     now_ns: int = 0
+    command_timeout_ns: int = 0  # 0: without end
     paths: list[Any] = field(default_factory=list)
     adapters: dict[str, Any] = field(default_factory=dict)  # by full name, as all of these
     links: dict[str, Any] = field(default_factory=dict)
@@ -107,6 +108,8 @@ def _multipath(seen: Watched, part: Part, name: str) -> None:
     if not name.startswith(f"{part.name}/"):
         return
     seen.now_ns = part.from_ns
+    layer = part.api.GetMultipath(multipath_pb2.GetMultipathRequest(name=part.name))
+    seen.command_timeout_ns = layer.command_timeout_ns
     devices = multipath_pb2.ListDevicesRequest(parent=name.rpartition("/devices/")[0])
     found_devices = part.all("ListDevices", devices, "devices")
     seen.device = next((one for one in found_devices if one.name == name), None)
@@ -123,6 +126,7 @@ def _multipath(seen: Watched, part: Part, name: str) -> None:
         refusals=found.task_set_full_count + found.busy_count,
         not_ready=found.not_ready_count,
         retries=found.retries_count,
+        timed_out=found.timed_out_count,
     )
     paths = multipath_pb2.ListPathsRequest(parent=name)
     seen.paths = list(part.all("ListPaths", paths, "paths"))
@@ -157,6 +161,8 @@ def _array(seen: Watched, part: Part) -> None:
             port.name,
             commands=port.command_count,
             refusals=port.task_set_full_count + port.busy_count,
+            dropped=port.dropped_count,
+            aborted=port.aborted_count,
             rx_bytes=port.rx_bytes,
             tx_bytes=port.tx_bytes,
         )

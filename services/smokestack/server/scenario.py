@@ -45,6 +45,7 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
             "task_set_full_count",
             "busy_count",
             "dropped_count",
+            "aborted_count",
             "rx_bytes",
             "tx_bytes",
             "carrier",
