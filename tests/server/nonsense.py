@@ -16,6 +16,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
+from smokestack.client.kinds import is_repeated
 from tests.house.comments import PROTOS, elements, package
 
 F = FieldDescriptor
@@ -110,7 +111,7 @@ class Making:
             if self._chance.random() < self._wrong:
                 key, value = field.message_type.fields
                 getattr(made, field.name)[self._value(key, depth)] = self._value(value, depth)
-        elif field.is_repeated:
+        elif is_repeated(field):
             values = [self._value(field, depth) for _ in range(self._chance.choice((1, 1, 2, 3)))]
             if self._chance.random() < self._wrong:
                 values.append(values[0])

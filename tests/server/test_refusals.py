@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from google.protobuf import descriptor_pool
 
+from smokestack.client.kinds import is_repeated
 from smokestack.engine.errors import Refused
 from smokestack.engine.timekeeper import ClockSettings
 from smokestack.server.scenario import parse_scenario
@@ -120,7 +121,7 @@ class Served:
             answer = self.handlers[method].unary_unary(request, CONTEXT)
         except Refused:
             return set()
-        [(_, listed)] = [x for x in answer.ListFields() if x[0].is_repeated] or [(None, ())]
+        [(_, listed)] = [x for x in answer.ListFields() if is_repeated(x[0])] or [(None, ())]
         return {one.name for one in listed if "name" in one.DESCRIPTOR.fields_by_name}
 
 

@@ -128,3 +128,25 @@ def test_a_link_stays_lost_while_nobody_or_somebody_else_answers() -> None:
             link.report_luns(["h1-a"])
     finally:
         link.close()
+
+
+def test_a_link_finds_a_peer_again_right_after_a_connection_was_refused() -> None:
+    first = Child(["array", "--name", "a1"])
+    address = first.endpoint.address
+    link = GrpcDevice(address)
+    try:
+        first.kill()
+        with pytest.raises(grpc.RpcError):  # after which this channel waits before it tries again
+            simulation_pb2_grpc.SimulationServiceStub(link._channel).GetSimulation(
+                simulation_pb2.GetSimulationRequest(), timeout=30
+            )
+        with pytest.raises(Unavailable):
+            link.report_luns(["h1-a"])
+        second = Child(["array", "--name", "a1", "--listen", address])
+        try:
+            link.reconnect()
+            assert link.report_luns(["h1-a"]) == ()
+        finally:
+            second.kill()
+    finally:
+        link.close()

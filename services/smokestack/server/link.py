@@ -35,6 +35,8 @@ _TICKS: Final = 20  # how finely the deadline is watched
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 16 << 20),
     ("grpc.enable_http_proxy", 0),
+    # A new stream is a new connection: of a shared one, gRPC would tell how the last attempt ended.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 _NONE: Final = np.zeros(0, COMPLETION)
 

@@ -21,19 +21,26 @@ from smokestack.v1 import (
     hypervisor_pb2_grpc,
     multipath_pb2_grpc,
     scenario_pb2,
+    simulation_pb2,
     simulation_pb2_grpc,
     snapshots_pb2,
 )
 
 from .build import Api, build
 from .environment import prepare_grpc
+from .errors import refused_from
 from .listen import MESSAGE_BYTES_MAX, Endpoint
 from .stack import multipath_spec, seed_of
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.enable_http_proxy", 0),
+    # A process that was started again is found at once, not when gRPC's doubled waits are over.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 200),
 )
+_REACH_SECONDS = 60.0  # for an answer of a process that serves already, on a busy machine
+_REACH_ATTEMPTS = 5  # each that fails has used up a connection to the process that is gone
 
 
 class Child:
@@ -154,18 +161,40 @@ class Processes:
         address = self.arrays[array_id].endpoint.address
         self.arrays[array_id].kill()
         self.arrays[array_id] = self._start_array(array_id, "--listen", address)
+        self._reach(self.arrays[array_id])
 
     def restart_multipath(self) -> None:
         """Kills the multipath process and starts another one at its address."""
         address = self.multipath.endpoint.address
         self.multipath.kill()
         self.multipath = self._start(*self._multipath, "--listen", address)
+        self._reach(self.multipath)
 
     def restart_hypervisor(self) -> None:
         """Kills the hypervisor's process and starts another one at its address."""
         address = self.hypervisor.endpoint.address
         self.hypervisor.kill()
         self.hypervisor = self._start(*self._hypervisor, "--listen", address)
+        self._reach(self.hypervisor)
+
+    def _reach(self, child: Child) -> None:
+        """Has the API's channel find a process that was started in another one's place.
+
+        gRPC may take the dead one's connection for open until a call has failed on it: here this
+        is a question that may be asked again, never the caller's own call.
+        """
+        ask = self.api.simulations[child.endpoint.name].GetSimulation
+        for left in reversed(range(_REACH_ATTEMPTS)):
+            try:
+                ask(
+                    simulation_pb2.GetSimulationRequest(),
+                    wait_for_ready=True,
+                    timeout=_REACH_SECONDS,
+                )
+                return
+            except grpc.RpcError as error:
+                if not left or error.code() is not grpc.StatusCode.UNAVAILABLE:
+                    raise refused_from(error) from None
 
     def _kept(self, name: str) -> tuple[str, ...]:
         """Returns where a service keeps what it has; no array is named with a dot."""
