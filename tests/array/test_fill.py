@@ -12,11 +12,15 @@ from smokestack.engine.errors import FailedPrecondition
 PAGE = 16 << 10
 
 
-def stepping(step_pages: int, *volume_pages: int) -> ArrayModel:
+def stepping(step_pages: int, *volume_pages: int, beyond_pages: int = 0) -> ArrayModel:
     """An array whose pool has 64 pages, and volumes of so many each."""
     array = ArrayModel("a1")
-    step_bytes = step_pages * PAGE
-    array.create_pool(PoolSpec("p1", 64 * PAGE, step_bytes=step_bytes, step_bytes_max=step_bytes))
+    size, beyond = step_pages * PAGE, beyond_pages * PAGE
+    array.create_pool(
+        PoolSpec(
+            "p1", 64 * PAGE, step_bytes=size, step_bytes_max=size, limit_overdraft_bytes=beyond
+        )
+    )
     for number, pages in enumerate(volume_pages, start=1):
         array.create_volume(VolumeSpec(f"v{number}", "p1", pages * PAGE))
     return array
@@ -27,10 +31,17 @@ def allocated(array: ArrayModel) -> list[int]:
 
 
 def test_a_step_that_leaves_nothing_for_the_next_volume_is_foreseen() -> None:
-    array = stepping(64, 8, 64)
+    array = stepping(64, 8, 64, beyond_pages=56)
     with pytest.raises(FailedPrecondition, match="volumes that grow in steps keep"):
         fill_pool(array, "p1", 0.5)
     assert allocated(array) == [0, 0]
+
+
+def test_a_steps_end_at_the_end_of_its_volume_is_foreseen() -> None:
+    array = stepping(64, 8, 64)
+    fill_pool(array, "p1", 0.5)
+    assert allocated(array) == [8, 24]
+    assert [int(row["room_pages"]) for row in array.state.used("volume")] == [0, 32]
 
 
 def test_what_is_left_of_a_step_is_filled_before_the_pool_gives_more() -> None:

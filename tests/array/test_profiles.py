@@ -28,7 +28,7 @@ from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import Op, Sense, Status
 from smokestack.v1 import array_pb2 as pb
-from tests.array.test_array import PAGE, attach, make_array, serve
+from tests.array.test_array import PAGE, attach, batch, make_array, serve
 
 SECOND = 10**9
 MIB = 1 << 20
@@ -107,6 +107,26 @@ def test_a_volume_that_uses_up_its_step_within_a_minute_gets_a_larger_one() -> N
     # The sixth step began more than a minute after the fifth, so it stays as large.
     assert sizes == [2, 4, 6, 6, 6, 6, 6]
     assert array.pool_usage("p1").step_count == 7
+
+
+@pytest.mark.parametrize(
+    ("profile", "beyond_bytes"), [(Profile.SVC, 0), (Profile.INSERV_3PAR, 256 * MIB)]
+)
+def test_a_step_reserves_no_more_than_its_volume_may_have(
+    profile: Profile, beyond_bytes: int
+) -> None:
+    array = make()
+    message = pb.Pool(capacity_bytes=64 * GIB, profile=int(profile))
+    array.create_pool(pool_spec("q", message, FamilySpec()))
+    page = array.pools["q"].page_bytes
+    array.create_volume(VolumeSpec("small", "q", 10 * page - 512))
+    array.create_export(ExportSpec("small", "h1", 1))
+    records = batch((array.now_ns, 1, Op.WRITE, 0, page), (array.now_ns, 2, Op.WRITE, page, page))
+    records.records["nexus"] = 1
+    array.exchange(array.now_ns + SECOND, records)
+    held = array.volume_usage("small")
+    assert held.allocated_bytes == 2 * page
+    assert held.reserved_bytes == 8 * page + beyond_bytes
 
 
 def test_a_pool_grows_in_increments_up_to_its_limit_and_no_further() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from google.protobuf.json_format import ParseDict
 
 from smokestack.csi.v1 import controller_pb2, node_pb2
 from smokestack.dialects.csi import Plugin
-from smokestack.engine.errors import Refused
+from smokestack.dialects.csi.hosts import Hosts
+from smokestack.engine.errors import AlreadyExists, FailedPrecondition, InvalidArgument, Refused
 from smokestack.server.stack import Stack
 from tests.server.scenarios import small_scenario
 
@@ -164,3 +166,39 @@ def test_what_a_volume_cannot_be_is_said_and_not_confirmed(
     answer = call(plugin, "ValidateVolumeCapabilities", {"volume_id": V1, **request_})
     assert answer.HasField("confirmed") == (not why)
     assert why in answer.message
+
+
+def test_what_cannot_be_published_is_refused_before_anything_is_rescanned(
+    plugin: Plugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rescans: list[str] = []
+    known = Hosts.rescan
+    shared = {"mount": {}, "access_mode": {"mode": "SINGLE_NODE_MULTI_WRITER"}}
+    stage = {**STAGE, "volume_capability": shared}
+    publish = {**stage, "target_path": f"{tmp_path}/target"}
+
+    def rescan(hosts: Hosts, host_id: str) -> None:
+        rescans.append(host_id)
+        known(hosts, host_id)
+
+    monkeypatch.setattr(Hosts, "rescan", rescan)
+    for request, why in (
+        ({**publish, "volume_id": V2}, "is not staged"),
+        ({**publish, "staging_target_path": "/other"}, "is not staged"),
+    ):
+        with pytest.raises(FailedPrecondition, match=why):
+            call(plugin, "NodePublishVolume", request)
+    assert rescans == []
+    call(plugin, "NodeStageVolume", stage)
+    del rescans[:]
+    with pytest.raises(FailedPrecondition, match="is staged as"):
+        call(plugin, "NodePublishVolume", {**publish, "volume_capability": MOUNT})
+    with pytest.raises(InvalidArgument, match="cannot be made"):
+        call(plugin, "NodePublishVolume", {**publish, "target_path": f"{tmp_path}/no/target"})
+    with pytest.raises(AlreadyExists, match="is used at"):
+        call(plugin, "NodeStageVolume", STAGE)
+    assert (rescans, list(tmp_path.iterdir())) == ([], [])
+    call(plugin, "NodePublishVolume", publish)
+    assert (rescans, list(tmp_path.iterdir())) == (["h1"], [tmp_path / "target"])
+    call(plugin, "NodeUnpublishVolume", {"volume_id": V1, "target_path": f"{tmp_path}/target"})
+    call(plugin, "NodeUnstageVolume", {"volume_id": V1, "staging_target_path": "/s"})

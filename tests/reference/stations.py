@@ -339,7 +339,9 @@ class Volume:
             elif now - self.step_at < spec.step_window_ns:
                 self.step = min(self.step + first, most)
             self.step_at = now
-            extra = max(extra, min(self.step, pool.free))
+            most = self.size(self.capacity_bytes) + spec.limit_overdraft_bytes // spec.page_bytes
+            left = max(most - len(self.pages) - self.room, 0)
+            extra = max(extra, min(self.step, left, pool.free))
         self.room += extra
         pool.room += extra
         pool.grow()

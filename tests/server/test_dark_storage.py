@@ -211,6 +211,27 @@ def test_groups_of_drives_sum_to_raw_beside_pools_that_draw_from_none() -> None:
     assert found["POOL_FREE"] == (16 + 32) * MIB - PAGE
 
 
+@pytest.mark.parametrize("grows", ["", "growth_bytes: 16 MiB, "])
+def test_a_pool_that_lies_about_its_size_changes_no_sum_where_drives_are_counted(
+    grows: str,
+) -> None:
+    drives = "drive_count: 10\n    drive_bytes: 30 MiB"
+    text = SCENARIO.replace("  - name: a1\n", f"  - name: a1\n    {drives}\n")
+    text = text.replace(
+        "capacity_bytes: 64 MiB", f"capacity_bytes: 64 MiB, {grows}raid_level: RAID5"
+    )
+    with Stack(parse_scenario(text)) as served:
+        served.serve(metrics_ports=None)
+        with connect(served.endpoints[0].address) as client:
+            client.set_clock(mode="MANUAL", autojump=True)
+            assert client.hypervisor.hosts["h1"].vms["v"].disks["d0"].write(PAGE).succeeded
+            honest = sizes(client, 300 * MIB)
+            array = client.array("a1")
+            array.faults.inject("POOL_OVERSTATED", "arrays/a1/pools/*", factor_per_mille=3_000)
+            assert array.pools["p1"].capacity_bytes == 192 * MIB
+            assert sizes(client, 300 * MIB) == honest
+
+
 def test_without_hosts_what_is_exported_is_not_judged(served: Stack, stack: Client) -> None:
     fill(stack, "p1", "used", 3)
     place = stack.addresses["arrays/a1"]

@@ -33,7 +33,6 @@ ELSEWHERE = {  # tested in places of their own
     "Advance": "moves time up to where a goal turns out to be out of reach",
     "Reset": "leaves nothing that could be compared",
     "NodeStageVolume": "rescans first, which stays, to see what it is asked for",
-    "NodePublishVolume": "rescans first, which stays, to see what it is asked for",
 }
 A1 = "arrays/a1"
 SCENARIO = """

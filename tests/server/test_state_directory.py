@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from smokestack.engine import tables_copy
 from smokestack.engine.errors import FailedPrecondition
 from smokestack.server.recovery import kept_in
 from smokestack.server.rooms import array_room
@@ -73,6 +74,17 @@ def test_a_newer_one_is_refused(state: Path) -> None:
     with closing(sqlite3.connect(state / "journal.db")) as db:
         db.execute("PRAGMA user_version = 2")
     assert "has format 2, this version reads 1: use the version that wrote it" in refusal(state)
+
+
+def test_one_of_another_table_layout_is_refused_and_says_what_would_be_right(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = tables_copy._layout
+    monkeypatch.setattr(tables_copy, "_layout", lambda dtype: known(dtype).replace("room", "rum"))
+    told = refusal(state)
+    assert "is of another version of smokestack: checkpoint-" in told
+    assert "has another layout of its table" in told
+    assert told.endswith("serve it with the version that wrote it, or give an empty directory")
 
 
 def test_another_programs_database_is_refused(state: Path) -> None:

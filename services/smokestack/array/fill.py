@@ -94,9 +94,16 @@ def _has_space(model: ArrayModel, pool: Any, counts: list[tuple[str, int]], room
         if taken > room:
             return False
         if taken and pool["step_pages"]:
-            taken = max(taken, min(_step(model, volume, pool), room))
+            taken = max(taken, min(_step(model, volume, pool), _left(volume, pool), room))
         room -= taken
     return True
+
+
+def _left(volume: Any, pool: Any) -> int:
+    """Returns how many pages a volume's steps may yet reserve."""
+    size = -(-int(volume["capacity_bytes"]) // int(pool["page_bytes"]))
+    has = int(volume["allocated_pages"]) + int(volume["room_pages"])
+    return max(size + int(pool["overdraft_pages"]) - has, 0)
 
 
 def _step(model: ArrayModel, volume: Any, pool: Any) -> int:

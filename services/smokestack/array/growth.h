@@ -62,8 +62,11 @@ static void pool_watch(array_t *a, uint32_t p, int64_t now) {
     pool->emergency = free <= pool->emergency_pages;
 }
 
-/* How large a volume's next step is. */
+/* How large a volume's next step is: it ends with the volume, and what that may have beyond. */
 static uint64_t volume_step(volume_t *volume, pool_t *pool, int64_t now) {
+    uint64_t size = (volume->capacity_bytes + pool->page_bytes - 1) / pool->page_bytes;
+    uint64_t most = size + pool->overdraft_pages;
+    uint64_t has = volume->allocated_pages + volume->room_pages, left = most > has ? most - has : 0;
     if (volume->step_pages == 0) {
         volume->step_pages = pool->step_pages;
     } else if (now - volume->step_ns < pool->step_window_ns) {
@@ -72,7 +75,7 @@ static uint64_t volume_step(volume_t *volume, pool_t *pool, int64_t now) {
     }
     volume->step_ns = now;
     pool->steps++;
-    return volume->step_pages;
+    return volume->step_pages < left ? volume->step_pages : left;
 }
 
 /* Lets a volume take so many new pages, a thick one besides its room; returns 0 when the pool does

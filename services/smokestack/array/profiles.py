@@ -119,6 +119,8 @@ PROFILES: Final[Mapping[Profile, FamilyProfile]] = {
         "SVC and Storwize: space-efficient volumes",
         {
             "page_bytes": Value(256 * KIB, _MEMORY),
+            # Steps end with the volume: autoexpand does not take its real capacity much beyond its
+            # virtual one (IBM's V5010 and V5030 documentation, as FACTS 4.6 [S69]).
             "step_bytes": Value(2 * GIB, f"{_OURS}: contingency capacity, FACTS 4.6 [S69]"),
             "step_bytes_max": Value(2 * GIB, f"{_OURS}: it stays as it is"),
             "warning_ratio": Value(0.8, "FACTS 4.6 [S69]"),

@@ -109,6 +109,7 @@ def set_space(row: Any, spec: PoolSpec) -> None:
     row["step_pages"] = spec.step_bytes // page
     row["step_most_pages"] = spec.step_bytes_max // page
     row["step_window_ns"] = spec.step_window_ns
+    row["overdraft_pages"] = spec.limit_overdraft_bytes // page
     warned_of = spec.limit_bytes or spec.capacity_bytes
     warning = int(Fraction(repr(spec.warning_ratio)) * warned_of) // page
     row["warning_pages"] = max(warning, 1) if spec.warning_ratio else _U64 - 1

@@ -251,11 +251,11 @@ class PoolSpec:
     media_distribution: MediaDistribution = MediaDistribution.EXPONENTIAL
     profile: Profile = Profile.PLAIN
     growth_bytes: int = 0  # it draws space in such increments; 0: it has all from the start
-    step_bytes: int = 0  # a volume's first step; 0: it takes page by page
+    step_bytes: int = 0  # a volume's first step, up to its end; 0: it takes page by page
     step_bytes_max: int = 0
     step_window_ns: int = 0  # a step used up sooner makes the next one step_bytes larger
     limit_bytes: int = 0  # no more is handed out; may be above the capacity; 0: none
-    limit_overdraft_bytes: int = 0  # beyond the limit, after all
+    limit_overdraft_bytes: int = 0  # beyond the limit, after all, and of steps beyond the volume
     warning_ratio: float = 0.0  # of the capacity in use, or the limit; 0: no warning
     out_of_space: OutOfSpace = OutOfSpace.FAIL_WRITES
     conservation_bytes: int = 0  # free, at which CONSERVE slows writes that need pages down

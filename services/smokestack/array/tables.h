@@ -140,6 +140,7 @@
     F(uint32_t, disk_base)                                                                     \
     F(uint32_t, disk_count)                                                                    \
     F(uint32_t, faults)                                                                        \
+    F(uint64_t, overdraft_pages) /* that a volume's steps may reserve beyond its size */       \
     F(uint32_t, drive_group) /* whose raw space it draws */                                    \
     F(uint32_t, padding)                                                                       \
     F(uint64_t, media_busy_ns)

@@ -210,18 +210,22 @@ def _physical(
 ) -> Iterator[tuple[pb.DarkStorageCategory, int]]:
     """Yields what each category has.
 
-    Where drives are counted, they are what there is; else it is what a pool says that it has.
+    Where drives are counted, they are what there is, and what pools have drawn of them is what
+    pools have, whatever they say (POOL_OVERSTATED); else it is what a pool says that it has.
     """
     if array.raw_bytes:
         yield RAW_UNCONFIGURED, array.raw_free_bytes
+        yield POOL_FREE, array.raw_bytes - array.raw_free_bytes
     for pool in array.pools:
         if pool.drive_group:
             yield REDUNDANCY, pool.redundancy_bytes
+            yield POOL_FREE, -pool.redundancy_bytes
         else:
             yield RAW_UNCONFIGURED, pool.capacity_bytes - pool.grown_bytes
+            yield POOL_FREE, pool.grown_bytes
         yield SNAPSHOT, pool.snapshot_bytes
         yield NEVER_WRITTEN, pool.reserved_bytes + pool.unwritten_bytes
-        yield POOL_FREE, pool.grown_bytes - pool.allocated_bytes - pool.reserved_bytes
+        yield POOL_FREE, -pool.allocated_bytes - pool.reserved_bytes
     inside: set[str] = set()
     before = 0
     for category in _OF_VOLUMES:

@@ -220,10 +220,7 @@ def _come_back(
             stack.close()
         if getattr(error, "reason", "") == "STATE_DIRECTORY":
             raise
-        why = " ".join(str(error).split())[:300]
-        raise directory.refusal(
-            f"is damaged, or of another version of smokestack: {where}: {why}"
-        ) from error
+        raise directory.unreadable(where, error) from error
     durable.power_on(_detail(content))
     return stack, durable
 

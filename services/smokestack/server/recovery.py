@@ -126,12 +126,7 @@ def _come_back(kept: _Kept, directory: StateDirectory) -> None:
             where = f"row {row.number} of the journal"
             kept.repeat(row)
     except UNREADABLE as error:
-        why = " ".join(str(error).split())[:300]
-        if getattr(error, "reason", "") == "SNAPSHOT_OF_ANOTHER":
-            raise directory.refusal(f"is of another stack: {why}") from error
-        raise directory.refusal(
-            f"is damaged, or of another version of smokestack: {where}: {why}"
-        ) from error
+        raise directory.unreadable(where, error) from error
     kept.durable.skip()
     kept.durable.power_on(_detail(content))
     kept.room.simulation.recording.break_off()  # at the time that has been reached

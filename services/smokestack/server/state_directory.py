@@ -109,6 +109,23 @@ class StateDirectory:
             if number.isdigit() and int(number) < int(current.removeprefix(_CHECKPOINT)):
                 found.unlink(missing_ok=True)
 
+    def unreadable(self, where: str, error: Exception) -> FailedPrecondition:
+        """Returns the line for what this version does not make sense of, and where that is."""
+        why = " ".join(str(error).split())[:300]
+        reason = getattr(error, "reason", "")
+        if reason == "SNAPSHOT_OF_ANOTHER":
+            return self.refusal(f"is of another stack: {why}")
+        if reason == "SNAPSHOT_VERSION":  # whose own advice is about snapshots
+            what = why.partition(": ")[0].replace("the snapshot", where, 1)
+            return self.refusal(
+                f"is of another version of smokestack: {what}: serve it with the version that "
+                "wrote it, or give an empty directory"
+            )
+        return self.refusal(
+            f"is damaged, or of another version of smokestack: {where}: {why}: give a copy that is "
+            "whole, or an empty directory"
+        )
+
     def refusal(self, why: str) -> FailedPrecondition:
         """Returns the one line that refuses the directory."""
         return FailedPrecondition(

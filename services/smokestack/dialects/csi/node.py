@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 from smokestack.csi.v1 import node_pb2 as pb
@@ -74,6 +75,7 @@ class Node(node_pb2_grpc.NodeServicer):
         _check_capability(request)
         mount = Mount.of(request.staging_target_path, request.volume_capability, staged=True)
         with self._turn:
+            self._check(request.volume_id, lambda mounts: mounts.add(mount))
             device, volume = self._appeared(request.volume_id)
             mounts = Mounts(device.name, device.labels)
             mounts.add(mount)
@@ -102,14 +104,25 @@ class Node(node_pb2_grpc.NodeServicer):
             )
         capability = request.volume_capability
         mount = Mount.of(request.target_path, capability, readonly=request.readonly)
-        with self._turn:
-            device, volume = self._appeared(request.volume_id)
-            mounts = Mounts(device.name, device.labels)
+
+        def publish(mounts: Mounts) -> None:
             mounts.check_publish(mount, request.staging_target_path, capability)
             mounts.add(mount)
+
+        with self._turn:
+            known = self._check(request.volume_id, publish)
+            if known is None:
+                raise FailedPrecondition(
+                    f"volume {request.volume_id} is not staged on node {self.node_id}: call "
+                    "NodeStageVolume first",
+                    reason="NOT_STAGED",
+                )
             local = targets.is_local(context)
-            made = local and targets.make(mount.path, mount.access, device.name)
+            made = local and targets.make(mount.path, mount.access, known.name)
             try:
+                device, volume = self._appeared(request.volume_id)
+                mounts = Mounts(device.name, device.labels)
+                publish(mounts)
                 self._keep(device, mounts, volume)
             except BaseException:
                 if made:
@@ -127,6 +140,14 @@ class Node(node_pb2_grpc.NodeServicer):
                 targets.remove(request.target_path)
             self._forget(request.volume_id, request.target_path, staged=False)
         return pb.NodeUnpublishVolumeResponse()
+
+    def _check(self, volume_id: str, use: Callable[[Mounts], None]) -> multipath_pb2.Device | None:
+        """Refuses what goes against what the host knows of a volume, before it rescans for it."""
+        self._storage.volume(volume_id)
+        device = self._device(volume_id)
+        if device is not None:
+            use(Mounts(device.name, device.labels))
+        return device
 
     def _appeared(self, volume_id: str) -> tuple[multipath_pb2.Device, array_pb2.Volume]:
         """Rescans the host, and returns the device that a volume is there."""
