@@ -9,6 +9,7 @@ import pytest
 from smokestack.array.specs import ControllerSpec
 from smokestack.engine.fault_rules import FaultRule
 from smokestack.engine.records import COPY_UNIT_BYTES, Op, Status
+from tests.reference.agreement import differences
 from tests.reference.build import build_reference
 from tests.reference.config import (
     Change,
@@ -18,7 +19,6 @@ from tests.reference.config import (
     StackConfig,
 )
 from tests.reference.samples import PAGE, array, job, port, stack
-from tests.server.test_reference_agrees import agree
 
 UNTIL_NS = 3_000_000
 BAD = FaultRule("MEDIA_ERROR", "arrays/a1/pools/*", fault_id="f", probability=0.5)
@@ -55,8 +55,8 @@ def copying(losses: tuple[Change, ...], *, back: bool) -> StackConfig:
 @pytest.mark.parametrize("back", [True, False], ids=["cache", "media"])
 def test_copies_agree_through_losses_and_cuts(losses: tuple[Change, ...], back: bool) -> None:
     config = copying(losses, back=back)
-    agree(config, UNTIL_NS)
-    agree(config, UNTIL_NS, tuple(range(7_000, UNTIL_NS, 7_000)))
+    assert not differences(config, UNTIL_NS)
+    assert not differences(config, UNTIL_NS, tuple(range(7_000, UNTIL_NS, 7_000)))
     world = build_reference(config)
     world.run(UNTIL_NS)
     (there,) = world.arrays.values()

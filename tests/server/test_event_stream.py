@@ -317,7 +317,9 @@ def test_a_client_that_leaves_gives_its_seat_back(served: tuple[EventLog, str]) 
     with grpc.insecure_channel(address) as channel:
         stub = simulation_pb2_grpc.SimulationServiceStub(channel)
         for _ in range(3 * WATCHERS_MAX):
-            seated(stub).cancel()
+            call = seated(stub)
+            assert call.is_active()
+            call.cancel()
 
 
 def seated(stub: Any) -> Any:

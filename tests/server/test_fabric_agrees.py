@@ -13,6 +13,7 @@ from smokestack.engine.fault_rules import FaultRule
 from smokestack.multipath.fabrics import frames, frames_on
 from smokestack.multipath.specs import PathState, Selector
 from smokestack.multipath.updates import update_fabric
+from tests.reference.agreement import differences, differences_on
 from tests.reference.build import build_models, build_reference
 from tests.reference.config import (
     Change,
@@ -25,7 +26,6 @@ from tests.reference.config import (
 from tests.reference.generate import Scenario, scenarios
 from tests.reference.generate_faults import faulty_scenarios
 from tests.reference.samples import array, job, port, stack
-from tests.server.test_reference_agrees import agree, agree_on
 
 KIB64 = 64 << 10
 DEEP = LinkUpdated(0, "fa", "h1-a", 0, 1_000)  # more buffers than there are frames
@@ -62,14 +62,14 @@ def holding(draw: st.DrawFn, base: st.SearchStrategy[Scenario]) -> Scenario:
 @settings(max_examples=20)
 @given(holding(scenarios()))
 def test_switches_that_drop_what_they_hold_agree(scenario: Scenario) -> None:
-    agree_on(scenario, scenario.cuts)
+    assert not differences_on(scenario, scenario.cuts)
 
 
 @settings(max_examples=20)
 @given(holding(faulty_scenarios()), st.integers(5_000, 100_000))
 def test_switches_that_drop_agree_while_things_break(scenario: Scenario, step_ns: int) -> None:
     try:
-        agree_on(scenario, tuple(range(0, scenario.until_ns, step_ns)))
+        assert not differences_on(scenario, tuple(range(0, scenario.until_ns, step_ns)))
     except InvalidArgument as refused:
         assert "matches nothing" in str(refused)
         reject()
@@ -78,14 +78,14 @@ def test_switches_that_drop_agree_while_things_break(scenario: Scenario, step_ns
 @settings(max_examples=20)
 @given(narrow(scenarios()))
 def test_a_narrow_fabric_agrees(scenario: Scenario) -> None:
-    agree_on(scenario, scenario.cuts)
+    assert not differences_on(scenario, scenario.cuts)
 
 
 @settings(max_examples=20)
 @given(narrow(faulty_scenarios()), st.integers(5_000, 100_000))
 def test_a_narrow_fabric_agrees_while_things_break(scenario: Scenario, step_ns: int) -> None:
     try:
-        agree_on(scenario, tuple(range(0, scenario.until_ns, step_ns)))
+        assert not differences_on(scenario, tuple(range(0, scenario.until_ns, step_ns)))
     except InvalidArgument as refused:
         assert "matches nothing" in str(refused)
         reject()
@@ -268,7 +268,7 @@ def test_what_flaps_goes_down_and_up_in_turn_because_of_its_rule(change: FaultIn
     started, ended = (e for e in room.events.since(0) if e.kind.startswith("FAULT_"))
     assert [event.cause for event in told] == [started.name] * 5 + [ended.name]
     assert (ended.time_ns, ended.detail["because"]) == (1_100_000, "count")
-    agree(readers(change), 3_000_000, (150_000, 250_000, 650_000))
+    assert not differences(readers(change), 3_000_000, (150_000, 250_000, 650_000))
 
 
 H1_A = "multipaths/m1/fabrics/fa/links/h1-a"
@@ -307,7 +307,9 @@ def test_a_link_whose_logins_are_refused_gives_its_paths_back_when_the_rule_ends
     assert (down.kind, up.kind, up.cause) == ("PATH_DOWN", "PATH_UP", accepted.name)
     assert up.time_ns == 850_000 + models.multipath.lookahead_ns
     assert models.multipath.wires.rejects == {("fa", "h1-a"): 2}
-    agree(readers(REFUSED, REFUSED_FLAP), 3_000_000, (150_000, 250_000, 650_000, 710_000))
+    assert not differences(
+        readers(REFUSED, REFUSED_FLAP), 3_000_000, (150_000, 250_000, 650_000, 710_000)
+    )
 
 
 def test_which_links_are_barred_is_kept_by_a_snapshot() -> None:
@@ -353,7 +355,7 @@ def refusing(draw: st.DrawFn) -> Scenario:
 @given(refusing(), st.integers(5_000, 100_000))
 def test_links_whose_logins_are_refused_agree(scenario: Scenario, step_ns: int) -> None:
     try:
-        agree_on(scenario, tuple(range(0, scenario.until_ns, step_ns)))
+        assert not differences_on(scenario, tuple(range(0, scenario.until_ns, step_ns)))
     except InvalidArgument as refused:
         assert "matches nothing" in str(refused)
         reject()

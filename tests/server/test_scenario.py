@@ -211,7 +211,8 @@ def test_what_is_wrong_is_told_by_its_place(case: str) -> None:
 
 
 def test_the_good_one_is_built() -> None:
-    build(GOOD)
+    with Stack(parse_scenario(GOOD)) as stack:
+        assert "a1" in stack.arrays
 
 
 SETS = GOOD.replace(
