@@ -191,15 +191,15 @@ def _reservations(draw: st.DrawFn, time: int, array: ArrayConfig) -> list[Change
 @st.composite
 def _port_change(draw: st.DrawFn, plans: Plans, time: int, array: ArrayConfig) -> list[Change]:
     port = draw(st.sampled_from(array.ports))
-    what = draw(st.sampled_from(["down", "down", "up", "up", "limit", "lost"]))
+    what = draw(st.sampled_from(["down", "down", "up", "up", "limit", "host", "volume", "lost"]))
     if what == "lost":
         plans.lost.add(array.array_id)
         return [ArrayLost(time, array.array_id)]
-    if what == "limit" and draw(st.booleans()):
+    if what == "host":
         host_id = draw(st.sampled_from(array.hosts)).host_id
         limits = draw(st.tuples(st.integers(0, 4), st.integers(0, 3)))
         return [HostLimits(time, array.array_id, host_id, *limits)]
-    if what == "limit" and draw(st.booleans()):
+    if what == "volume":
         volume = draw(st.sampled_from(array.volumes)).volume_id
         return [VolumeQueueLimit(time, array.array_id, volume, draw(st.integers(0, 4)))]
     if what == "limit":
@@ -216,12 +216,12 @@ def _controller_change(
     if thin and draw(st.sampled_from([False, False, False, True])):
         zero_detect = draw(st.sampled_from(ZeroDetect))
         return [VolumeZeroDetect(time, array.array_id, draw(st.sampled_from(thin)), zero_detect)]
-    if draw(st.booleans()):
-        volume = draw(st.sampled_from(array.volumes)).volume_id
-        return [VolumeAssigned(time, array.array_id, volume, controller.controller_id)]
     key = (array.array_id, controller.controller_id)
     if controller.reboot_ns and key not in plans.off and draw(st.booleans()):
         return [ControllerRebooted(time, *key)]
+    if draw(st.booleans()):
+        volume = draw(st.sampled_from(array.volumes)).volume_id
+        return [VolumeAssigned(time, array.array_id, volume, controller.controller_id)]
     if key in plans.off:
         plans.off.remove(key)
     else:
