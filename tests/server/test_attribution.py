@@ -21,6 +21,7 @@ from tests.server.scenarios import small_scenario
 
 MS = 1_000_000
 DEVICE = "multipaths/m1/hosts/h1/devices/a1.v1"
+LINK = "multipaths/m1/fabrics/a/links/h1-a"
 LAYERS = ("host_total_ns", "fabric_total_ns", "array_total_ns")
 
 
@@ -39,6 +40,20 @@ class Watched:
 
     def attribute(self, since: pb.LatencyReading) -> pb.LatencyAttribution:
         return self.estate.AttributeLatency(pb.AttributeLatencyRequest(since=since))
+
+    def attributed(self, ms: int, *, before_ms: int = 20) -> pb.LatencyAttribution:
+        """Whose fault the latency of a stretch of time is, once some time has passed."""
+        self.run(before_ms)
+        since = self.mark()
+        self.run(ms)
+        return self.attribute(since)
+
+    def inject(self, kind: str, target: str, **fields: Any) -> None:
+        """Breaks something, in the service whose it is."""
+        service = "/".join(target.split("/")[:2])
+        room = next(room for room in self.stack.rooms if room.name == service)
+        rule = faults_pb2.FaultRule(kind=kind, target=target, **fields)
+        room.simulation.InjectFault(faults_pb2.InjectFaultRequest(fault=rule))
 
     def disk(self) -> str:
         request = hypervisor_pb2.ListVmsRequest(parent="hosts/h1")
@@ -84,30 +99,16 @@ def test_asking_changes_nothing_and_says_the_same_again(watched: Watched) -> Non
 
 
 def test_a_slow_drain_is_named_with_figures(watched: Watched) -> None:
-    link = "multipaths/m1/fabrics/a/links/h1-a"
-    rule = faults_pb2.FaultRule(kind="SLOW_DRAIN", target=link, factor_per_mille=200_000)
-    inject(watched, "multipaths/m1", rule)
-    watched.run(20)
-    since = watched.mark()
-    watched.run(50)
-    found = watched.attribute(since)
-    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_FABRIC, link)
-    assert any(link in sentence and "frames" in sentence for sentence in found.evidence)
-
-
-def inject(watched: Watched, service: str, rule: faults_pb2.FaultRule) -> None:
-    room = next(room for room in watched.stack.rooms if room.name == service)
-    room.simulation.InjectFault(faults_pb2.InjectFaultRequest(fault=rule))
+    watched.inject("SLOW_DRAIN", LINK, factor_per_mille=200_000)
+    found = watched.attributed(50)
+    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_FABRIC, LINK)
+    assert any(LINK in sentence and "frames" in sentence for sentence in found.evidence)
 
 
 def test_who_was_not_ready_is_the_arrays_fault(watched: Watched) -> None:
     volume = "arrays/a1/volumes/v1"
-    rule = faults_pb2.FaultRule(kind="NOT_READY", target=volume, probability=0.9)
-    inject(watched, "arrays/a1", rule)
-    watched.run(5_000)
-    since = watched.mark()
-    watched.run(5_000)
-    found = watched.attribute(since)
+    watched.inject("NOT_READY", volume, probability=0.9)
+    found = watched.attributed(5_000, before_ms=5_000)
     assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_ARRAY, volume)
     assert found.array_total_ns > 2 * found.fabric_total_ns
     assert any("not ready" in sentence for sentence in found.evidence)
@@ -140,13 +141,8 @@ def timed_out(watched: Watched) -> int:
 def test_a_port_that_hangs_is_named_and_no_link(port: str) -> None:
     with impatient() as watched:
         for start_ms in (25, 45, 65):
-            rule = faults_pb2.FaultRule(kind="PORT_HANG", target=port)
-            rule.start_ns, rule.duration_ns = start_ms * MS, 10 * MS
-            inject(watched, "arrays/a1", rule)
-        watched.run(20)
-        since = watched.mark()
-        watched.run(80)
-        found = watched.attribute(since)
+            watched.inject("PORT_HANG", port, start_ns=start_ms * MS, duration_ns=10 * MS)
+        found = watched.attributed(80)
     assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_ARRAY, port)
     assert found.array_total_ns > 2 * found.fabric_total_ns
     assert any("lost" in sentence and "its link is up" in sentence for sentence in found.evidence)
@@ -157,28 +153,19 @@ def test_media_are_to_blame_for_commands_that_they_are_late_with() -> None:
     pool = "arrays/a1/pools/p1"
     with impatient() as watched:
         watched.stack.api.arrays["a1"].FillPool(array_pb2.FillPoolRequest(name=pool, ratio=1.0))
-        rule = faults_pb2.FaultRule(kind="MEDIA_SLOW", target=pool, factor_per_mille=2_000)
-        inject(watched, "arrays/a1", rule)
-        watched.run(20)
-        since = watched.mark()
-        watched.run(80)
-        found = watched.attribute(since)
+        watched.inject("MEDIA_SLOW", pool, factor_per_mille=2_000)
+        found = watched.attributed(80)
         assert timed_out(watched) > 0
     assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_ARRAY, pool)
     assert found.array_total_ns > 2 * found.fabric_total_ns
 
 
 def test_a_link_is_to_blame_for_commands_that_it_is_late_with() -> None:
-    link = "multipaths/m1/fabrics/a/links/h1-a"
     with impatient(MS) as watched:
-        rule = faults_pb2.FaultRule(kind="SLOW_DRAIN", target=link, factor_per_mille=10_000)
-        inject(watched, "multipaths/m1", rule)
-        watched.run(20)
-        since = watched.mark()
-        watched.run(80)
-        found = watched.attribute(since)
+        watched.inject("SLOW_DRAIN", LINK, factor_per_mille=10_000)
+        found = watched.attributed(80)
         assert timed_out(watched) > 0
-    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_FABRIC, link)
+    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_FABRIC, LINK)
 
 
 @pytest.mark.parametrize(
@@ -218,15 +205,10 @@ def test_what_caches_save_is_not_asked_for_before_somebody_is_accused() -> None:
     scenario.arrays[0].pools[0].media_ns = 50 * MS
     with Stack(scenario) as stack:
         watched = Watched(stack)
-        link = "multipaths/m1/fabrics/a/links/h1-a"
-        rule = faults_pb2.FaultRule(kind="SLOW_DRAIN", target=link, factor_per_mille=400_000)
-        inject(watched, "multipaths/m1", rule)
-        watched.run(20)
-        since = watched.mark()
-        watched.run(50)
-        found = watched.attribute(since)
+        watched.inject("SLOW_DRAIN", LINK, factor_per_mille=400_000)
+        found = watched.attributed(50)
     assert found.array_explained_ns > 50 * MS > found.floor_ns
-    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_FABRIC, link)
+    assert (found.layer, found.culprit) == (pb.LATENCY_LAYER_FABRIC, LINK)
 
 
 def test_bad_input_is_refused_with_the_reason(watched: Watched) -> None:
