@@ -234,6 +234,18 @@ def test_a_stack_that_was_built_by_hand_is_replayed_from_nothing() -> None:
     assert list(replayed.stack.hypervisor.api.trace_records()) == ["t1"]
 
 
+def test_what_is_called_after_a_restore_comes_after_what_the_snapshot_brought() -> None:
+    with Stack(small_scenario()) as stack, Stack(small_scenario()) as other:
+        for depth in range(1, 9):
+            set_depth(stack.api, depth)
+        other.hypervisor.model.restore(
+            {piece.service: piece for piece in stack.hypervisor.model.snapshot("s1")}
+        )
+        set_port(other.api, "p0", False)
+        *_, last, _ = (json.loads(line) for line in recorded(other.api).splitlines())
+    assert last["method"] == "ArrayService.UpdatePort"
+
+
 def test_another_scenario_is_refused() -> None:
     with Stack(small_scenario()) as stack:
         advance(stack.api, 1 * MS)

@@ -96,6 +96,17 @@ def inventory(api: Api) -> list[Any]:
     return found
 
 
+def test_stacks_that_were_asked_for_the_same_are_equal_files() -> None:
+    files = []
+    for _ in range(2):
+        with Stack(small_scenario(io_limit=0)) as stack:
+            advance(stack.api, 2 * MS)
+            port(stack.api, "p0", enabled=False)
+            advance(stack.api, 3 * MS)
+            files.append([piece.sealed() for piece in stack.hypervisor.model.snapshot("s1")])
+    assert files[0] == files[1]
+
+
 @pytest.mark.parametrize("opened", [Stack, Processes])
 def test_a_stack_goes_back_and_on_as_it_did(
     opened: Callable[..., AbstractContextManager[Any]],

@@ -57,7 +57,7 @@ class Call(NamedTuple):
     """One call that has changed a service."""
 
     time_ns: int  # virtual, of the border at which it was applied
-    order_ns: int  # of the calendar: what was called first, among calls at one border
+    order: int  # says what was called first, among calls at one border
     attached: bool  # whether the service had a driver, or drove
     service: str
     method: str
@@ -83,7 +83,31 @@ class Basis:
 
 
 CLASSES: Final = (Call, Basis)
-_orders: dict[str, int] = {"last": 0}
+
+
+class Order:
+    """Numbers calls as they come, over all services that share it.
+
+    Those of one process count, so that the same calls leave the same state behind.  Where services
+    have processes of their own, the calendar's time says whose call came first.
+    """
+
+    def __init__(self, *, by_calendar: bool = False) -> None:
+        self._by_calendar = by_calendar
+        self._last = 0
+
+    def next(self) -> int:
+        """Returns a number that is greater than all before."""
+        self.pass_by(unix_ns() if self._by_calendar else 0)
+        self._last += 1
+        return self._last
+
+    def pass_by(self, number: int) -> None:
+        """Has all numbers to come be greater than this one, too."""
+        self._last = max(self._last, number)
+
+
+CALENDAR: Final = Order(by_calendar=True)
 
 
 class Journaling(Protocol):
@@ -105,9 +129,12 @@ class Journaling(Protocol):
 class Recording(Recorder):
     """The calls of one service, as a part of it; handed on to its journal, if it has one."""
 
-    def __init__(self, model: Any, settings: Mapping[str, int] | None = None) -> None:
-        """Takes the model, and how its service was set when it was started."""
+    def __init__(
+        self, model: Any, settings: Mapping[str, int] | None = None, order: Order = CALENDAR
+    ) -> None:
+        """Takes the model, how its service was set when it was started, and what numbers calls."""
         self._model = model
+        self._order = order
         self._settings = dict(settings or {})
         self._calls: list[tuple[Call, Settling | None]] = []
         self._bytes = 0
@@ -137,7 +164,7 @@ class Recording(Recorder):
         method, requests = _written(request)
         model = self._model
         attached = bool(model.driver or getattr(model, "attached", False))
-        call = Call(model.now_ns, _next_order_ns(), attached, model.name, method, requests)
+        call = Call(model.now_ns, self._order.next(), attached, model.name, method, requests)
         self._append(call)
         return 0 if self.journal is None else self.journal.note(call)
 
@@ -189,6 +216,7 @@ class Recording(Recorder):
 
         def put() -> None:
             self.restart(saved["basis"])
+            self._order.pass_by(max((call.order for call in calls), default=0))
             self._calls = [(call, None) for call in calls[:settled]]
             self._calls += [(call, self._settling()) for call in calls[settled:]]
             self._bytes = sum(len(request) for call in calls for request in call.requests)
@@ -289,7 +317,7 @@ def lines_of(recordings: Mapping[str, Any], basis: Basis, end: Mapping[str, Any]
         }
     )
     calls = [call for recording in recordings.values() for call in recording["calls"]]
-    for call in sorted(calls, key=lambda call: (call.time_ns, call.order_ns)):
+    for call in sorted(calls, key=lambda call: (call.time_ns, call.order)):
         yield _line(_call_json(call))
     yield _line(dict(end))
 
@@ -321,9 +349,3 @@ def _written(request: Any) -> tuple[str, tuple[bytes, ...]]:
         parts = kind(description=request.description), kind(data=request.data)
         return METHODS[kind], tuple(part.SerializeToString(deterministic=True) for part in parts)
     return METHODS[type(request)], (request.SerializeToString(deterministic=True),)
-
-
-def _next_order_ns() -> int:
-    """Returns the calendar's time, always later than before in this process."""
-    _orders["last"] = max(unix_ns(), _orders["last"] + 1)
-    return _orders["last"]

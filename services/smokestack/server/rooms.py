@@ -38,7 +38,7 @@ from .blockdevice_service import BlockDeviceService
 from .clocks import DriverClock
 from .exporter import Collector
 from .kept_whole import WholeDurable
-from .recording import Recording
+from .recording import CALENDAR, Order, Recording
 from .simulation import SimulationService
 from .workload import JobsAndTraces
 
@@ -61,20 +61,16 @@ class Room(Generic[_M]):
     durable: Any = None  # what a journal needs of the model: journal.Durable, and its parts
 
 
-def array_room(array_id: str, seed: int = 1, border: BorderLock | None = None) -> Room[ArrayModel]:
+def array_room(
+    array_id: str, seed: int = 1, border: BorderLock | None = None, order: Order = CALENDAR
+) -> Room[ArrayModel]:
     """Returns an empty array."""
     border = border or BorderLock()
     model = ArrayModel(array_id, seed)
-    recording = Recording(model)
+    recording = Recording(model, order=order)
     api = ArrayService(model, border, recording)
     simulation = SimulationService(model, border, recording=recording)
     device = BlockDeviceService(model, border, lambda: len(model.itls), takes_tasks=True)
-
-    def add(server: grpc.Server) -> None:
-        array_pb2_grpc.add_ArrayServiceServicer_to_server(api, server)
-        simulation_pb2_grpc.add_SimulationServiceServicer_to_server(simulation, server)
-        blockdevice_pb2_grpc.add_BlockDeviceServiceServicer_to_server(device, server)
-
     return Room(
         model,
         model.name,
@@ -82,31 +78,27 @@ def array_room(array_id: str, seed: int = 1, border: BorderLock | None = None) -
         api,
         simulation,
         ArrayCollector(model, border),
-        _names("ArrayService", "SimulationService", "BlockDeviceService"),
-        add,
+        *_served(array_pb2_grpc.add_ArrayServiceServicer_to_server, api, simulation, device),
         ArrayDurable(model),
     )
 
 
 def multipath_room(
-    spec: MultipathSpec | None = None, border: BorderLock | None = None
+    spec: MultipathSpec | None = None,
+    border: BorderLock | None = None,
+    order: Order = CALENDAR,
 ) -> Room[MultipathModel]:
     """Returns a multipath layer without hosts; its arrays are connected to its model."""
     border = border or BorderLock()
     model = MultipathModel(spec)
-    recording = Recording(model, model.spec.settings())
+    recording = Recording(model, model.spec.settings(), order)
     api = MultipathService(model, border, recording)
     simulation = SimulationService(model, border, recording=recording)
     api.feed = simulation.feed
     device = BlockDeviceService(
         model, border, lambda: int(model.state.row["device_count"]), takes_tasks=False
     )
-
-    def add(server: grpc.Server) -> None:
-        multipath_pb2_grpc.add_MultipathServiceServicer_to_server(api, server)
-        simulation_pb2_grpc.add_SimulationServiceServicer_to_server(simulation, server)
-        blockdevice_pb2_grpc.add_BlockDeviceServiceServicer_to_server(device, server)
-
+    add = multipath_pb2_grpc.add_MultipathServiceServicer_to_server
     return Room(
         model,
         model.name,
@@ -114,27 +106,25 @@ def multipath_room(
         api,
         simulation,
         MultipathCollector(model, border),
-        _names("MultipathService", "SimulationService", "BlockDeviceService"),
-        add,
+        *_served(add, api, simulation, device),
         _whole(model, ("model", "faults"), api, simulation, paths_return.power_on),
     )
 
 
 def hypervisor_room(
-    hypervisor_id: str = "hv1", seed: int = 1, border: BorderLock | None = None
+    hypervisor_id: str = "hv1",
+    seed: int = 1,
+    border: BorderLock | None = None,
+    order: Order = CALENDAR,
 ) -> Room[HypervisorModel]:
     """Returns a hypervisor without hosts; the device that it drives is connected to its model."""
     border = border or BorderLock()
     model = HypervisorModel(hypervisor_id, seed, border)
     clock = DriverClock(model)
-    recording = Recording(model)
+    recording = Recording(model, order=order)
     api = HypervisorService(model, border, JobsAndTraces(), clock, recording)
     simulation = SimulationService(model, border, clock, recording, api.trace_records)
-
-    def add(server: grpc.Server) -> None:
-        hypervisor_pb2_grpc.add_HypervisorServiceServicer_to_server(api, server)
-        simulation_pb2_grpc.add_SimulationServiceServicer_to_server(simulation, server)
-
+    add = hypervisor_pb2_grpc.add_HypervisorServiceServicer_to_server
     return Room(
         model,
         model.name,
@@ -142,10 +132,32 @@ def hypervisor_room(
         api,
         simulation,
         HypervisorCollector(model, border),
-        _names("HypervisorService", "SimulationService"),
-        add,
+        *_served(add, api, simulation),
         _whole(model, ("model", "faults", "wire"), api, simulation, returns.power_on),
     )
+
+
+def _served(
+    add_own: Callable[[Any, grpc.Server], None],
+    api: Any,
+    simulation: SimulationService,
+    device: BlockDeviceService | None = None,
+) -> tuple[tuple[str, ...], Callable[[grpc.Server], None]]:
+    """Returns the full names of a room's services, and what adds them to a server."""
+    add_simulation = simulation_pb2_grpc.add_SimulationServiceServicer_to_server
+    add_device = blockdevice_pb2_grpc.add_BlockDeviceServiceServicer_to_server
+    parts: list[tuple[Callable[[Any, grpc.Server], None], Any]] = [
+        (add_own, api),
+        (add_simulation, simulation),
+    ]
+    if device is not None:
+        parts.append((add_device, device))
+
+    def add(server: grpc.Server) -> None:
+        for add_part, servicer in parts:
+            add_part(servicer, server)
+
+    return tuple(f"{_PACKAGE}.{type(servicer).__name__}" for _, servicer in parts), add
 
 
 def _whole(
@@ -157,7 +169,3 @@ def _whole(
 ) -> WholeDurable:
     requests = [api.requests, simulation.faults.requests]
     return WholeDurable(model, parts, requests, partial(power_on, model))
-
-
-def _names(*services: str) -> tuple[str, ...]:
-    return tuple(f"{_PACKAGE}.{service}" for service in services)

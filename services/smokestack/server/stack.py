@@ -29,6 +29,7 @@ from .csi import Current, csi_room, with_csi
 from .estate import EstateService, local_peers, with_estate
 from .goals import Goals
 from .listen import Endpoint, Listener
+from .recording import Order
 from .rooms import Room, array_room, hypervisor_room, multipath_room
 from .snapshots import taken
 
@@ -43,19 +44,19 @@ class Rooms:
 
         ScenarioError names the place of what is refused.
         """
-        border = BorderLock()
+        border, order = BorderLock(), Order()
         self.border = border
         seed = seed_of(scenario)
         self.arrays: Mapping[str, Room[ArrayModel]] = {
-            array.name: array_room(array.name, seed, border) for array in scenario.arrays
+            array.name: array_room(array.name, seed, border, order) for array in scenario.arrays
         }
-        self.multipath = multipath_room(multipath_spec(scenario), border)
+        self.multipath = multipath_room(multipath_spec(scenario), border, order)
         for array_id, array in self.arrays.items():
             self.multipath.model.connect_array(array_id, array.model)
         self.arrays = {
             array_id: with_csi(array, self.multipath.api) for array_id, array in self.arrays.items()
         }
-        self.hypervisor = hypervisor_room(seed=seed, border=border)
+        self.hypervisor = hypervisor_room(seed=seed, border=border, order=order)
         self.hypervisor.model.connect(self.multipath.model)
         self.hypervisor.simulation.goals = Goals(
             [room.model.events for room in self.all],
