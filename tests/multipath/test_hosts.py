@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from smokestack.engine.errors import InvalidArgument, NotFound
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument, NotFound
+from smokestack.multipath.specs import MultipathSpec
 from smokestack.v1 import multipath_pb2 as pb
 from smokestack.v1 import simulation_pb2 as sim
 from tests.api import ARRAY, DEVICE, MULTIPATH, MULTIPATH_HOST, Stack
@@ -177,6 +178,58 @@ def test_a_layer_takes_only_what_is_in_range(stack: Stack) -> None:
     assert layer(stack, "*") == pb.Multipath(
         **{**_plain(stack), "congestion_evaluation_ns": 4 * 10**9, "probing": False}
     )
+
+
+def test_every_setting_of_a_layer_changes_and_is_told(stack: Stack) -> None:
+    wanted = {
+        "qfull_retry_delay_ns": 2_000,
+        "not_ready_retry_delay_ns": 3_000,
+        "apd_timeout_ns": 10**9,
+        "apd_handling": pb.APD_HANDLING_HOLD,
+        "command_timeout_ns": 5 * 10**9,
+        "task_management_timeout_ns": 10**9,
+        "escalation": pb.ESCALATION_TARGET_RESET,
+        "probing": True,
+        "congestion_evaluation_ns": 10**6,
+    }
+    assert wanted.keys() == MultipathSpec().settings().keys()
+    plain = _plain(stack)
+    made = layer(stack, **wanted)
+    assert made == pb.Multipath(**{**plain, **wanted})
+    assert layer(stack, "*").escalation == pb.ESCALATION_PATH_DOWN
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("qfull_retry_delay_ns", -1),
+        ("not_ready_retry_delay_ns", 61 * 10**9),
+        ("command_timeout_ns", 86_401 * 10**9),
+        ("task_management_timeout_ns", 999),
+        ("escalation", 9),
+    ],
+)
+def test_a_layer_refuses_what_is_out_of_range(stack: Stack, field: str, value: int) -> None:
+    before = _plain(stack)
+    with pytest.raises(InvalidArgument) as refused:
+        layer(stack, **{"probing": True, field: value})
+    assert [v.field for v in refused.value.violations] == [f"multipath.{field}"]
+    assert _plain(stack) == before
+
+
+def test_a_hold_time_needs_a_time_out_as_long_as_it_lasts(stack: Stack) -> None:
+    def hold(time_ns: int) -> None:
+        fabric = pb.Fabric(name=f"{MULTIPATH}/fabrics/a", hold_time_ns=time_ns)
+        stack.multipath.UpdateFabric(pb.UpdateFabricRequest(fabric=fabric))
+
+    layer(stack, command_timeout_ns=10**9)
+    hold(10**8)
+    with pytest.raises(FailedPrecondition, match="hold_time_ns to 0 first") as refused:
+        layer(stack, command_timeout_ns=0, probing=True)
+    assert refused.value.reason == "HOLD_TIME"
+    assert not _plain(stack).get("probing")
+    hold(0)
+    assert layer(stack, command_timeout_ns=0).command_timeout_ns == 0
 
 
 def _plain(stack: Stack) -> dict[str, object]:

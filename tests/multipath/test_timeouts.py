@@ -7,6 +7,7 @@ from smokestack.engine.fault_rules import FaultRule
 from smokestack.engine.records import Status
 from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.specs import MultipathSpec
+from smokestack.multipath.updates import update_layer
 from tests.multipath.test_multipath import attach, make_stack, serve, writes
 
 MS = 1_000_000
@@ -44,6 +45,17 @@ def test_without_a_time_out_a_command_takes_as_long_as_it_takes() -> None:
     _, multipath = stack(0)
     (answer,) = serve(multipath, writes(0), for_ns=20 * MS)
     assert answer["attempt"] == 0 and answer["time"] > 3 * MS
+
+
+def test_a_new_time_out_is_that_of_commands_sent_from_then_on() -> None:
+    _, multipath = stack(2 * MS)
+    update_layer(multipath, {"command_timeout_ns": MS})
+    serve(multipath, writes(0), for_ns=100_000)
+    update_layer(multipath, {"command_timeout_ns": 0})
+    serve(multipath, writes(), for_ns=20 * MS)
+    told = [e.time_ns for e in multipath.events.after(0, 99) if e.kind == "COMMANDS_TIMED_OUT"]
+    assert told == [MS], "the first attempt keeps its own, the second has none"
+    assert [e.kind for e in multipath.events.after(0, 99)].count("MULTIPATH_UPDATED") == 2
 
 
 def test_a_time_out_below_the_lookahead_counts_as_that() -> None:

@@ -26,7 +26,7 @@ from smokestack.multipath.model import MultipathModel
 from smokestack.multipath.resets import reset_device
 from smokestack.multipath.specs import Selector
 from smokestack.multipath.thrashing import forbidden
-from smokestack.multipath.updates import update_fabric
+from smokestack.multipath.updates import update_fabric, update_layer
 from tests.reference.config import (
     AdapterUpdated,
     ArrayConfig,
@@ -47,6 +47,7 @@ from tests.reference.config import (
     HostLimits,
     JobStarted,
     JobStopped,
+    LayerUpdated,
     LinkUpdated,
     PathEnabled,
     PathUpdated,
@@ -192,6 +193,26 @@ class Models:
                 )
             case AdapterUpdated():
                 self.multipath.update_adapter(change.host_id, change.initiator, change.queue_depth)
+            case LayerUpdated():
+                with suppress(FailedPrecondition):  # a fabric needs a time-out
+                    update_layer(self.multipath, dict(change.settings))
+            case DeviceReset() | PathEnabled() | PathUpdated():
+                self._apply_to_paths(change)
+            case TrunkSet() | HoldTimeSet() | LinkUpdated():
+                self._apply_fabric(change)
+            case DiskCreated() | JobStarted() | JobStopped():
+                self._apply_to_guests(change)
+            case FaultInjected():
+                self.book(change.service).inject(change.rule)
+            case FaultCleared():
+                self.book(change.service).clear(change.fault_id)
+            case ArrayLost():
+                self.links[change.array_id].broken = True
+            case _:
+                self._apply_to_hardware(self.arrays[change.array_id], change)
+
+    def _apply_to_paths(self, change: DeviceReset | PathEnabled | PathUpdated) -> None:
+        match change:
             case DeviceReset():
                 with suppress(FailedPrecondition):  # no path, or it is being reset
                     reset_device(
@@ -209,18 +230,6 @@ class Models:
                     relative_throughput=change.relative_throughput,
                     cpus=change.cpus,
                 )
-            case TrunkSet() | HoldTimeSet() | LinkUpdated():
-                self._apply_fabric(change)
-            case DiskCreated() | JobStarted() | JobStopped():
-                self._apply_to_guests(change)
-            case FaultInjected():
-                self.book(change.service).inject(change.rule)
-            case FaultCleared():
-                self.book(change.service).clear(change.fault_id)
-            case ArrayLost():
-                self.links[change.array_id].broken = True
-            case _:
-                self._apply_to_hardware(self.arrays[change.array_id], change)
 
     def _apply_to_guests(self, change: DiskCreated | JobStarted | JobStopped) -> None:
         match change:

@@ -277,6 +277,14 @@ class AdapterUpdated:
 
 
 @dataclass(frozen=True)
+class LayerUpdated:
+    """Settings of the whole layer change, by their names in ``MultipathSpec``."""
+
+    at_ns: int
+    settings: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
 class DeviceReset:
     """A host resets a device's logical unit, or its target, if it has a way to."""
 
@@ -408,6 +416,7 @@ HostChange = (
     | Rescanned
     | DeviceUpdated
     | AdapterUpdated
+    | LayerUpdated
     | DeviceReset
     | PathEnabled
     | PathUpdated

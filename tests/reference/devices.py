@@ -228,6 +228,7 @@ class HostIo:
     queued_ns: int = 0  # when it last joined a queue
     waited_ns: int = 0  # in queues, all in all
     sent_ns: int | None = None  # when its last attempt left; None while an adapter holds it
+    timeout_ns: int = 0  # that its last attempt left with; 0: none
     aborting: int | None = None  # word of its abort; -1: it waits for a reset
     abort_ends: int = 0  # when that comes too late
 

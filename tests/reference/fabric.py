@@ -43,6 +43,7 @@ class Fabric:
     trunk: Link
     links: dict[str, Link] = field(default_factory=dict)
     has_trunk: bool = False
+    holds: bool = False  # whether they are to, from now on or soon
     hold: int = 0  # how long switches hold what they cannot send; 0: without end
 
     def hops(self, target: str, host: str) -> list[Link]:

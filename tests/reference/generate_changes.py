@@ -17,6 +17,7 @@ from smokestack.engine.records import Attention
 from smokestack.multipath.specs import (
     NATIVE,
     DepthRule,
+    Escalation,
     QueueControl,
     SelectorSettings,
     WorldShares,
@@ -36,6 +37,7 @@ from tests.reference.config import (
     HostLimits,
     JobStarted,
     JobStopped,
+    LayerUpdated,
     LinkUpdated,
     PathEnabled,
     PathUpdated,
@@ -56,7 +58,7 @@ from tests.reference.generate_copies import Copies, copy_changes
 KINDS = (
     *("port", "port", "controller", "space", "copy", "copy", "export"),
     *("path", "device", "adapter", "job", "attention", "attention"),
-    *("fabric", "reset", "reservation"),
+    *("fabric", "reset", "reservation", "layer"),
 )
 
 
@@ -129,6 +131,8 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
             return []
         plan = draw(st.sampled_from(plans.running))
         return [JobStopped(time, plan.host_id, plan.vm_id, plan.job_id)]
+    if kind == "layer":
+        return [LayerUpdated(time, draw(layer_settings()))]
     if kind == "fabric":
         return draw(_fabric_change(plans, time))
     if kind in ("path", "device", "adapter", "reset"):
@@ -149,6 +153,22 @@ def _change(draw: st.DrawFn, plans: Plans, time: int) -> list[Change]:
     if kind == "space":
         return draw(_space_change(plans, time, array))
     return draw(_export_change(plans, time, array))
+
+
+LAYER = {
+    "qfull_retry_delay_ns": [0, 5_000, 100_000],
+    "not_ready_retry_delay_ns": [0, 25_000, 100_000],
+    "command_timeout_ns": [0, 30_000, 150_001, 200_000],
+    "task_management_timeout_ns": [20_000, 150_000, 10**9],
+    "escalation": list(Escalation),
+}
+
+
+@st.composite
+def layer_settings(draw: st.DrawFn) -> tuple[tuple[str, int], ...]:
+    """Draws new values of one or more settings of the layer."""
+    names = draw(st.lists(st.sampled_from(sorted(LAYER)), min_size=1, max_size=3, unique=True))
+    return tuple((name, draw(st.sampled_from(LAYER[name]))) for name in names)
 
 
 @st.composite

@@ -114,10 +114,10 @@ class Landings:
     def _in_time(self, record: Completion) -> bool:
         if record.kind == Kind.TASK:
             return self._waits_for(record) is not None
-        sent_ns = self._ios[record.ident].sent_ns
-        assert sent_ns is not None
-        timeout = max(self._spec.command_timeout_ns, self.lookahead_ns)
-        return not self._spec.command_timeout_ns or record.time < sent_ns + timeout
+        io = self._ios[record.ident]
+        assert io.sent_ns is not None
+        timeout = max(io.timeout_ns, self.lookahead_ns)
+        return not io.timeout_ns or record.time < io.sent_ns + timeout
 
     def _landed(
         self, landing: dict[Key, tuple[Path, Completion]], downs: dict[Path, int]

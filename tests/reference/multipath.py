@@ -7,9 +7,10 @@ after a delay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from smokestack.engine.records import (
     AccessState,
@@ -237,6 +238,12 @@ class Multipath(Checkers, Landings, Losses, Transport, Wires, Recoveries):
             device.mclock = MClock(change.world_shares) if change.world_shares else None
         self._pump(device)  # which does nothing when no limit has changed
 
+    def update_layer(self, settings: Mapping[str, int]) -> None:
+        """Changes settings of the layer; what is under way keeps what it was given."""
+        spec = replace(self._spec, **cast(Mapping[str, Any], settings))
+        if spec.command_timeout_ns or not any(each.holds for each in self.fabrics.values()):
+            self._spec = spec
+
     def reset_device(self, change: DeviceReset) -> None:
         """Resets a device, or its target, by its first usable path."""
         device = self.devices[change.host_id, change.device]
@@ -338,8 +345,9 @@ class Multipath(Checkers, Landings, Losses, Transport, Wires, Recoveries):
             flags = io.flags | (Flag.SET_GROUPS if asks else 0)
             command = Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl, flags)
             path.array.submit(command)
-            if self._spec.command_timeout_ns:
-                timeout = max(self._spec.command_timeout_ns, self.lookahead_ns)
+            io.timeout_ns = self._spec.command_timeout_ns
+            if io.timeout_ns:
+                timeout = max(io.timeout_ns, self.lookahead_ns)
                 key = (io.sent_ns + timeout, MULTIPATH, TIMER, io.ident, io.attempt)
                 self._agenda.add(key, self._command_times_out, io, io.attempt, io.sent_ns)
 

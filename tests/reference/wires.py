@@ -60,6 +60,7 @@ class Wires:
             self._later(setattr, fabric, "has_trunk", change.bandwidth_bytes_per_second > 0)
             self._later(setattr, fabric.trunk, "rate", change.bandwidth_bytes_per_second)
         elif isinstance(change, HoldTimeSet):
+            fabric.holds = change.hold_time_ns > 0
             self._later(setattr, fabric, "hold", change.hold_time_ns)
         else:
             link = fabric.links[change.link]

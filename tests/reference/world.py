@@ -20,6 +20,7 @@ from tests.reference.config import (
     HoldTimeSet,
     JobStarted,
     JobStopped,
+    LayerUpdated,
     LinkUpdated,
     PathEnabled,
     PathUpdated,
@@ -80,12 +81,10 @@ class World:
                 self.multipath.update_device(change)
             case AdapterUpdated():
                 self.multipath.update_adapter(change)
-            case DeviceReset():
-                self.multipath.reset_device(change)
-            case PathEnabled():
-                self.multipath.set_path_enabled(change)
-            case PathUpdated():
-                self.multipath.update_path(change)
+            case LayerUpdated():
+                self.multipath.update_layer(dict(change.settings))
+            case DeviceReset() | PathEnabled() | PathUpdated():
+                self._apply_to_paths(change)
             case TrunkSet() | HoldTimeSet() | LinkUpdated():
                 self.multipath.update_fabric(change)
             case DiskCreated() | JobStarted() | JobStopped():
@@ -98,6 +97,15 @@ class World:
                 self.multipath.lose(self.arrays[change.array_id])
             case _:
                 self.arrays[change.array_id].apply(change)
+
+    def _apply_to_paths(self, change: DeviceReset | PathEnabled | PathUpdated) -> None:
+        match change:
+            case DeviceReset():
+                self.multipath.reset_device(change)
+            case PathEnabled():
+                self.multipath.set_path_enabled(change)
+            case PathUpdated():
+                self.multipath.update_path(change)
 
     def _apply_to_guests(self, change: DiskCreated | JobStarted | JobStopped) -> None:
         match change:

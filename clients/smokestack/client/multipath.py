@@ -426,9 +426,14 @@ class PathWatch(Stream[pb.PathChange, Way]):
 class MultipathUpdate(TypedDict, total=False):
     """What of a layer can be changed; None goes back to the default."""
 
-    probing: bool | None
+    qfull_retry_delay_ns: int | None
+    not_ready_retry_delay_ns: int | None
     apd_timeout_ns: int | None
     apd_handling: ApdHandling | None
+    command_timeout_ns: int | None
+    task_management_timeout_ns: int | None
+    escalation: Escalation | None
+    probing: bool | None
     congestion_evaluation_ns: int | None
 
 
@@ -473,7 +478,7 @@ class Multipath(Resource[Way], Service[Way]):
 
     @operation
     def update(self, **fields: Unpack[MultipathUpdate]) -> Call[Multipath[Way]]:
-        """Changes what is given: the probe, what happens in APD, how often latency is looked at."""
+        """Changes what is given: time-outs, delays, what happens in APD, the probe."""
         return self._update(fields)
 
     @property

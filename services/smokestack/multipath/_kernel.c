@@ -82,7 +82,7 @@ static inline int awaited(mp_t *m, const completion_t *c) {
     if (m->slot[i].id != c->id || m->slot[i].attempt != c->attempt ||
         m->slot[i].phase != PHASE_IN_FLIGHT)
         return 0;
-    if (m->state->command_timeout_ns && c->time >= deadline_of(m, &m->slot[i])) return 0;
+    if (m->state->timeouts && c->time >= deadline_of(m, &m->slot[i])) return 0;
     int64_t down_ns = m->path[m->slot[i].path].down_ns;
     return down_ns == 0 || c->time < down_ns;
 }

@@ -9,9 +9,11 @@
 #include "context.h"
 #include "probe.h"
 
-/* When a command that is out times out; no sooner than it can be answered. */
+/* When a command that is out times out, if ever; no sooner than it can be answered.  It keeps the
+ * time-out that it left with, as a request does on Linux. */
 static inline int64_t deadline_of(const mp_t *m, const slot_t *s) {
-    int64_t timeout = m->state->command_timeout_ns, least = m->state->lookahead_ns;
+    int64_t timeout = m->timeout[s->next], least = m->state->lookahead_ns;
+    if (!timeout) return NEVER_NS;
     return s->dispatch_ns + (timeout > least ? timeout : least);
 }
 
@@ -38,7 +40,8 @@ static void send(mp_t *m, uint32_t i, int64_t now) {
         (submission_t){now, id, lba, length, itl, vm, s->attempt, s->op, flags};
     s->phase = PHASE_IN_FLIGHT;
     s->dispatch_ns = now;
-    if (m->state->command_timeout_ns && deadline_of(m, s) < m->state->timer_ns)
+    s->next = m->state->timeout;
+    if (m->state->timeouts && deadline_of(m, s) < m->state->timer_ns)
         m->state->timer_ns = deadline_of(m, s);
     if (m->state->probing) probe_sent(m, s, now);
 }

@@ -144,7 +144,7 @@ static int command_cross(mp_t *m, completion_t *c) {
     damage(m, path, c);
     c->time = time;
     slot->time = retried(c) ? NEVER_NS : time;
-    if (m->state->command_timeout_ns && time >= deadline_of(m, slot))
+    if (m->state->timeouts && time >= deadline_of(m, slot))
         slot->phase = PHASE_IN_FLIGHT; /* it times out first */
     return 1;
 }

@@ -16,7 +16,6 @@ _SETTINGS = {
     "qfull_retry_delay_ns": "retry_delay_ns",
     "not_ready_retry_delay_ns": "not_ready_delay_ns",
     "apd_timeout_ns": "apd_timeout_ns",
-    "command_timeout_ns": "command_timeout_ns",
     "task_management_timeout_ns": "task_timeout_ns",
     "escalation": "escalation",
     "apd_handling": "apd_handling",
@@ -28,6 +27,17 @@ def configure(state: MultipathState, spec: MultipathSpec) -> None:
     """Writes the settings of the whole layer."""
     for name, column in _SETTINGS.items():
         state.row[column] = getattr(spec, name)
+    _set_timeout(state, spec.command_timeout_ns)
+
+
+def _set_timeout(state: MultipathState, timeout_ns: int) -> None:
+    """Has commands leave with a time-out; each that is out keeps its own."""
+    known = [int(each) for each in state.used("timeout")]
+    if timeout_ns not in known:
+        row = state.append("timeout")
+        state["timeout"][row] = timeout_ns
+        known.append(timeout_ns)
+    state.row["timeout"], state.row["timeouts"] = known.index(timeout_ns), any(known)
 
 
 def fit_limit(device: Any) -> None:

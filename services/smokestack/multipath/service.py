@@ -30,6 +30,7 @@ from .specs import (
     ApdHandling,
     ClaimRule,
     DepthRule,
+    Escalation,
     MultipathHostSpec,
     MultipathSpec,
     NoPathRetry,
@@ -64,7 +65,7 @@ _DEVICE_FIELDS = (
     "path_failure_handling",
     "world_shares",
 )
-_LAYER_FIELDS = ("probing", "apd_timeout_ns", "apd_handling", "congestion_evaluation_ns")
+_LAYER_FIELDS = tuple(MultipathSpec().settings())
 _HOST_FIELDS = (
     "selector",
     "lun_queue_depth",
@@ -124,12 +125,15 @@ class MultipathService(FabricHandlers, PathHandlers, multipath_pb2_grpc.Multipat
             wanted = given(request.multipath, MultipathSpec)
             defaults = MultipathSpec().settings()
             values = defaults | {name: int(wanted[name]) for name in wanted.keys() & defaults}
-            values["apd_handling"] = member(
-                ApdHandling,
-                request.multipath.apd_handling,
-                "multipath.apd_handling",
-                MultipathSpec.apd_handling,
-            )
+            layer, default = request.multipath, MultipathSpec
+            values |= {
+                "apd_handling": member(
+                    ApdHandling, layer.apd_handling, "multipath.apd_handling", default.apd_handling
+                ),
+                "escalation": member(
+                    Escalation, layer.escalation, "multipath.escalation", default.escalation
+                ),
+            }
             update_layer(self._model, {name: values[name] for name in sorted(fields)})
             return self._multipath()
 

@@ -50,6 +50,7 @@ _ORDER: Final = (
     "health",
     "wide_chunk",
     "recovery",
+    "timeout",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,
@@ -67,6 +68,7 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "calendar": np.dtype("V64"),
     "bucket": np.dtype("<u8"),
     "heard": np.dtype("<u8"),
+    "timeout": np.dtype("<i8"),
 }
 _SLOT_ROWS = 1024
 _CHECKS_PER_PATH: Final = 2  # commands that they send in one window at most

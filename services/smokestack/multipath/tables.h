@@ -11,7 +11,6 @@
     F(int64_t, lookahead_ns) /* the tree's L */                                                \
     F(int64_t, retry_delay_ns)                                                                 \
     F(int64_t, apd_timeout_ns)                                                                 \
-    F(int64_t, command_timeout_ns) /* 0: commands wait for their answers without end */        \
     F(int64_t, task_timeout_ns) /* how long an abort or a reset may take */                    \
     F(int64_t, timer_ns) /* when time itself makes something happen, at the earliest */        \
     F(int64_t, not_ready_delay_ns) /* before a command goes back to who was not ready */       \
@@ -41,6 +40,8 @@
     F(uint32_t, escalation) /* the last that is done when aborts are not answered */           \
     F(uint32_t, recovering) /* devices that are being reset */                                 \
     F(uint32_t, path_count)                                                                    \
+    F(uint32_t, timeout) /* row of the time-out that commands leave with from now on */        \
+    F(uint32_t, timeouts) /* some command may have one */                                      \
     F(uint64_t, seed)                                                                          \
     F(uint64_t, event_count) /* number of the newest event */
 
@@ -317,7 +318,7 @@
     F(uint32_t, length)                                                                        \
     F(uint32_t, device)                                                                        \
     F(uint32_t, path)                                                                          \
-    F(uint32_t, next)                                                                          \
+    F(uint32_t, next) /* sent: row of its time-out, then word of its abort */                  \
     F(uint32_t, world)                                                                         \
     F(uint16_t, attempt)                                                                       \
     F(uint8_t, op)                                                                             \

@@ -28,7 +28,7 @@ static __attribute__((noinline, cold)) void run_timers(mp_t *m, int64_t now) {
         if (d->apd_ends_ns <= now) apd_times_out(m, device, now);
         else next_timer(m, d->apd_ends_ns);
     }
-    for (uint32_t i = 0; m->state->command_timeout_ns && i < m->slot_rows; i++)
+    for (uint32_t i = 0; m->state->timeouts && i < m->slot_rows; i++)
         command_due(m, i, now);
     if (!m->state->caring) return;
     transport_due(m, now);

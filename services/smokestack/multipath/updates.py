@@ -18,7 +18,7 @@ from . import checking, control, queues
 from .checks import check_host, check_multipath
 from .fabrics import TRUNK, check_hold_time
 from .selection import set_settings, settings_of
-from .specs import DeviceSettings, MultipathHostSpec, Selector
+from .specs import DeviceSettings, MultipathHostSpec, MultipathSpec, Selector
 from .state import STIRRED
 from .thrashing import fit_policy, policy_of
 
@@ -27,25 +27,42 @@ if TYPE_CHECKING:
     from .model import MultipathModel
 
 
+# What commands may be waiting for.
+_WAITED_FOR = ("apd_handling", "qfull_retry_delay_ns", "not_ready_retry_delay_ns")
+
+
 def update_layer(model: MultipathModel, settings: Mapping[str, Any]) -> None:
     """Changes settings of the layer; all is checked before anything changes.
 
-    Devices in APD time out when they were to.  What waits there is looked at anew when it is
-    handled in another way, at the next border.
+    What is under way keeps the time that it was given: a device in APD, a command that is out or
+    waits to be sent again, an abort.  What waits in APD is looked at anew when it is handled in
+    another way, at the next border; so is what is answered by then, when it waits for less time.
     """
     before, spec = model.spec, replace(model.spec, **settings)
     check_multipath(spec)
-    model.spec, row = spec, model.state.row
-    row["probing"], row["apd_timeout_ns"] = spec.probing, spec.apd_timeout_ns
-    row["apd_handling"] = spec.apd_handling
-    if spec.apd_handling is not before.apd_handling:
-        model.state.used("device")["stirred"] = row["stirred"] = STIRRED
+    _check_timeout(model, spec)
+    model.spec = spec
+    queues.configure(model.state, spec)
+    if any(getattr(spec, name) != getattr(before, name) for name in _WAITED_FOR):
+        model.state.used("device")["stirred"] = model.state.row["stirred"] = STIRRED
     if spec.congestion_evaluation_ns != before.congestion_evaluation_ns:
         model._plan_evaluation()
     if replace(spec, probing=before.probing) != before:
         model.events.tell(EventKind.MULTIPATH_UPDATED)
     if spec.probing != before.probing:
         model.events.tell(EventKind.PROBING if spec.probing else EventKind.PROBING_ENDED)
+
+
+def _check_timeout(model: MultipathModel, spec: MultipathSpec) -> None:
+    holding = [each.fabric_id for each in model.fabrics.fabrics.values() if each.hold_time_ns]
+    if holding and not spec.command_timeout_ns:
+        raise FailedPrecondition(
+            f"switches of {model.name}/fabrics/{min(holding)} drop what they have held too long, "
+            "and without a command_timeout_ns commands would wait for that without end: set the "
+            "fabric's hold_time_ns to 0 first",
+            reason="HOLD_TIME",
+            resource=f"{model.name}/fabrics/{min(holding)}",
+        )
 
 
 def update_host(model: MultipathModel, spec: MultipathHostSpec) -> None:
@@ -80,7 +97,7 @@ def update_fabric(
     if hold_time_ns and not model.spec.command_timeout_ns:
         raise FailedPrecondition(
             f"{model.name} has no command_timeout_ns, so commands whose answers a switch drops "
-            "would wait without end: start it with one that is longer than the hold time",
+            "would wait without end: give it one that is longer than the hold time",
             reason="NO_COMMAND_TIMEOUT",
             resource=model.name,
         )
