@@ -24,7 +24,7 @@ from smokestack.v1 import multipath_pb2, scenario_pb2
 from ..exporter import Exporter
 from ..stack import Stack
 from .scrape import MeteredBorder
-from .stacks import Turn, turn, warm
+from .stacks import Turn, add_array, turn, warm
 
 _GIB: Final = 1 << 30
 _FABRICS: Final = ("a", "b")
@@ -161,26 +161,8 @@ def _rss_mib() -> int:
 
 def _scenario(size: Size) -> scenario_pb2.Scenario:
     found = scenario_pb2.Scenario(seed=1, fabrics=_FABRICS)
-    array = found.arrays.add(name="a1")
-    for number in range(2):
-        array.controllers.add(name=f"c{number}", core_count=8, read_ns=50, write_ns=50)
-    for number in range(_PORTS):
-        array.ports.add(
-            name=f"p{number}",
-            controller=f"c{number % 2}",
-            fabric=_FABRICS[number // 2],
-            queue_limit=1 << 20,
-            command_ns=20,
-            refusal_ns=20,
-            bandwidth_bytes_per_second=10**12,
-        )
-    array.pools.add(
-        name="p1",
-        capacity_bytes=1 << 50,
-        page_bytes=1 << 20,
-        disk_count=min(size.paths, 1 << 16),
-        media_ns=200_000,
-    )
+    disks = min(size.paths, 1 << 16)
+    array = add_array(found, ports=_PORTS, disks=disks, capacity_bytes=1 << 50)
     for number in range(size.hosts):
         host = found.hosts.add(
             name=f"h{number}",

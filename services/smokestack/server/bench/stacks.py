@@ -42,7 +42,16 @@ def scenario(load: Load) -> scenario_pb2.Scenario:
     """Returns two hosts, one array, and VMs that read (70 %) and write 4 KiB at random."""
     found = scenario_pb2.Scenario(seed=1, fabrics=["a", "b"])
     found.multipath.qfull_retry_delay_ns = load.retry_delay_ns
-    _add_array(found, load)
+    array = add_array(
+        found,
+        ports=PORTS,
+        disks=load.disks,
+        capacity_bytes=1 << 40,
+        queue_limit=load.queue_limit,
+    )
+    for number in range(load.volumes):
+        array.volumes.add(name=f"v{number}", pool="p1", capacity_bytes=4 * _GIB)
+        array.exports.add(volume=f"v{number}", host=f"h{number % 2}")
     for number in range(2):
         host = found.hosts.add(
             name=f"h{number}",
@@ -67,30 +76,36 @@ def scenario(load: Load) -> scenario_pb2.Scenario:
     return found
 
 
-def _add_array(found: scenario_pb2.Scenario, load: Load) -> None:
+def add_array(
+    found: scenario_pb2.Scenario,
+    *,
+    ports: int,
+    disks: int,
+    capacity_bytes: int,
+    queue_limit: int = UNLIMITED,
+) -> scenario_pb2.ScenarioArray:
+    """Adds an array of two controllers and one pool, with half of its ports on each fabric."""
     array = found.arrays.add(name="a1")
     for number in range(2):
         array.controllers.add(name=f"c{number}", core_count=8, read_ns=50, write_ns=50)
-    for number in range(PORTS):
+    for number in range(ports):
         array.ports.add(
             name=f"p{number}",
             controller=f"c{number % 2}",
             fabric=found.fabrics[number // 2 % 2],
-            queue_limit=load.queue_limit,
+            queue_limit=queue_limit,
             command_ns=20,
             refusal_ns=20,
             bandwidth_bytes_per_second=10**12,
         )
     array.pools.add(
         name="p1",
-        capacity_bytes=1 << 40,
+        capacity_bytes=capacity_bytes,
         page_bytes=1 << 20,
-        disk_count=load.disks,
+        disk_count=disks,
         media_ns=200_000,
     )
-    for number in range(load.volumes):
-        array.volumes.add(name=f"v{number}", pool="p1", capacity_bytes=4 * _GIB)
-        array.exports.add(volume=f"v{number}", host=f"h{number % 2}")
+    return array
 
 
 @dataclass(frozen=True)
