@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from contextlib import AbstractContextManager
 from threading import get_ident
-from types import TracebackType
 
 
 class BorderLock:
@@ -90,12 +89,7 @@ class _Hold:
             self._queue.append(turn)
         border._wait(self._queue, turn)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         border = self._border
         with border._mutex:
             border._hand_over()

@@ -6,7 +6,6 @@ Virtual time never comes from here; a house test keeps every other module off ``
 from __future__ import annotations
 
 import time
-from types import TracebackType
 
 NS_PER_SECOND = 1_000_000_000
 
@@ -38,12 +37,7 @@ class Stopwatch:
         self._stop_ns = None
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop_ns = time.perf_counter_ns()
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -45,10 +46,8 @@ class BlockDeviceService(blockdevice_pb2_grpc.BlockDeviceServiceServicer):
         nexus_count: Callable[[], int],
         takes_tasks: bool,
     ) -> None:
-        self._device = device
-        self._border = border
-        self._nexus_count = nexus_count
-        self._takes_tasks = takes_tasks
+        self._name = device.name
+        self._begin = partial(_Session, device, border, nexus_count, takes_tasks)
         self._streams = threading.BoundedSemaphore(STREAMS_MAX)
 
     def Exchange(
@@ -56,9 +55,9 @@ class BlockDeviceService(blockdevice_pb2_grpc.BlockDeviceServiceServicer):
     ) -> Iterator[pb.ExchangeResponse]:
         if not self._streams.acquire(blocking=False):
             raise ResourceExhausted(
-                f"{self._device.name} has {STREAMS_MAX} streams already: close one first"
+                f"{self._name} has {STREAMS_MAX} streams already: close one first"
             )
-        session = _Session(self._device, self._border, self._nexus_count, self._takes_tasks)
+        session = self._begin()
         try:
             for request in request_iterator:
                 yield from session.answer(request)

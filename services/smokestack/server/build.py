@@ -6,6 +6,7 @@ disks and jobs.  What a service refuses comes back with the place in the scenari
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,26 +156,14 @@ class _ArrayBuilder:
             _call(self._place, "array", self._api.UpdateArray, request)
         for index, controller in enumerate(self._array.controllers):
             named = _with(controller, partner=self._full("controllers", controller.partner))
-            self._create(
-                f"controllers[{index}]",
-                "controller",
-                self._api.CreateController,
-                array_pb2.CreateControllerRequest(
-                    parent=self._name, controller_id=controller.name, controller=named
-                ),
-            )
+            self._create(f"controllers[{index}]", "Controller", named, controller.name)
         for index, port in enumerate(self._array.ports):
             full = _with(
                 port,
                 controller=self._full("controllers", port.controller),
                 partner=self._full("ports", port.partner),
             )
-            self._create(
-                f"ports[{index}]",
-                "port",
-                self._api.CreatePort,
-                array_pb2.CreatePortRequest(parent=self._name, port_id=port.name, port=full),
-            )
+            self._create(f"ports[{index}]", "Port", full, port.name)
         names = ("non_optimized_ns", "transition_ns", "explicit_access")
         given = {name: getattr(self._array, name) for name in names if self._array.HasField(name)}
         if self._array.access or given:
@@ -190,48 +179,22 @@ class _ArrayBuilder:
 
     def _build_space(self) -> None:
         for index, group in enumerate(self._array.drive_groups):
-            self._create(
-                f"drive_groups[{index}]",
-                "drive_group",
-                self._api.CreateDriveGroup,
-                array_pb2.CreateDriveGroupRequest(
-                    parent=self._name, drive_group_id=group.name, drive_group=group
-                ),
-            )
+            self._create(f"drive_groups[{index}]", "DriveGroup", group, group.name)
         for index, pool in enumerate(self._array.pools):
             drawing = _with(pool, drive_group=self._full("driveGroups", pool.drive_group))
-            self._create(
-                f"pools[{index}]",
-                "pool",
-                self._api.CreatePool,
-                array_pb2.CreatePoolRequest(parent=self._name, pool_id=pool.name, pool=drawing),
-            )
+            self._create(f"pools[{index}]", "Pool", drawing, pool.name)
         for index, volume in enumerate(self._array.volumes):
-            full = _with(volume, pool=f"{self._name}/pools/{volume.pool}")
-            full.controller = self._full("controllers", volume.controller)
-            if volume.source_volume:
-                full.source_volume = f"{self._name}/volumes/{volume.source_volume}"
-            self._create(
-                f"volumes[{index}]",
-                "volume",
-                self._api.CreateVolume,
-                array_pb2.CreateVolumeRequest(
-                    parent=self._name, volume_id=volume.name, volume=full
-                ),
+            full = _with(
+                volume,
+                pool=f"{self._name}/pools/{volume.pool}",
+                controller=self._full("controllers", volume.controller),
+                source_volume=self._full("volumes", volume.source_volume),
             )
+            self._create(f"volumes[{index}]", "Volume", full, volume.name)
 
     def _build_exports(self) -> None:
         for place, host_id, known in self._hosts():
-            _call(
-                place,
-                "array_host",
-                self._api.CreateArrayHost,
-                array_pb2.CreateArrayHostRequest(
-                    parent=self._name,
-                    array_host_id=host_id,
-                    array_host=known,
-                ),
-            )
+            self._create_at(place, "ArrayHost", known, host_id)
         self._build_sets()
         for index, export in enumerate(self._array.exports):
             full = _with(
@@ -241,12 +204,7 @@ class _ArrayBuilder:
                 port_set=self._full("portSets", export.port_set),
             )
             full.ports[:] = [f"{self._name}/ports/{port}" for port in export.ports]
-            self._create(
-                f"exports[{index}]",
-                "export",
-                self._api.CreateExport,
-                array_pb2.CreateExportRequest(parent=self._name, export=full),
-            )
+            self._create(f"exports[{index}]", "Export", full)
         for index, set_export in enumerate(self._array.set_exports):
             to_set = _with(
                 set_export,
@@ -255,34 +213,15 @@ class _ArrayBuilder:
                 port_set=self._full("portSets", set_export.port_set),
             )
             to_set.ports[:] = [f"{self._name}/ports/{port}" for port in set_export.ports]
-            self._create(
-                f"set_exports[{index}]",
-                "set_export",
-                self._api.CreateSetExport,
-                array_pb2.CreateSetExportRequest(parent=self._name, set_export=to_set),
-            )
+            self._create(f"set_exports[{index}]", "SetExport", to_set)
 
     def _build_sets(self) -> None:
         for index, hosts in enumerate(self._array.host_sets):
             host_set = array_pb2.HostSet(hosts=[f"{self._name}/hosts/{h}" for h in hosts.hosts])
-            self._create(
-                f"host_sets[{index}]",
-                "host_set",
-                self._api.CreateHostSet,
-                array_pb2.CreateHostSetRequest(
-                    parent=self._name, host_set_id=hosts.name, host_set=host_set
-                ),
-            )
+            self._create(f"host_sets[{index}]", "HostSet", host_set, hosts.name)
         for index, ports in enumerate(self._array.port_sets):
             port_set = array_pb2.PortSet(ports=[f"{self._name}/ports/{p}" for p in ports.ports])
-            self._create(
-                f"port_sets[{index}]",
-                "port_set",
-                self._api.CreatePortSet,
-                array_pb2.CreatePortSetRequest(
-                    parent=self._name, port_set_id=ports.name, port_set=port_set
-                ),
-            )
+            self._create(f"port_sets[{index}]", "PortSet", port_set, ports.name)
 
     def _hosts(self) -> Iterator[tuple[str, str, array_pb2.ArrayHost]]:
         """Yields the hosts that the array knows; when none are given, all of the scenario's."""
@@ -293,10 +232,16 @@ class _ArrayBuilder:
                 array_host = array_pb2.ArrayHost(initiators=host.initiators)
                 yield f"hosts[{index}]", host.name, array_host
 
-    def _create(
-        self, part: str, resource: str, method: Callable[[_Request], _Answer], request: _Request
-    ) -> None:
-        _call(f"{self._place}.{part}", resource, method, request)
+    def _create(self, part: str, kind: str, resource: Message, resource_id: str = "") -> None:
+        """Creates what stands in a part of the array's place, e.g. a "DriveGroup"."""
+        self._create_at(f"{self._place}.{part}", kind, resource, resource_id)
+
+    def _create_at(self, place: str, kind: str, resource: Message, resource_id: str) -> None:
+        word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
+        request = getattr(array_pb2, f"Create{kind}Request")(parent=self._name, **{word: resource})
+        if resource_id:
+            setattr(request, f"{word}_id", resource_id)
+        _call(place, word, getattr(self._api, f"Create{kind}"), request)
 
 
 def _build_multipath_host(

@@ -108,12 +108,7 @@ class EventFeed:
         found: list[Event] = []
         while seen < end and len(found) < size:
             some = self._after(seen, min(_LOOK, end - seen))
-            for event in some:
-                seen = event.number
-                if wanted.passes(event):
-                    found.append(event)
-                    if len(found) == size:
-                        break
+            seen = _take(some, wanted, found, size)
         token = self._tokens.make(seen)
         return pb.ListEventsResponse(
             events=map(message, found),
@@ -125,12 +120,7 @@ class EventFeed:
         newest = self._log.last
         found: list[Event] = []
         while len(found) < size and (some := self._log.before(next_number, _LOOK)):
-            for event in some:
-                next_number = event.number
-                if wanted.passes(event):
-                    found.append(event)
-                    if len(found) == size:
-                        break
+            next_number = _take(some, wanted, found, size)
         more = next_number > self._log.first
         return pb.ListEventsResponse(
             events=map(message, found),
@@ -224,6 +214,18 @@ def message(event: Event) -> pb.Event:
             for key, value in sorted(event.detail.items())
         ],
     )
+
+
+def _take(events: Iterable[Event], wanted: Filter, found: list[Event], size: int) -> int:
+    """Adds the events that pass until there are enough; returns the last number looked at."""
+    number = 0
+    for event in events:
+        number = event.number
+        if wanted.passes(event):
+            found.append(event)
+            if len(found) == size:
+                break
+    return number
 
 
 def _left(context: Any, log: EventLog) -> Callable[[], bool]:

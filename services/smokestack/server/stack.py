@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 from typing import Any
 
 from smokestack.array.model import ArrayModel
@@ -289,12 +288,7 @@ class Stack:
     def __enter__(self) -> Stack:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -311,20 +305,12 @@ def multipath_spec(scenario: pb.Scenario) -> MultipathSpec:
     for setting in SETTINGS:
         if scenario.multipath.HasField(setting):
             given[setting] = getattr(scenario.multipath, setting)
-    if "apd_handling" in given:
-        given["apd_handling"] = member(
-            ApdHandling,
-            scenario.multipath.apd_handling,
-            "multipath.apd_handling",
-            MultipathSpec.apd_handling,
-        )
-    if "escalation" in given:
-        given["escalation"] = member(
-            Escalation,
-            scenario.multipath.escalation,
-            "multipath.escalation",
-            MultipathSpec.escalation,
-        )
+    for kind, setting, default in (
+        (ApdHandling, "apd_handling", MultipathSpec.apd_handling),
+        (Escalation, "escalation", MultipathSpec.escalation),
+    ):
+        if setting in given:
+            given[setting] = member(kind, given[setting], f"multipath.{setting}", default)
     return MultipathSpec(**given)
 
 
