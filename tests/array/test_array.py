@@ -296,10 +296,10 @@ def test_shrinking_a_pool_below_what_it_holds_is_refused() -> None:
     array = attach(make_array())
     serve(array, (0, 1, Op.WRITE, 0, 4 * PAGE))
     with pytest.raises(FailedPrecondition, match="allocated"):
-        array.update_pool_capacity("p1", 3 * PAGE)
-    array.update_pool_capacity("p1", 4 * PAGE)
+        array.update_pool("p1", capacity_bytes=3 * PAGE)
+    array.update_pool("p1", capacity_bytes=4 * PAGE)
     (done,) = serve(array, (array.now_ns, 2, Op.WRITE, 8 * PAGE, PAGE))
     assert int(done["sense"]) == Sense.SPACE_ALLOCATION_FAILED
-    array.update_pool_capacity("p1", 5 * PAGE)
+    array.update_pool("p1", capacity_bytes=5 * PAGE)
     (done,) = serve(array, (array.now_ns, 3, Op.WRITE, 8 * PAGE, PAGE))
     assert int(done["status"]) == Status.GOOD

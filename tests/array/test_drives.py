@@ -105,7 +105,7 @@ def test_what_one_pool_gives_back_another_can_draw() -> None:
     array = attach(make(4, PoolSpec("p0", 2 * PAGE, page_bytes=PAGE),
                         PoolSpec("p1", 9 * PAGE, page_bytes=PAGE, growth_bytes=PAGE)))  # fmt: skip
     assert write(array, 1, 0, 3) == Sense.SPACE_ALLOCATION_FAILED
-    array.update_pool_capacity("p0", PAGE)
+    array.update_pool("p0", capacity_bytes=PAGE)
     assert write(array, 1, 0, 3) == Sense.NONE
     assert array.drives.free_bytes == 0
 
@@ -119,7 +119,7 @@ def test_capacity_in_use_stays() -> None:
     array.drives.configure(DrivesSpec(8, PAGE))
     assert array.drives.free_bytes == 0
     with pytest.raises(ResourceExhausted, match="would draw"):
-        array.update_pool_capacity("p1", 9 * PAGE)
+        array.update_pool("p1", capacity_bytes=9 * PAGE)
     with pytest.raises(ResourceExhausted, match="let the pool grow"):
         array.create_pool(PoolSpec("p2", PAGE, page_bytes=PAGE))
     assert "p2" not in array.pools

@@ -171,7 +171,7 @@ def test_a_full_pool_takes_its_volume_offline_until_it_has_space() -> None:
     assert write(array, 3, 0) == offline  # whatever it is
     (done,) = serve(array, (array.now_ns, 4, Op.READ, 0, 512))
     assert done["sense"] == Sense.UNAVAILABLE
-    array.update_pool_capacity("p1", 4 * PAGE)
+    array.update_pool("p1", capacity_bytes=4 * PAGE)
     assert not array.is_offline("v1")
     assert write(array, 5, 2) == GOOD
     told = kinds(array)[-4:]
@@ -222,7 +222,7 @@ def test_a_pool_that_is_short_slows_down_and_then_stops() -> None:
     assert write(array, 4, 3) == GOOD
     assert array.pool_usage("p1").state is PoolState.EXHAUSTED
     assert write(array, 5, 0) == NO_SPACE  # an emergency: no write at all
-    array.update_pool_capacity("p1", 16 * PAGE)
+    array.update_pool("p1", capacity_bytes=16 * PAGE)
     assert array.pool_usage("p1").state is PoolState.NORMAL
     assert write(array, 6, 4) == GOOD
     assert kinds(array)[-1] is EventKind.POOL_EASED

@@ -290,7 +290,7 @@ class Models:
         match change:
             case PoolCapacity():
                 with suppress(ResourceExhausted):  # the drives lack it
-                    array.update_pool_capacity(change.pool_id, change.capacity_bytes)
+                    array.update_pool(change.pool_id, capacity_bytes=change.capacity_bytes)
             case VolumeQueueLimit():
                 array.set_volume_queue_limit(change.volume_id, change.queue_limit)
             case VolumeZeroDetect():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from smokestack.engine.records import AccessState, Attention
@@ -14,7 +15,7 @@ from tests.reference.stations import Controller, Itl, Port, Volume
 CHANGED = 0  # what happens first at one time in an array
 
 
-class Moves:
+class Moves(ABC):
     """The part of an array that moves volumes, and controllers by hand."""
 
     _agenda: Agenda
@@ -25,17 +26,21 @@ class Moves:
     forward_ns: int
     _reached: int | None = None  # nexuses that there were when what happens now was decided
 
+    @abstractmethod
     def _will_serve(self, port: Port) -> bool:
-        raise NotImplementedError
+        """Whether a port does as long as nothing else changes."""
 
+    @abstractmethod
     def _rules_move(self, time: int, phase: int) -> None:
-        raise NotImplementedError
+        """Makes links and controllers be as rules want it."""
 
+    @abstractmethod
     def _fit_links(self, phase: int) -> None:
-        raise NotImplementedError
+        """Has links go up and down as ports and controllers want it."""
 
+    @abstractmethod
     def _runs(self, controller: Controller, allowed: bool, time: int) -> bool:
-        raise NotImplementedError
+        """Whether a controller is up."""
 
     def access(self, itl: Itl) -> tuple[AccessState, bool]:
         """How a volume is served through a nexus, as a host is told that asks now."""

@@ -7,7 +7,6 @@ target, and at last the path is taken for dead.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from smokestack.engine.records import RESET_ATTEMPT, Task
 from smokestack.multipath.specs import Escalation, MultipathSpec
@@ -19,14 +18,6 @@ from tests.reference.stations import Command
 
 # Of one time: resets that are due, commands that time out, events (0), what is complete.
 RESET, TIMER, COMPLETE = -3, -2, 1
-
-
-@dataclass(frozen=True)
-class Word:
-    """What is complete of task management, on its way through a fabric."""
-
-    record: Completion
-    path: Path
 
 
 class Recoveries:

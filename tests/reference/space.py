@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from smokestack.array.specs import OutOfSpace, Provisioning, VolumeSpec
@@ -14,7 +15,7 @@ from tests.reference.stations import Command, Itl, Pool, Volume
 CHANGED, DESTAGED, DEPART, REFUSE, TX, MEDIA, CTRL, TASK, ARRIVE = range(9)
 
 
-class Space:
+class Space(ABC):
     """The part of an array that holds pools, volumes and snapshots."""
 
     _agenda: Agenda
@@ -45,9 +46,9 @@ class Space:
         page_bytes, first_byte = volume.pool.spec.page_bytes, lba * BLOCK_BYTES
         return range(first_byte // page_bytes, (first_byte + length - 1) // page_bytes + 1)
 
+    @abstractmethod
     def _adopt(self, volume: Volume, controller_id: str, then: int) -> None:
         """Gives a new volume its owner."""
-        raise NotImplementedError
 
     def _copy(
         self,

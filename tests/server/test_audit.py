@@ -199,11 +199,8 @@ def test_space_that_is_not_there(audited: Audited) -> None:
     fault = audited.lie("POOL_OVERSTATED", pool, 2_000)
     assert audited.found() == {}
     model = audited.stack.arrays["a1"].model
-    model.update_pool_capacity(
-        "p1",
-        model.pools["p1"].page_bytes * 4
-        + int(api.GetPool(array_pb2.GetPoolRequest(name=pool)).allocated_bytes),
-    )
+    used_bytes = api.GetPool(array_pb2.GetPoolRequest(name=pool)).allocated_bytes
+    model.update_pool("p1", capacity_bytes=used_bytes + 4 * model.pools["p1"].page_bytes)
     audited.run(20)
     assert audited.found() == {("CAPACITY", pool): {"array", "joined"}}
     audited.clear(fault)

@@ -25,7 +25,6 @@ from smokestack.server.stack import Stack
 from smokestack.v1 import scenario_pb2
 from tests.server.scenarios import small_scenario
 
-US = 1_000
 MS = 1_000_000
 END_NS = 12 * MS
 

@@ -87,10 +87,6 @@ class ArraySpace(ArrayInventory):
         if spec.capacity_bytes > had.capacity_bytes or spec.limit_bytes != had.limit_bytes:
             self._space_gained(pool_id, told)
 
-    def update_pool_capacity(self, pool_id: str, capacity_bytes: int) -> None:
-        """Grows a pool, or shrinks it to no less than is allocated."""
-        self.update_pool(pool_id, capacity_bytes=capacity_bytes)
-
     # --- volumes ----------------------------------------------------------------------------
 
     def check_volume(self, spec: VolumeSpec) -> None:

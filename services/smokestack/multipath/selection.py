@@ -111,13 +111,6 @@ class SelectionStatus:
     historical_service_time_ns: int | None = None
     stale_after_ns: int | None = None
 
-    @property
-    def estimate_ns(self) -> int | None:
-        """How long the policy expects a command to take on the path; None: it does not."""
-        if self.latency_ns is not None:
-            return self.latency_ns
-        return self.historical_service_time_ns
-
 
 def selection_status(state: MultipathState, path: int) -> SelectionStatus:
     """Returns what the policy of a path's device knows of it."""
