@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from smokestack.experiments import find, plan, run
-from smokestack.experiments.experiment import MUST_HOLD
+from tests.experiments.broken import Change, broken, changed
 
 EXPERIMENT = find("path-selection")
 PLAN = plan(EXPERIMENT, size="small")
@@ -17,11 +16,6 @@ PLAN = plan(EXPERIMENT, size="small")
 @pytest.fixture(scope="module")
 def rows() -> list[dict[str, Any]]:
     return list(run(EXPERIMENT, PLAN).rows)
-
-
-def broken(rows: list[dict[str, Any]]) -> set[str]:
-    claims = EXPERIMENT.claims(PLAN.parameters, rows)
-    return {claim.id for claim in claims if claim.kind == MUST_HOLD and not claim.holds}
 
 
 def spread(row: dict[str, Any]) -> None:
@@ -61,9 +55,6 @@ def boast(row: dict[str, Any]) -> None:
     ],
 )
 def test_a_claim_fails_when_what_it_says_is_not_so(
-    rows: list[dict[str, Any]], change: Callable[[dict[str, Any]], None], claims: set[str]
+    rows: list[dict[str, Any]], change: Change, claims: set[str]
 ) -> None:
-    changed = [dict(row) for row in rows]
-    for row in changed:
-        change(row)
-    assert broken(changed) == claims
+    assert broken(EXPERIMENT.claims(PLAN.parameters, changed(rows, change))) == claims

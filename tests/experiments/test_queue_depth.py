@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from smokestack.experiments.queue_depth import DELAYS_US, REMEDIES, QueueDepth
+from tests.experiments.broken import broken
 
 EXPERIMENT = QueueDepth()
 
@@ -37,9 +38,7 @@ def rows(*changed: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def failed(*changed: dict[str, Any]) -> set[str]:
-    parameters = EXPERIMENT.sizes["small"]
-    claims = EXPERIMENT.claims(parameters, rows(*changed))
-    return {claim.id for claim in claims if claim.kind == "must_hold" and not claim.holds}
+    return broken(EXPERIMENT.claims(EXPERIMENT.sizes["small"], rows(*changed)))
 
 
 def test_plausible_rows_hold() -> None:
