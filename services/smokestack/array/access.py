@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from smokestack.engine.checks import in_range
+from smokestack.engine.checks import in_range, one_of
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.notes import Note
@@ -51,8 +51,7 @@ class Ownership:
         in_range("array.non_optimized_ns", spec.non_optimized_ns, 0, SERVICE_NS_MAX)
         in_range("array.transition_ns", spec.transition_ns, 0, SERVICE_NS_MAX)
         array = self._array
-        if spec.access not in tuple(Access):
-            raise InvalidArgument.at("array.access", "is none of " + ", ".join(Access.__members__))
+        one_of("array.access", spec.access, Access)
         if spec.access is not Access.SYMMETRIC and len(array.state.used("controller")) > GROUPS_MAX:
             raise FailedPrecondition(
                 f"{array.name} has had more than {GROUPS_MAX} controllers, each a target port "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from smokestack.engine.checks import identifier, in_length, in_range, multiple_of
+from smokestack.engine.checks import identifier, in_length, in_range, multiple_of, one_of
 from smokestack.engine.errors import InvalidArgument
 from smokestack.engine.records import BLOCK_BYTES
 
@@ -135,8 +135,7 @@ def check_pool(spec: PoolSpec) -> None:
     in_range("pool.step_window_ns", spec.step_window_ns, 0, 10**15)
     in_range("pool.warning_ratio", spec.warning_ratio, 0, 1)
     in_range("pool.conservation_ns", spec.conservation_ns, 0, SERVICE_NS_MAX)
-    if spec.media_distribution not in tuple(MediaDistribution):
-        raise InvalidArgument.at("pool.media_distribution", "is none of CONSTANT, EXPONENTIAL")
+    one_of("pool.media_distribution", spec.media_distribution, MediaDistribution)
 
 
 def check_volume(spec: VolumeSpec) -> None:

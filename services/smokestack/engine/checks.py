@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from enum import IntEnum
 
 from .errors import FailedPrecondition, InvalidArgument
 
@@ -26,6 +27,12 @@ def in_range(field: str, value: int | float, least: int | float, most: int | flo
     """Refuses a number outside [least, most]."""
     if not least <= value <= most:
         raise InvalidArgument.at(field, f"{value} is not within {least} to {most}")
+
+
+def one_of(field: str, value: int, kind: type[IntEnum]) -> None:
+    """Refuses what is no member of an enumeration."""
+    if value not in tuple(kind):
+        raise InvalidArgument.at(field, f"is none of {', '.join(kind.__members__)}")
 
 
 def in_length(field: str, value: str, least: int, most: int) -> None:

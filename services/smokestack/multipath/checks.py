@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, cast
 
-from smokestack.engine.checks import identifier, in_range
+from smokestack.engine.checks import identifier, in_range, one_of
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 
 from .claims import check_native, check_rules
@@ -54,14 +54,10 @@ def check_multipath(spec: MultipathSpec) -> None:
         1_000,
         86_400 * 10**9,
     )
-    if spec.escalation not in tuple(Escalation):
-        choice = ", ".join(step.name for step in Escalation)
-        raise InvalidArgument.at("multipath.escalation", f"is none of {choice}")
+    one_of("multipath.escalation", spec.escalation, Escalation)
     in_range("multipath.apd_timeout_ns", spec.apd_timeout_ns, 1_000, 86_400 * 10**9)
     in_range("multipath.probing", spec.probing, 0, 1)
-    if spec.apd_handling not in tuple(ApdHandling):
-        choice = ", ".join(handling.name for handling in ApdHandling)
-        raise InvalidArgument.at("multipath.apd_handling", f"is none of {choice}")
+    one_of("multipath.apd_handling", spec.apd_handling, ApdHandling)
 
 
 _RANGES: Final = {
@@ -174,8 +170,7 @@ _CONGESTION_NS: Final = (1_000, 100_000_000)  # SIOC: from 10 ms; less suits fas
 
 
 def _check_control(field: str, settings: QueueControl) -> None:
-    if settings.rule not in tuple(DepthRule):
-        raise InvalidArgument.at(f"{field}.rule", "is none of " + ", ".join(DepthRule.__members__))
+    one_of(f"{field}.rule", settings.rule, DepthRule)
     for name, (least, most) in _CONTROL.items():
         in_range(f"{field}.{name}", getattr(settings, name), least, most)
     if 0 < settings.qfull_sample_size < settings.qfull_threshold:
@@ -208,9 +203,7 @@ _HANDLING: Final = {
 
 
 def _check_handling(field: str, settings: PathFailureHandling) -> None:
-    if settings.checker not in tuple(PathChecker):
-        choice = ", ".join(PathChecker.__members__)
-        raise InvalidArgument.at(f"{field}.checker", f"is none of {choice}")
+    one_of(f"{field}.checker", settings.checker, PathChecker)
     for name, (least, most) in _HANDLING.items():
         in_range(f"{field}.{name}", getattr(settings, name), least, most)
     if 0 < settings.max_polling_interval_ns < settings.polling_interval_ns:
@@ -219,9 +212,7 @@ def _check_handling(field: str, settings: PathFailureHandling) -> None:
             f"{settings.max_polling_interval_ns} is less than polling_interval_ns, "
             f"{settings.polling_interval_ns}",
         )
-    if settings.no_path_retry not in tuple(NoPathRetry):
-        choice = ", ".join(NoPathRetry.__members__)
-        raise InvalidArgument.at(f"{field}.no_path_retry", f"is none of {choice}")
+    one_of(f"{field}.no_path_retry", settings.no_path_retry, NoPathRetry)
     counts = settings.no_path_retry is NoPathRetry.COUNT
     if counts != (settings.no_path_retry_count > 0):
         raise InvalidArgument.at(
