@@ -85,13 +85,20 @@ def flap(stack: Stack, port: str = "p0") -> None:
 
 @contextmanager
 def flapping_soon(stack: Stack) -> Iterator[None]:
-    """Has a port flap while something waits for it; all of it is over afterwards."""
-    timer = threading.Timer(0.05, flap, [stack])
-    timer.start()
+    """Has a port flap again and again while something waits; all of it is over afterwards."""
+    heard = threading.Event()
+
+    def flap_on() -> None:
+        while not heard.wait(0.05):  # who comes to wait late hears of the next time
+            flap(stack)
+
+    flapping = threading.Thread(target=flap_on)
+    flapping.start()
     try:
         yield
     finally:
-        timer.join()
+        heard.set()
+        flapping.join()
 
 
 def test_events_of_all_services_are_listed_by_time(stack: Stack) -> None:
@@ -191,9 +198,9 @@ def test_an_event_to_come_is_waited_for(stack: Stack) -> None:
     events = stack.array("a1").events
     token = events.token()
     with flapping_soon(stack):
-        event = events.wait_for("PORT_UP", "arrays/a1/ports/p0", timeout_seconds=20)
+        event = events.wait_for("PORT_UP", "arrays/a1/ports/p0", timeout_seconds=120)
     assert event.kind == "PORT_UP"
-    assert events.wait_for("PORT_DOWN", resume_token=token, timeout_seconds=20).kind == "PORT_DOWN"
+    assert events.wait_for("PORT_DOWN", resume_token=token, timeout_seconds=120).kind == "PORT_DOWN"
     with pytest.raises(errors.DeadlineExceeded):
         events.wait_for("PORT_UP", timeout_seconds=0.05)
 
@@ -225,8 +232,8 @@ def test_a_job_is_waited_for(stack: Stack) -> None:
     vm = stack.hypervisor.hosts["h1"].vms["v1"]
     job: Job = vm.jobs.create("j0", disk="d0", io_limit=50)
     stack.set_clock(mode="FLAT_OUT")
-    assert job.wait(timeout_seconds=20).completed_count == 50
-    assert job.wait(timeout_seconds=20).state == "FINISHED"  # at once: it is over already
+    assert job.wait(timeout_seconds=120).completed_count == 50
+    assert job.wait(timeout_seconds=120).state == "FINISHED"  # at once: it is over already
     stack.set_clock(mode="MANUAL")
 
 
@@ -249,7 +256,7 @@ def test_the_same_is_awaited(stack: Stack, address: str) -> None:
             events = awaited.array("a1").events
             token = await events.token()
             flap(stack)
-            event = await events.wait_for("PORT_UP", resume_token=token, timeout_seconds=20)
+            event = await events.wait_for("PORT_UP", resume_token=token, timeout_seconds=120)
             [*chain] = await awaited.events.why(event)
             assert chain[0].name == event.name
             watched = [e.name async for e in events.watch(follow=False)]
@@ -261,7 +268,7 @@ def test_the_same_is_awaited(stack: Stack, address: str) -> None:
             assert (await awaited.topology(host="hosts/h1")).chains[0].host == "hosts/h1"
             with pytest.raises(TypeError, match="async for"):
                 iter(events.watch()).__next__()
-            waiting = asyncio.create_task(events.wait_for("PORT_DOWN", timeout_seconds=20))
+            waiting = asyncio.create_task(events.wait_for("PORT_DOWN", timeout_seconds=120))
             while not waiting.done():
                 await asyncio.to_thread(flap, stack)
             assert (await waiting).subject == "arrays/a1/ports/p0"

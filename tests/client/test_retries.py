@@ -55,10 +55,11 @@ def test_a_batch_whose_answer_is_lost_happens_once(server: Served) -> None:
 
 def test_silence_is_broken_by_asking_again(server: Served) -> None:
     def dawdle(_answer: Any, _context: grpc.ServicerContext) -> None:
-        time.sleep(0.5)
+        while len(meddler.requests) < 2:
+            time.sleep(0.01)
 
     meddler = Meddler("DeleteVolume", dawdle)
-    patience = Patience(timeout_seconds=0.2, attempts=3, wait_seconds=0.01)
+    patience = Patience(timeout_seconds=0.5, attempts=10, wait_seconds=0.01)
     with (
         meddled(server.arrays["a1"], meddler) as address,
         connect_array(address, patience) as array,

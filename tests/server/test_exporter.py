@@ -289,7 +289,7 @@ def served(exporter: Exporter) -> Exporter:
 def ask(
     exporter: Exporter, path: str, method: str = "GET", **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", exporter.port, timeout=60)
     try:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()

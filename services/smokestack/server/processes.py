@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import grpc
 
@@ -101,7 +102,7 @@ class Processes:
         seed = str(seed_of(scenario))
         try:
             self.arrays = {
-                array.name: self._start_array(array.name, "--seed", seed)
+                array.name: self._start(*self._array(array.name), "--seed", seed)
                 for array in scenario.arrays
             }
             spec = multipath_spec(scenario)
@@ -152,24 +153,23 @@ class Processes:
 
         The stack finds it at the next rescan.
         """
-        address = self.arrays[array_id].endpoint.address
-        self.arrays[array_id].kill()
-        self.arrays[array_id] = self._start_array(array_id, "--listen", address)
-        self._reach(self.arrays[array_id])
+        self.arrays[array_id] = self._again(self.arrays[array_id], self._array(array_id))
 
     def restart_multipath(self) -> None:
         """Kills the multipath process and starts another one at its address."""
-        address = self.multipath.endpoint.address
-        self.multipath.kill()
-        self.multipath = self._start(*self._multipath, "--listen", address)
-        self._reach(self.multipath)
+        self.multipath = self._again(self.multipath, self._multipath)
 
     def restart_hypervisor(self) -> None:
         """Kills the hypervisor's process and starts another one at its address."""
-        address = self.hypervisor.endpoint.address
-        self.hypervisor.kill()
-        self.hypervisor = self._start(*self._hypervisor, "--listen", address)
-        self._reach(self.hypervisor)
+        self.hypervisor = self._again(self.hypervisor, self._hypervisor)
+
+    def _again(self, child: Child, arguments: Sequence[str]) -> Child:
+        address = child.endpoint.address
+        child.kill()
+        with _kept_free(address):
+            other = self._start(*arguments, "--listen", address)
+        self._reach(other)
+        return other
 
     def _reach(self, child: Child) -> None:
         """Has the API's channel find a process that was started in another one's place.
@@ -194,8 +194,8 @@ class Processes:
         """Returns where a service keeps what it has; no array is named with a dot."""
         return ("--state", f"{self._state}/{name}") if self._state else ()
 
-    def _start_array(self, array_id: str, *arguments: str) -> Child:
-        return self._start("array", "--name", array_id, *arguments, *self._kept(array_id))
+    def _array(self, array_id: str) -> tuple[str, ...]:
+        return ("array", "--name", array_id, *self._kept(array_id))
 
     def _start(self, *arguments: str) -> Child:
         child = Child([*arguments, *self._extra])
@@ -226,3 +226,13 @@ class Processes:
         channel = grpc.insecure_channel(child.endpoint.address, options=_OPTIONS)
         self._resources.callback(channel.close)
         return channel
+
+
+@contextmanager
+def _kept_free(address: str) -> Iterator[None]:
+    """Keeps a loopback port from those who ask for any free one; who asks for this one gets it."""
+    host, _, port = address.rpartition(":")
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC's listener does
+        keeper.bind((host, int(port)))
+        yield

@@ -16,8 +16,10 @@ from .clients import Api, Client, holdings_of
 from .driver import Written
 from .ledger import Holdings
 
-# Pages survive from half a second on, and one second is promised; a busy machine gets some more.
+# Pages survive from half a second on, and one second is promised; a busy machine gets some more,
+# for each of the few waits for it and for its disk that lie between.
 LOST_SECONDS_MAX: Final = 1.5
+_WAITS: Final = 4
 
 
 @dataclass
@@ -31,14 +33,20 @@ class Checked:
     lost_seconds: float = 0.0  # how long before the kill the oldest I/O was answered that is gone
 
 
-def check(state: Path, clients: list[Client], written: Written, killed: float) -> Checked:
-    """Brings an array back from a copy of its directory, and compares it with what was told."""
+def check(
+    state: Path, clients: list[Client], written: Written, killed: float, beat_seconds: float
+) -> Checked:
+    """Brings an array back from a copy of its directory, and compares it with what was told.
+
+    ``beat_seconds`` is the longest that the machine kept a small durable write waiting.
+    """
     room = array_room("a1")
     with kept_in(room, state):
         found = Checked(holdings=holdings_of(Api(room.api, room.simulation), clients))
         with room.border.change():
             _check_inside(room.model, found)
-            safe = max([killed - LOST_SECONDS_MAX, *(client.answered_from for client in clients)])
+            lost = LOST_SECONDS_MAX + _WAITS * beat_seconds
+            safe = max([killed - lost, *(client.answered_from for client in clients)])
             _check_written(room.model, written, killed, safe, found)
     return found
 

@@ -19,6 +19,7 @@ import grpc
 from smokestack.server.environment import prepare_grpc
 from smokestack.v1 import array_pb2, simulation_pb2
 
+from .beat import Beat
 from .checks import check
 from .clients import ARRAY, Api, Client, build, holdings_of
 from .driver import Driver
@@ -137,12 +138,13 @@ class Lane:
 
     def _round(self) -> None:
         """Starts the array, lets all work on it, kills it, and looks at what is left."""
+        beat = Beat(self.state.parent / "beat")
         server = Server(self.state, often=self.rng.random() < 0.4)
         over = threading.Event()
         try:
             address = server.address()
             self.starts.append(time.monotonic() - server.began)
-            with grpc.insecure_channel(address) as channel:
+            with grpc.insecure_channel(address) as channel, beat:
                 api = Api.at(channel)
                 self._check_served(api)
                 now_ns = api.simulation.GetSimulation(simulation_pb2.GetSimulationRequest()).now_ns
@@ -159,21 +161,22 @@ class Lane:
                     job.join()
         finally:
             server.kill()
-        self._look()
+        self._look(beat.slowest_seconds)
 
     def _lasts(self) -> float:
         """Returns how long to let all work: mostly short, for kills are what this is about."""
         long = self.rng.random() < 0.04
         return self.rng.uniform(1.6, 2.2) if long else self.rng.uniform(0.01, 0.3)
 
-    def _look(self) -> None:
+    def _look(self, beat_seconds: float) -> None:
         """Brings a copy back in this process, and settles each client's book with it."""
         shutil.rmtree(self.copy, ignore_errors=True)
         shutil.copytree(self.state, self.copy)
         done = self.summary
         self.open = {client.name: client.ledger.open for client in self.clients}
         done.unanswered_calls += sum(step is not None for step in self.open.values())
-        found = check(self.copy, self.clients, self.driver.written, self.killed)
+        written = self.driver.written
+        found = check(self.copy, self.clients, written, self.killed, beat_seconds)
         done.wrong += found.wrong
         for client in self.clients:
             done.wrong += client.wrong
