@@ -85,7 +85,10 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 
 class Prometheus:
-    """A server of its own, asked by PromQL."""
+    """A server of its own, asked by PromQL: of now, or of the instant at which it was settled.
+
+    A scrape that a busy machine makes late takes its target's series away until the next one.
+    """
 
     def __init__(self, folder: Path, targets: dict[str, str]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -97,6 +100,7 @@ class Prometheus:
         every = {"scrape_interval": "250ms", "scrape_timeout": "250ms"}
         config = folder / "prometheus.yml"
         config.write_text(yaml.safe_dump({"global": every, "scrape_configs": jobs}))
+        self._at: float | None = None
         self._log = (folder / "log").open("wb")
         self._url = f"http://{address}"
         self.process = subprocess.Popen(
@@ -111,7 +115,7 @@ class Prometheus:
         )
 
     def ask(self, expr: str) -> list[dict[str, Any]]:
-        query = urlencode({"query": expr})
+        query = urlencode({"query": expr} | ({"time": self._at} if self._at else {}))
         answer = json.loads(fetched(f"{self._url}/api/v1/query?{query}"))
         assert answer["status"] == "success", answer
         return list(answer["data"]["result"])
@@ -119,6 +123,14 @@ class Prometheus:
     def number(self, expr: str) -> float:
         [found] = self.ask(expr)
         return float(found["value"][1])
+
+    def settled(self, expr: str, count: int) -> bool:
+        """Whether so many series are found now; if so, all that is asked from now on is of now."""
+        self._at = time.time()
+        if len(self.ask(expr)) == count:
+            return True
+        self._at = None
+        return False
 
     def ready(self) -> bool:
         assert self.process.poll() is None, "Prometheus ended"
@@ -163,7 +175,7 @@ def prometheus(
             now_ns = clock.Advance(simulation_pb2.AdvanceRequest(duration_ns=20 * MS)).now_ns
             time.sleep(0.1)
         at_end = f"smokestack_virtual_time_seconds_total == {now_ns / 1e9}"
-        until(lambda: len(server.ask(at_end)) == 3, "the end state's scrapes")
+        until(lambda: server.settled(at_end, 3), "the end state's scrapes")
         yield server
     finally:
         server.close()
