@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import grpc
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
-_CONNECT_SECONDS = 5
+_CONNECT_SECONDS = 10  # a service that computes takes a while; that nobody is there is seen at once
 _MESSAGE_BYTES_MAX = 64 << 20
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -6,6 +6,7 @@ reads alone; ``reason`` is the stable word for programs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -163,6 +164,7 @@ def _plain(code: str, details: str, rpc: str, address: str) -> str:
     """Returns in plain words what gRPC itself says."""
     if code == grpc.StatusCode.UNAVAILABLE.name:
         why = " ".join(details.split()).rpartition(": ")[2].lower()
+        why = re.sub(r" \(\d+\)$", "", why)  # older gRPC adds the number of the error
         return f"nothing answers at {address}: {why}"
     if code == grpc.StatusCode.DEADLINE_EXCEEDED.name:
         return f"{rpc} at {address} has not answered in time"

@@ -7,6 +7,7 @@ again, which is a new stream: what the old one had in hand is gone.
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -335,4 +336,5 @@ def _reply(parts: list[bytes], next_ns: int) -> Reply:
 def _reason(error: grpc.RpcError) -> str:
     """Returns the last and shortest part of what gRPC says, e.g. "connection refused"."""
     details = error.details() or error.code().name
-    return " ".join(details.split()).rpartition(": ")[2].lower()
+    why = " ".join(details.split()).rpartition(": ")[2].lower()
+    return re.sub(r" \(\d+\)$", "", why)  # older gRPC adds the number of the error

@@ -231,8 +231,11 @@ class Controller(controller_pb2_grpc.ControllerServicer):
     def _exported(
         self, volume: array_pb2.Volume, request: pb.ControllerPublishVolumeRequest
     ) -> array_pb2.Export:
-        """Exports a volume to one more node, if its mode and the node allow that."""
-        others = self._storage.hosts_of(volume)
+        """Exports a volume to one more node, if its mode and the node allow that.
+
+        Another plugin may do the same meanwhile: what it has exported to the node is no obstacle.
+        """
+        others = [host for host in self._storage.hosts_of(volume) if host != request.node_id]
         if others and capabilities.for_one_node(request.volume_capability):
             raise FailedPrecondition(
                 f"{volume.name} is published to node {', '.join(others)}: unpublish it there, or "
@@ -240,7 +243,7 @@ class Controller(controller_pb2_grpc.ControllerServicer):
                 reason="PUBLISHED_ELSEWHERE",
                 resource=volume.name,
             )
-        self._check_room(request.node_id)
+        self._check_room(request.node_id, volume.name)
         host = f"{self._storage.name}/hosts/{request.node_id}"
         wanted = array_pb2.Export(volume=volume.name, host=host, read_only=request.readonly)
         create = array_pb2.CreateExportRequest(parent=self._storage.name, export=wanted)
@@ -250,10 +253,13 @@ class Controller(controller_pb2_grpc.ControllerServicer):
         )
         return export
 
-    def _check_room(self, node_id: str) -> None:
+    def _check_room(self, node_id: str, volume: str) -> None:
         if not self._settings.volumes_per_node:
             return
-        count = sum(last(export.host) == node_id for export in self._storage.exports())
+        count = sum(
+            last(export.host) == node_id and export.volume != volume
+            for export in self._storage.exports()
+        )
         if count >= self._settings.volumes_per_node:
             raise ResourceExhausted(
                 f"node {node_id} has {count} volumes, as many as it may: unpublish some",
