@@ -14,7 +14,7 @@ import pytest
 from smokestack.client import GiB, Patience, Stack, aio, connect_array, errors
 from smokestack.client.hypervisor import Job
 
-QUICK = Patience(timeout_seconds=5, attempts=20, wait_seconds=0.02, wait_seconds_max=0.1)
+QUICK = Patience(timeout_seconds=60, attempts=20, wait_seconds=0.02, wait_seconds_max=0.1)
 
 
 class Cable:
@@ -181,7 +181,7 @@ def test_a_watch_survives_broken_connections(stack: Stack) -> None:
 
 
 def test_a_watch_whose_service_is_gone_says_so_in_the_end(stack: Stack) -> None:
-    impatient = Patience(timeout_seconds=1, attempts=2, wait_seconds=0.01)
+    impatient = Patience(timeout_seconds=60, attempts=2, wait_seconds=0.01)
     with (
         cable(stack.addresses["arrays/a1"]) as line,
         connect_array(line.address, impatient) as client,

@@ -14,7 +14,7 @@ from smokestack.client import GiB, Patience, connect, connect_array, connect_hyp
 from smokestack.server.stack import Stack as Served
 from tests.client.served import Meddler, gone, meddled
 
-QUICK = Patience(timeout_seconds=5, attempts=4, wait_seconds=0.01)
+QUICK = Patience(timeout_seconds=60, attempts=4, wait_seconds=0.01)
 
 
 def test_a_creation_whose_answer_is_lost_happens_once(server: Served) -> None:

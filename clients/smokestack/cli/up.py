@@ -70,10 +70,10 @@ def up(
     told to move (`smokestack advance`). Ctrl-C ends it.
     """
     prepare()
-    from smokestack.server.serve import wait_for_the_end
+    from smokestack.server.serve import asked_to_end
 
     settings = clock_settings(clock, factor, autojump)
-    with _stack(scenario, settings, state) as stack:
+    with _stack(scenario, settings, state) as stack, asked_to_end() as over:
         description = stack.scenario
         _serve(stack, port_base, listen, insecure)
         csi = stack.serve_csi(csi_endpoint, insecure=insecure).address if csi_endpoint else ""
@@ -83,7 +83,7 @@ def up(
             time = _how_time_moves(clock, factor)
             lines = _introduction(stack.endpoints, csi, description, time)
             click.echo("\n".join(lines))
-        wait_for_the_end()
+        over.wait()
     if not as_json:
         click.echo("\nended")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from smokestack.dialects import csi
@@ -163,20 +163,22 @@ def _serve(
     ready: Ready,
 ) -> None:
     listener = Listener(room, listen, metrics_listen, insecure=insecure)
-    listener.start()
-    try:
-        ready(listener.endpoint)
-        wait_for_the_end()
-    finally:
-        listener.stop()
+    with asked_to_end() as over:  # who hears of it may end it at once
+        listener.start()
+        try:
+            ready(listener.endpoint)
+            over.wait()
+        finally:
+            listener.stop()
 
 
-def wait_for_the_end() -> None:
-    """Returns when the process is asked to end: SIGINT or SIGTERM."""
+@contextmanager
+def asked_to_end() -> Iterator[threading.Event]:
+    """Yields what is set once the process is asked to end, by SIGINT or SIGTERM."""
     over = threading.Event()
     before = {s: signal.signal(s, lambda *_: over.set()) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        over.wait()
+        yield over
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
