@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import runpy
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -208,48 +207,6 @@ def test_a_volume_is_made_where_a_node_can_reach_it(client: Client) -> None:
     assert refused(client.create, "pvc-2", accessibility_requirements=within("h9")).startswith(
         "RESOURCE_EXHAUSTED"
     )
-
-
-def test_plugins_that_are_asked_at_once_make_one_volume(stack: Stack) -> None:
-    def ask(_: int) -> tuple[str, str]:
-        plugin = Plugin(stack.api.arrays["a1"], "arrays/a1", stack.api.multipath)
-        request = controller_pb2.CreateVolumeRequest(
-            name="pvc-1", volume_capabilities=[capability()]
-        )
-        volume = plugin.controller.CreateVolume(request).volume
-        publish = controller_pb2.ControllerPublishVolumeRequest(
-            volume_id=volume.volume_id, node_id="h1", volume_capability=capability()
-        )
-        context = plugin.controller.ControllerPublishVolume(publish).publish_context
-        return volume.volume_id, context["lun"]
-
-    with ThreadPoolExecutor(8) as threads:
-        assert set(threads.map(ask, range(40))) == {("arrays/a1/volumes/pvc-1", "1")}
-
-
-def test_what_another_plugin_publishes_to_the_node_meanwhile_is_no_obstacle(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = (
-        Plugin(stack.api.arrays["a1"], "arrays/a1", stack.api.multipath).controller
-        for _ in range(2)
-    )
-    request = controller_pb2.CreateVolumeRequest(name="p", volume_capabilities=[capability()])
-    publish = controller_pb2.ControllerPublishVolumeRequest(
-        volume_id=first.CreateVolume(request).volume.volume_id,
-        node_id="h1",
-        volume_capability=capability(),
-    )
-    look, published = second._storage.export, []
-
-    def overtaken(volume: array_pb2.Volume, host_id: str) -> array_pb2.Export | None:
-        found = look(volume, host_id)
-        if not published:
-            published.append(first.ControllerPublishVolume(publish))
-        return found
-
-    monkeypatch.setattr(second._storage, "export", overtaken)
-    assert [second.ControllerPublishVolume(publish)] == published
 
 
 def test_a_retry_of_what_was_half_done_removes_the_device(stack: Stack, client: Client) -> None:
