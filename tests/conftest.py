@@ -10,13 +10,19 @@ import os
 from collections.abc import Generator
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # Each run draws the same examples: a change is not refused for what another one brought in. New
 # ones are looked for on purpose: pytest --hypothesis-profile=hunt
 AS_DRAWN = [phase for phase in Phase if phase is not Phase.shrink]  # shrinking takes minutes
 settings.register_profile(
-    "house", deadline=None, derandomize=True, database=None, print_blob=True, phases=AS_DRAWN
+    "house",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    phases=AS_DRAWN,
+    suppress_health_check=[HealthCheck.too_slow],  # which a busy machine is
 )
 settings.register_profile("hunt", deadline=None, print_blob=True)
 settings.load_profile("house")
