@@ -137,6 +137,8 @@ def space(reference: World, models: Models, until_ns: int) -> Iterator[Compared]
             size = len(controller.reads.ring) * controller.spec.read_cache_block_bytes
             usage = here.controller_usage(controller_id)
             yield f"{controller_id} read cache", size, usage.read_cached_bytes
+            yield f"{controller_id} dirty", controller.dirty, usage.dirty_bytes
+            yield f"{controller_id} flushes", controller.flushes, usage.cache_flush_count
         for pool_id in there.pools:
             yield f"pool {pool_id}", *pool_of(there, here, pool_id)
         for snapshot_id, snapshot in there.snapshots.items():

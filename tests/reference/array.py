@@ -314,6 +314,7 @@ class Array(Moves, Limits, Writes, Tasks):
         for controller in self.controllers.values():
             mirrored = controller.partner is None or controller.partner.online
             controller.write_back = controller.spec.write_back and mirrored
+            self._drain(controller)
         served = [port for port in self.ports.values() if port.controller in lost]
         for _, port in sorted(self.ports.items()):
             told = [itl for itl in self.itls[: self._reached] if itl.port is port]

@@ -210,7 +210,21 @@ def _array(draw: st.DrawFn, array_id: str, hosts: tuple[ArrayHostSpec, ...]) -> 
     )
 
 
+def _marked(spec: ControllerSpec, low: float, high: float) -> ControllerSpec:
+    """Gives a write cache marks, if it has a size."""
+    if not spec.cache_bytes:
+        return spec
+    return replace(spec, cache_low_water_ratio=low, cache_high_water_ratio=high)
+
+
 def _controllers(controller_id: str) -> st.SearchStrategy[ControllerSpec]:
+    marks = st.sampled_from([(0.0, 0.0), (0.0, 0.3), (0.6, 0.8), (0.5, 1.0)])
+    return st.builds(
+        lambda spec, two: _marked(spec, *two), _plain_controllers(controller_id), marks
+    )
+
+
+def _plain_controllers(controller_id: str) -> st.SearchStrategy[ControllerSpec]:
     return st.builds(
         ControllerSpec,
         st.just(controller_id),

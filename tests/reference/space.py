@@ -12,7 +12,7 @@ from tests.reference.config import SnapshotCreated, SnapshotDeleted, VolumeCreat
 from tests.reference.stations import Command, Itl, Pool, Volume
 
 # What happens at one time in an array, in order; changes come first.
-CHANGED, DESTAGED, DEPART, REFUSE, TX, MEDIA, CTRL, TASK, ARRIVE = range(9)
+CHANGED, DESTAGED, DEPART, REFUSE, TX, MEDIA, CTRL, TASK, ARRIVE, IDLE = range(10)
 
 
 class Space(ABC):

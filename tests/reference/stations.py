@@ -68,9 +68,19 @@ class Controller:
         self.ends: list[int] = []  # when hands let go of it
         self.write_back = spec.write_back
         self.dirty = 0
+        self.low = int(Fraction(repr(spec.cache_low_water_ratio)) * spec.cache_bytes)
+        self.high = int(Fraction(repr(spec.cache_high_water_ratio)) * spec.cache_bytes)
+        self.waiting: list[Command] = []  # dirty data, the oldest first
+        self.flushing = False
+        self.flushes = 0
         self.free = [0] * spec.core_count
         self.hit_threshold = min((1 << 64) - 1, int(spec.read_hit_ratio * (1 << 64)))
         self.reads = Reads(spec.read_cache_bytes // spec.read_cache_block_bytes)
+
+    @property
+    def drains(self) -> bool:
+        """Whether its write cache keeps nothing."""
+        return not (self.online and self.write_back)
 
     def serve(self, now: int, service_ns: int) -> int:
         """Returns when the core that is free first, the lowest of equals, is done."""
@@ -117,6 +127,7 @@ class Disks:
 
     def __init__(self) -> None:
         self.free: dict[int, int] = {}
+        self.waiting: dict[int, list[Command]] = {}  # until it has nothing to do
         self.last: dict[int, tuple[str, int]] = {}  # pool and page of its last access
 
 
@@ -430,5 +441,6 @@ class Command:
     page: int = 0  # of the pool, when it goes to the media
     block: tuple[str, int, int] | None = None  # that a read cache takes in, when they have it
     cached_by: Controller | None = None  # of what is destaged
+    entered: bool = False  # the controller has it
     word: int = 0  # of task management: comes back with its answer
     aborted: bool = False

@@ -26,7 +26,7 @@ from tests.reference.config import (
     VolumeZeroDetect,
 )
 from tests.reference.reservations import Heard, Refused
-from tests.reference.space import CHANGED, DEPART, Space
+from tests.reference.space import CHANGED, DEPART, IDLE, Space
 from tests.reference.stations import Command, Controller, Itl, Volume
 
 SpaceChange = (
@@ -44,6 +44,7 @@ class Writes(Space):
     """The part of an array that takes data, and zeros, and gives pages back."""
 
     _go_to_media: Callable[[Command, int, int], None]
+    _media: Callable[[Command], None]
     _words: Callable[[Command], tuple[int, int, int, int]]
 
     def _change_space(self, change: SpaceChange, then: int) -> None:
@@ -203,8 +204,75 @@ class Writes(Space):
         controller.dirty += command.length
         data = Command(command.ident, command.attempt, 0, command.length, DESTAGE, command.itl)
         data.cached_by = controller
-        self._go_to_media(data, page, done)
+        if spec.cache_high_water_ratio:
+            data.page = page
+            self._look_at(done, data)
+        else:
+            self._go_to_media(data, page, done)
         return True
+
+    def _look_at(self, time: int, data: Command) -> None:
+        key = (time, ARRAY, IDLE, data.ident, data.attempt)
+        self._agenda.add(key, self._idle, data, of=self)
+
+    def _idle(self, data: Command) -> None:
+        """Dirty data enter a cache that has marks, or look whether their disk is idle."""
+        controller = data.cached_by
+        assert controller is not None
+        if data.entered:
+            if data in controller.waiting:
+                self._look(data)
+            return
+        data.entered = True
+        if controller.drains:
+            self._media(data)
+            return
+        line = self._line(data)
+        line.append(data)
+        controller.waiting.append(data)
+        if line[0] is data:
+            self._look(data)
+        if controller.dirty > controller.high and not controller.flushing:
+            controller.flushing = True
+            controller.flushes += 1
+        if controller.flushing:
+            self._flush(controller, controller.low)
+
+    @staticmethod
+    def _line(data: Command) -> list[Command]:
+        """What waits for the disk of some data to have nothing to do."""
+        pool = data.itl.volume.pool
+        return pool.disks.waiting.setdefault(data.page % pool.spec.disk_count, [])
+
+    def _look(self, data: Command) -> None:
+        pool = data.itl.volume.pool
+        free = pool.disks.free.get(data.page % pool.spec.disk_count, 0)
+        if free > self._agenda.now:
+            self._look_at(free, data)
+        else:
+            self._set_off(data)
+
+    def _set_off(self, data: Command) -> None:
+        """Data leave their cache for their disk, and who is first there now looks at it."""
+        assert data.cached_by is not None
+        line = self._line(data)
+        was_first = line[0] is data
+        line.remove(data)
+        data.cached_by.waiting.remove(data)
+        self._media(data)
+        if was_first and line:
+            pool = data.itl.volume.pool
+            self._look_at(pool.disks.free[data.page % pool.spec.disk_count], line[0])
+
+    def _drain(self, controller: Controller) -> None:
+        """Has a write cache that keeps nothing send off what waits in it."""
+        if controller.drains:
+            self._flush(controller, 0)
+
+    def _flush(self, controller: Controller, down_to: int) -> None:
+        """Sends the oldest off until no more than so much waits."""
+        while sum(data.length for data in controller.waiting) > down_to:
+            self._set_off(controller.waiting[0])
 
     @staticmethod
     def _block(command: Command, volume: Volume, page: int) -> tuple[str, int, int]:
@@ -217,7 +285,10 @@ class Writes(Space):
 
     def _destaged(self, data: Command) -> None:
         assert data.cached_by is not None
-        data.cached_by.dirty -= data.length
+        controller = data.cached_by
+        controller.dirty -= data.length
+        if controller.dirty <= controller.low:
+            controller.flushing = False
 
     @staticmethod
     def _whole(command: Command, volume: Volume) -> range:

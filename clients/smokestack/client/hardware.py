@@ -25,6 +25,8 @@ class ControllerFields(TypedDict, total=False):
     partner: str
     mirror_ns: int
     cache_bytes: int
+    cache_high_water_ratio: float
+    cache_low_water_ratio: float
     read_cache_bytes: int
     read_cache_block_bytes: int
     reboot_ns: int
@@ -53,6 +55,8 @@ class Controller(Switchable[Way], Deletable[Way]):
     partner: str
     mirror_ns: int
     cache_bytes: int
+    cache_high_water_ratio: float
+    cache_low_water_ratio: float
     read_cache_bytes: int
     read_cache_block_bytes: int
     reboot_ns: int
@@ -66,6 +70,7 @@ class Controller(Switchable[Way], Deletable[Way]):
     read_miss_count: int
     read_cached_bytes: int
     read_eviction_count: int
+    cache_flush_count: int
 
     @operation
     def update(self, **fields: Unpack[ControllerUpdate]) -> Call[Controller[Way]]:

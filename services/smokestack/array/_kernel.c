@@ -16,6 +16,7 @@ static inline void take(array_t *a, uint32_t i) {
     case MEDIA: media_take(a, i); break;
     case CTRL: controller_take(a, i); break;
     case TASK: task_take(a, i); break;
+    case IDLE: idle_take(a, i); break;
     default: port_arrive(a, i); break;
     }
 }
@@ -385,6 +386,19 @@ static PyObject *py_send_event(PyObject *self, PyObject *const *args, Py_ssize_t
     Py_RETURN_NONE;
 }
 
+/* Has all that waits in a controller's write cache set off for the media. */
+static PyObject *py_flush(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 2) return PyErr_Format(PyExc_TypeError, "flush(controller, time_ns)");
+    kernel_t *k = (kernel_t *)self;
+    int64_t controller = arg_i64(args[0]), time = arg_i64(args[1]);
+    if (PyErr_Occurred()) return NULL;
+    if (controller < 0 || controller >= k->rows[T_CONTROLLER])
+        return PyErr_Format(PyExc_ValueError, "no such controller");
+    array_t a = array_of(k);
+    destage_flush(&a, (uint32_t)controller, 0, time);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef METHODS[] = {
     {"exchange", (PyCFunction)(void (*)(void))py_exchange, METH_FASTCALL,
      "exchange(until_ns, batch, count) -> (need, ready, next_ns, notes)"},
@@ -404,6 +418,7 @@ static PyMethodDef METHODS[] = {
     {"unmap", (PyCFunction)(void (*)(void))py_unmap, METH_FASTCALL,
      "unmap(volume, pages) -> pages freed"},
     {"drop", py_drop, METH_O, "drop(volume) -> pages freed"},
+    {"flush", (PyCFunction)(void (*)(void))py_flush, METH_FASTCALL, "flush(controller, time_ns)"},
     {"send_event", (PyCFunction)(void (*)(void))py_send_event, METH_FASTCALL,
      "send_event(time_ns, id, cause, itl, code)"},
     {NULL, NULL, 0, NULL}};
@@ -419,6 +434,9 @@ static PyMethodDef METHODS[] = {
 #define ATTENTION_ROW(type, field) ROW("attention", attention_t, field)
 #define EXTENT_ROW(type, field) ROW("extent", extent_t, field)
 #define READ_CACHE_ROW(type, field) ROW("read_cache", read_cache_t, field)
+#define DESTAGE_ROW(type, field) ROW("destage", destage_t, field)
+#define AGED_ROW(type, field) ROW("aged", line_t, field)
+#define IDLE_ROW(type, field) ROW("idle", line_t, field)
 #define READ_SLOT_ROW(type, field) ROW("read_slot", read_slot_t, field)
 #define READ_INDEX_ROW(type, field) ROW("read_index", page_t, field)
 #define QUOTA_ROW(type, field) ROW("quota", quota_t, field)
@@ -433,6 +451,7 @@ static const field_decl_t FIELDS[] = {
     IO_FIELDS(IO_ROW) PAGE_FIELDS(PAGE_ROW) PAGE_FIELDS(SHARE_ROW) PAGE_FIELDS(BLOCK_ROW)
     ATTENTION_FIELDS(ATTENTION_ROW) QUOTA_FIELDS(QUOTA_ROW) QUOTAS_OF_FIELDS(QUOTAS_OF_ROW)
     TASK_FIELDS(TASK_ROW) READ_CACHE_FIELDS(READ_CACHE_ROW) READ_SLOT_FIELDS(READ_SLOT_ROW)
+    DESTAGE_FIELDS(DESTAGE_ROW) LINE_FIELDS(AGED_ROW) LINE_FIELDS(IDLE_ROW)
     PAGE_FIELDS(READ_INDEX_ROW) EXTENT_FIELDS(EXTENT_ROW) NOTE_FIELDS(NOTE_ROW)
     FAULT_FIELDS(FAULT_ROW) CHAIN_FIELDS(CHAIN_ROW)};
 

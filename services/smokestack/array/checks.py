@@ -51,6 +51,7 @@ def check_controller(spec: ControllerSpec) -> None:
     in_range("controller.read_hit_ratio", spec.read_hit_ratio, 0, 1)
     in_range("controller.mirror_ns", spec.mirror_ns, 0, SERVICE_NS_MAX)
     in_range("controller.cache_bytes", spec.cache_bytes, 0, CACHE_BYTES_MAX)
+    _check_marks(spec)
     block = spec.read_cache_block_bytes
     in_range("controller.read_cache_block_bytes", block, 4096, 1 << 20)
     multiple_of("controller.read_cache_block_bytes", block, BLOCK_BYTES)
@@ -58,6 +59,24 @@ def check_controller(spec: ControllerSpec) -> None:
     if spec.read_cache_bytes:
         multiple_of("controller.read_cache_bytes", spec.read_cache_bytes, block)
     in_range("controller.reboot_ns", spec.reboot_ns, 0, REBOOT_NS_MAX)
+
+
+def _check_marks(spec: ControllerSpec) -> None:
+    """Refuses marks of a write cache that has no size, or that are in the wrong order."""
+    low, high = spec.cache_low_water_ratio, spec.cache_high_water_ratio
+    in_range("controller.cache_high_water_ratio", high, 0, 1)
+    in_range("controller.cache_low_water_ratio", low, 0, 1)
+    if high and not spec.cache_bytes:
+        raise InvalidArgument.at(
+            "controller.cache_high_water_ratio",
+            "is a share of cache_bytes, which is 0: give the write cache a size",
+        )
+    if (low or high) and low >= high:
+        raise InvalidArgument.at(
+            "controller.cache_low_water_ratio",
+            f"{low:g} is not below cache_high_water_ratio, {high:g}: what is flushed from the high "
+            "mark on stops at the low one",
+        )
 
 
 def check_port(spec: PortSpec) -> None:

@@ -25,7 +25,7 @@ enum { T_STATE, T_PORT, T_CONTROLLER, T_CORE, T_POOL, T_DISK, T_VOLUME, T_ITL, T
        T_SHARE, T_INBOX, T_OUT, T_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_FAULT,
        T_CHAIN, T_DELTA, T_ATTENTION, T_HEAD, T_QUOTA, T_QUOTAS_OF, T_RAW_FREE, T_EXTENT,
        T_READ_CACHE, T_READ_SLOT, T_READ_INDEX, T_UNIT, T_CHUNK, T_TASK,
-       T_BLOCK, T_COUNT };
+       T_BLOCK, T_DESTAGE, T_AGED, T_IDLE, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(array_state_t)}, {"port", sizeof(port_t)},
     {"controller", sizeof(controller_t)}, {"core", sizeof(int64_t)},
@@ -43,7 +43,8 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"extent", sizeof(extent_t)}, {"read_cache", sizeof(read_cache_t)},
     {"read_slot", sizeof(read_slot_t)}, {"read_index", sizeof(page_t)},
     {"unit", sizeof(unit_t)}, {"chunk", sizeof(wide_chunk_t)}, {"task", sizeof(task_t)},
-    {"block", sizeof(page_t)}};
+    {"block", sizeof(page_t)}, {"destage", sizeof(destage_t)}, {"aged", sizeof(line_t)},
+    {"idle", sizeof(line_t)}};
 
 /* The bound tables, with their types; made anew for each call. */
 typedef struct {
@@ -83,6 +84,9 @@ typedef struct {
     task_t *task;   /* a row for each ITL */
     page_t *block;  /* those that have a value */
     uint64_t block_mask;
+    destage_t *destage; /* a row for each controller */
+    line_t *aged; /* what waits in each controller's write cache, the oldest first */
+    line_t *idle; /* what waits for each disk to have nothing to do */
     uint32_t io_rows;
     uint32_t volume_rows;
 } array_t;
@@ -101,6 +105,7 @@ static inline array_t array_of(const kernel_t *k) {
                      k->table[T_READ_SLOT], k->table[T_READ_INDEX], k->table[T_UNIT],
                      k->table[T_CHUNK],
                      k->table[T_TASK],   k->table[T_BLOCK],     k->rows[T_BLOCK] - 1u,
+                     k->table[T_DESTAGE], k->table[T_AGED], k->table[T_IDLE],
                      k->rows[T_IO],      k->rows[T_VOLUME]};
 }
 

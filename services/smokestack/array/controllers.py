@@ -167,6 +167,7 @@ class Controllers:
         for controller_id, spec in sorted(array.controllers.items()):
             row = self._row(controller_id)
             writes_back = spec.write_back and (not spec.partner or self.online(spec.partner))
+            self._drain(controller_id, not (writes_back and self.online(controller_id)), at_ns)
             row["mirror_ns"] = spec.mirror_ns if spec.partner else 0
             if writes_back == bool(row["write_back"]):
                 continue
@@ -174,6 +175,17 @@ class Controllers:
             kind = EventKind.CACHE_WRITE_BACK if writes_back else EventKind.CACHE_WRITE_THROUGH
             name = f"{array.name}/controllers/{controller_id}"
             array.events.add(at_ns, kind, name, self.told(spec.partner, at_ns))
+
+    def _drain(self, controller_id: str, drains: bool, at_ns: int) -> None:
+        """Has a write cache send off all that waits in it, and wait with nothing, or wait again.
+
+        What a controller held that is lost, its partner destages from the mirror.
+        """
+        state, row = self._array.state, self._array.row_of("controllers", controller_id)
+        if drains and not state["destage"][row]["drains"]:
+            state.kernel.flush(row, at_ns)
+            self._array.tell_notes()
+        state["destage"][row]["drains"] = drains
 
     def _holding(self, controller_id: str) -> Any:
         name = f"{self._array.name}/controllers/{controller_id}"

@@ -66,6 +66,9 @@ _BY_CALLS: Final = (
 _ENDED: Final = (  # with the power
     "core",
     "disk",
+    "destage",
+    "aged",
+    "idle",
     "read_cache",
     "read_slot",
     "read_index",

@@ -256,7 +256,8 @@ class ArrayInventory:
         """Returns a controller's state and its write cache as they stand."""
         self._present("controllers", self.controllers, controller_id)
         row = self._rows["controllers", controller_id]
-        return ControllerUsage.of(self.state["controller"][row], self.state["read_cache"][row])
+        tables = ("controller", "read_cache", "destage")
+        return ControllerUsage.of(*(self.state[name][row] for name in tables))
 
     def port_usage(self, port_id: str) -> PortUsage:
         """Returns a port's queue and counters as they stand."""

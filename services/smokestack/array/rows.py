@@ -30,6 +30,13 @@ def append_controller(state: ArrayState, spec: ControllerSpec) -> int:
     row["cache_bytes"] = spec.cache_bytes
     if spec.cache_bytes:
         state.row["caching"] = 1
+    state.append("destage")
+    state.append("aged")
+    destage = state["destage"][index]
+    destage["low_bytes"] = _share(spec.cache_low_water_ratio, spec.cache_bytes)
+    destage["high_bytes"] = _share(spec.cache_high_water_ratio, spec.cache_bytes)
+    destage["marked"] = spec.cache_high_water_ratio > 0
+    destage["drains"] = not (spec.enabled and spec.write_back)
     blocks = spec.read_cache_bytes // spec.read_cache_block_bytes
     state.add_reads(blocks, spec.read_cache_block_bytes)
     row["caches_reads"] = blocks > 0
@@ -38,6 +45,10 @@ def append_controller(state: ArrayState, spec: ControllerSpec) -> int:
     row["core_base"] = state.append("core", spec.core_count)
     row["core_count"] = spec.core_count
     return index
+
+
+def _share(ratio: float, size_bytes: int) -> int:
+    return int(Fraction(repr(ratio)) * size_bytes)
 
 
 def append_port(state: ArrayState, spec: PortSpec, controller: int) -> int:
@@ -86,8 +97,9 @@ def seat_pool(state: ArrayState, index: int, others: Sequence[int]) -> None:
         old = int(pools["disk_base"][1]) if others else 0
         count = int(pools["disk_count"][0])
         base = state.append("disk", count)
-        state.append("head", count)
-        for table in ("disk", "head"):
+        for table in ("head", "idle"):
+            state.append(table, count)
+        for table in ("disk", "head", "idle"):
             state[table][base : base + had] = state[table][old : old + had]
         pools["disk_base"] = base
     else:

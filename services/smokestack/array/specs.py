@@ -207,6 +207,11 @@ class ControllerSpec:
     partner: str = ""  # the controller that mirrors its write cache, and the other way round
     mirror_ns: int = 0  # until the partner has a write too
     cache_bytes: int = 0  # room for dirty data; 0: endless, and never destaged
+    # Marks of the write cache, as shares of it: above the high one the oldest data queue at disks
+    # until it is down to the low one; below, data go when their disk is idle.  0: each goes at
+    # once.  A CLARiiON has 0.6 and 0.8 (EMC's best practices, release 30).
+    cache_low_water_ratio: float = 0.0
+    cache_high_water_ratio: float = 0.0
     read_cache_bytes: int = 0  # room for data that were read or written; 0: `read_hit_ratio`
     read_cache_block_bytes: int = 16 << 10  # a multiple of 512, 4 KiB..1 MiB
     reboot_ns: int = 0  # from what held it down being over to its being back

@@ -56,6 +56,9 @@ _ORDER: Final = (
     "chunk",
     "task",
     "block",
+    "destage",
+    "aged",
+    "idle",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "core": np.dtype("<i8"),
@@ -220,6 +223,9 @@ class ArrayState(Tables):
         self["port"]["outstanding"] = 0
         self["itl"]["outstanding"] = 0
         self["controller"]["dirty_bytes"] = 0
+        self["destage"]["waiting_bytes"] = self["destage"]["flushing"] = 0
+        for line in ("aged", "idle"):
+            self[line][:] = 0
         self.count_commands()
 
     def count_commands(self) -> None:

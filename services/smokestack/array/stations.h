@@ -7,17 +7,13 @@
 #include "aborts.h"
 #include "answers.h"
 #include "cache.h"
-#include "hits.h"
-#include "smokestack/exponential.h"
-#include "smokestack/philox.h"
+#include "media.h"
 #include "reads.h"
 #include "space.h"
 
 static inline int64_t port_transfer(const port_t *port, uint32_t length) {
     return (int64_t)(((unsigned __int128)length * (uint64_t)port->ns_per_mib) >> 20);
 }
-
-static inline int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
 
 static void turn_away(array_t *a, uint32_t i, int64_t start, uint8_t status) {
     io_t *io = &a->io[i];
@@ -97,10 +93,6 @@ static inline int64_t core_commit(array_t *a, controller_t *c, int64_t now, int6
     core[chosen] = later(now, least) + service;
     c->busy_ns += (uint64_t)service;
     return core[chosen];
-}
-
-static inline void media_draw(const array_t *a, const io_t *io, uint64_t w[4]) {
-    philox4x64_10(a->state->seed, STREAM_MEDIA, io->id, io->attempt, 0, 0, w);
 }
 
 /* Whether a controller has what a page's reader wants; `w` is the command's draw. */
@@ -253,52 +245,17 @@ static void controller_take(array_t *a, uint32_t i) {
     else controller_read(a, i, c, done);
 }
 
-/* Where a disk's head is after an access to a pool's page; never 0. */
-static inline uint64_t head_of(const array_t *a, const pool_t *pool, uint64_t page) {
-    return ((uint64_t)(pool - a->pool) + 1) << READ_BLOCK_SHIFT | page;
-}
-
-/* Whether a command that is at the media reads there; a copy does before it is a write. */
-static inline int reads_media(const io_t *io) { return io->op == OP_READ || io->op == OP_COPY; }
-
-/* What an access takes on the mean: less in the disk's last page, or the next one that it has of
- * the same pool. */
-static int64_t media_mean(array_t *a, const pool_t *pool, const io_t *io, uint64_t disk) {
-    uint64_t page = head_of(a, pool, READ_PAGE(io->lba)), last = a->head[disk];
-    a->head[disk] = page;
-    int follows = page == last || page == last + pool->disk_count;
-    if (follows && pool->media_follows) return pool->media_sequential_ns;
-    return reads_media(io) ? pool->media_ns : pool->media_write_ns;
-}
-
 static void media_take(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     if (is_aborted(io)) {
         depart(a, i);
         return;
     }
-    pool_t *pool = &a->pool[a->volume[a->itl[io->itl].volume].pool];
-    uint64_t at = pool->disk_base + READ_PAGE(io->lba) % pool->disk_count;
-    int64_t *disk = &a->disk[at], service = pool->media_ns;
-    if (pool->media_varies) service = media_mean(a, pool, io, at);
-    if (pool->exponential) {
-        uint64_t w[4] = {0, io->first_data_ns};
-        if (io->op != OP_READ) media_draw(a, io, w);
-        service = exponential_ns(service, w[1]);
-    }
-    if (io->op == OP_READ) io->first_data_ns = 0;
-    if (pool->faults) {
-        service = slowed(a, pool->faults, FAULT_MEDIA_SLOW, io, service);
-        if (reads_media(io))
-            spoil(a, pool->faults, FAULT_MEDIA_ERROR, io, SENSE_UNRECOVERED_READ);
-        if (io->sense) io->first_data_ns = 0; /* a copy goes no further */
-    }
+    int64_t done = media_commit(a, io);
     int goes = reads_media(io) && !io->sense;
-    *disk = later(io->time, *disk) + service;
-    pool->media_busy_ns += (uint64_t)service;
     if (goes && a->state->read_caches && io->op == OP_READ) io->sense = READ_FETCHED;
-    if (io->op == OP_DESTAGE) schedule(a, i, *disk, DESTAGED);
-    else schedule(a, i, *disk, goes ? TX : DEPART);
+    if (io->op == OP_DESTAGE) schedule(a, i, done, DESTAGED);
+    else schedule(a, i, done, goes ? TX : DEPART);
 }
 
 static void port_transmit(array_t *a, uint32_t i) {

@@ -254,6 +254,22 @@
     F(uint64_t, hand) /* the slot that is looked at next */                                    \
     F(uint64_t, evictions)
 
+/* When a controller's write cache destages; a row for each controller. */
+#define DESTAGE_FIELDS(F)                                                                      \
+    F(uint64_t, low_bytes)                                                                     \
+    F(uint64_t, high_bytes)                                                                    \
+    F(uint64_t, waiting_bytes) /* dirty, and not on its way to the media */                    \
+    F(uint64_t, flushes)       /* times that more was dirty than the high mark */              \
+    F(uint32_t, marked)        /* it has marks; else what is dirty never waits */              \
+    F(uint32_t, flushing)      /* until no more is dirty than the low mark */                  \
+    F(uint32_t, drains)        /* it keeps nothing: it is down, or writes through */           \
+    F(uint32_t, padding)
+
+/* Rows of io in a line, as 1 more than they are; 0: nobody. */
+#define LINE_FIELDS(F)                                                                         \
+    F(uint32_t, first)                                                                         \
+    F(uint32_t, last)
+
 #define READ_SLOT_FIELDS(F)                                                                    \
     F(uint64_t, key) /* (pool + 1) << 48 | block of the pool */                                \
     F(uint64_t, marked) /* hit since the hand passed */
@@ -288,6 +304,8 @@ DECLARE_STRUCT(io_t, IO_FIELDS)
 DECLARE_STRUCT(attention_t, ATTENTION_FIELDS)
 DECLARE_STRUCT(extent_t, EXTENT_FIELDS)
 DECLARE_STRUCT(read_cache_t, READ_CACHE_FIELDS)
+DECLARE_STRUCT(destage_t, DESTAGE_FIELDS)
+DECLARE_STRUCT(line_t, LINE_FIELDS)
 DECLARE_STRUCT(read_slot_t, READ_SLOT_FIELDS)
 DECLARE_STRUCT(quota_t, QUOTA_FIELDS)
 DECLARE_STRUCT(quotas_of_t, QUOTAS_OF_FIELDS)
@@ -330,7 +348,7 @@ _Static_assert(sizeof(itl_t) == 128, "a nexus is two");
 
 /* At one instant events are taken in this order: what leaves before what arrives. */
 enum { DESTAGED = 0, DEPART = 1, REFUSE = 2, TX = 3, MEDIA = 4, CTRL = 5, TASK = 6, ARRIVE = 7,
-       NO_COMMAND = 8 /* of a row that is free */ };
+       IDLE = 8, NO_COMMAND = 9 /* of a row that is free */ };
 
 #define OP_DESTAGE 0xFF /* of a row that is no command: dirty data on its way to the media */
 

@@ -138,6 +138,7 @@ class ControllerUsage:
     dirty_bytes: int
     write_through: bool
     forced_write_count: int
+    cache_flush_count: int
     busy_ns: int
     read_hit_count: int
     read_miss_count: int
@@ -145,13 +146,14 @@ class ControllerUsage:
     read_eviction_count: int
 
     @classmethod
-    def of(cls, row: Any, reads: Any) -> ControllerUsage:
-        """Reads a controller's row, and that of its read cache."""
+    def of(cls, row: Any, reads: Any, destage: Any) -> ControllerUsage:
+        """Reads a controller's row, and those of its caches."""
         return cls(
             state=ControllerState(int(row["state"])),
             dirty_bytes=int(row["dirty_bytes"]),
             write_through=not row["write_back"],
             forced_write_count=int(row["forced"]),
+            cache_flush_count=int(destage["flushes"]),
             busy_ns=int(row["busy_ns"]),
             read_hit_count=int(row["hits"]),
             read_miss_count=int(row["misses"]),

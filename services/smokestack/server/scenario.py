@@ -34,6 +34,7 @@ OUTPUT_ONLY: Final[Mapping[str, frozenset[str]]] = {
         {
             *("state", "dirty_bytes", "write_through", "forced_write_count", "busy_ns"),
             *("read_hit_count", "read_miss_count", "read_cached_bytes", "read_eviction_count"),
+            "cache_flush_count",
         }
     ),
     "Multipath": frozenset({"arrays"}),
