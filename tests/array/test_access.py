@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from smokestack.array.access import GROUPS_MAX
 from smokestack.array.model import ArrayModel
 from smokestack.array.specs import (
     Access,
@@ -24,6 +25,7 @@ from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import AccessState, Flag, Op, Sense, Status
 from tests.array.test_array import attach, batch
+from tests.array.test_array import make_array as plain_array
 
 TRANSITION_NS = 1_000_000
 LONGER_NS = 77_000
@@ -171,3 +173,25 @@ def test_moves_that_cannot_be_are_refused() -> None:
         array.ownership.configure(AccessSpec(Access.ALUA, 0, -1))
     with pytest.raises(InvalidArgument, match=r"volume\.controller"):
         array.create_volume(VolumeSpec("v2", "q", 512, controller_id="c9"))
+
+
+def test_a_controller_that_is_deleted_leaves_its_volumes_to_others() -> None:
+    array = plain_array()
+    array.create_controller(ControllerSpec("c1"))
+    array.ownership.configure(AccessSpec(Access.ALUA, transition_ns=1))
+    array.ownership.assign("v1", "c1")
+    array.delete_controller("c1")
+    assert (array.ownership.owner("v1"), array.volumes["v1"].controller_id) == ("c0", "")
+    moved, deleted = list(array.events.after(0, 99))[-1], list(array.events.after(0, 99))[-2]
+    assert (moved.kind, moved.cause) == (EventKind.VOLUME_MOVED, deleted.name)
+
+
+def test_where_access_is_asymmetric_a_controller_too_many_is_refused() -> None:
+    array = plain_array()
+    array.ownership.configure(AccessSpec(Access.ALUA))
+    for number in range(1, GROUPS_MAX):
+        array.create_controller(ControllerSpec(f"c{number}"))
+    with pytest.raises(FailedPrecondition, match="make its access symmetric"):
+        array.create_controller(ControllerSpec("more"))
+    array.ownership.configure(AccessSpec())
+    array.create_controller(ControllerSpec("more"))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+import pytest
+
 from smokestack.array.attentions import pending
-from smokestack.engine.blockdevice import NOTHING
+from smokestack.array.durable import ArrayDurable
+from smokestack.engine.blockdevice import NOTHING, Attachment
 from smokestack.engine.fault_rules import FaultRule
 from smokestack.engine.records import Attention, EventCode, Kind, Op, Sense, Status
 from tests.array.test_array import PAGE, F, R, attach, make_array, serve
 
 MS = 1_000_000
+COUNTS = {"hits", "misses", "busy_ns", "forced", "destaged_bytes", "flushes", "evictions"}
 
 
 def test_what_is_in_an_array_is_lost_with_its_power_and_what_was_written_is_not() -> None:
@@ -59,3 +65,32 @@ def test_a_loss_by_surprise_takes_the_array_at_the_next_windows_end() -> None:
     array.exchange(array.now_ns, NOTHING)
     assert array.state["port"]["up"][0]
     assert pending(array, 0) == (Attention.POWER_ON,)
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+@pytest.mark.parametrize("ruled", [False, True])
+def test_a_port_that_refusals_had_brought_to_hang_begins_anew(crashed: bool, ruled: bool) -> None:
+    array = attach(make_array(queue_limit=1, hang_refusals=1))
+    serve(array, *((n, n, Op.READ, 0, 512) for n in range(3)), for_ns=MS)
+    assert array.state["port"]["hung"][0]
+    if ruled:
+        array.faults.inject(FaultRule("PORT_HANG", "arrays/a1/ports/p0"))
+    array.detach()
+    if crashed:
+        ArrayDurable(array).power_on({})
+    else:
+        array.attach(Attachment("d", 1, 1, array.now_ns, array.lookahead_ns, power_on=True))
+    assert bool(array.state["port"]["hung"][0]) == ruled
+
+
+def test_after_a_crash_all_counters_of_controllers_begin_anew() -> None:
+    array = attach(make_array())
+    for name in ("controller", "destage", "read_cache"):
+        for column in set(array.state[name].dtype.names or ()) & COUNTS:
+            array.state[name][column] = 7
+    array.detach()
+    ArrayDurable(array).power_on({})
+    usage = array.controller_usage("c0")
+    counts = {name: value for name, value in asdict(usage).items() if name.endswith("_count")}
+    assert counts == dict.fromkeys(counts, 0)
+    assert (usage.busy_ns, usage.dirty_bytes) == (0, 0)

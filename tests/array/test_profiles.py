@@ -13,6 +13,7 @@ from smokestack.array.specs import (
     GIB,
     ArrayHostSpec,
     ControllerSpec,
+    DriveGroupSpec,
     ExportSpec,
     FamilySpec,
     InitiatorSpec,
@@ -247,3 +248,50 @@ def test_a_setting_out_of_range_is_refused(field: str, value: float) -> None:
         array.create_pool(replace(spec, **{field: value}))
     assert told.value.violations[0].field.startswith("pool.step" if "step" in field else "pool.")
     assert "p9" not in array.pools
+
+
+def test_thresholds_are_looked_at_when_they_or_the_pool_change() -> None:
+    array = make(100, warning_ratio=0.8)
+    assert write(array, 1, 0, 60) == GOOD
+    for changed, state in (
+        ({"capacity_bytes": 70 * PAGE}, PoolState.WARNING),
+        ({"warning_ratio": 0.9}, PoolState.NORMAL),
+        ({"warning_ratio": 0.5}, PoolState.WARNING),
+        ({"warning_ratio": 0.0}, PoolState.NORMAL),
+    ):
+        array.update_pool("p1", **changed)
+        assert array.pool_usage("p1").state is state
+    assert array.pool_usage("p1").warning_count == 2
+
+
+def test_a_pool_that_is_shrunk_to_its_emergency_takes_no_write() -> None:
+    array = make(100, out_of_space=OutOfSpace.CONSERVE)
+    assert write(array, 1, 0, 60) == GOOD
+    array.update_pool("p1", capacity_bytes=60 * PAGE)
+    assert array.pool_usage("p1").state is PoolState.EXHAUSTED
+    assert write(array, 2, 0) == NO_SPACE
+
+
+def test_what_gives_a_pool_no_space_brings_no_volume_back() -> None:
+    limited = {"limit_bytes": 10 * PAGE, "growth_bytes": PAGE, "drive_group": "g"}
+    array = make(100, out_of_space=OutOfSpace.TAKE_OFFLINE)
+    array.drives.create(DriveGroupSpec("g", 50, PAGE))
+    spec = PoolSpec("q", 100 * PAGE, out_of_space=OutOfSpace.TAKE_OFFLINE)
+    array.create_pool(replace(spec, **limited))
+    array.create_volume(VolumeSpec("w", "q", GIB))
+    array.create_export(ExportSpec("w", "h1", 1))
+    for first, pages in ((0, 10), (20, 1)):
+        record = batch((array.now_ns, first, Op.WRITE, first * PAGE, pages * PAGE))
+        record.records["nexus"] = 1
+        array.exchange(array.now_ns + SECOND, record)
+    for change in (
+        lambda: array.update_pool("q", limit_bytes=9 * PAGE),
+        lambda: array.drives.resize("g", 60),
+        lambda: array.update_pool("q", limit_bytes=10 * PAGE),
+    ):
+        change()
+        assert array.is_offline("w")
+        assert array.pool_usage("q").state is PoolState.EXHAUSTED
+    array.update_pool("q", limit_bytes=11 * PAGE)
+    assert not array.is_offline("w")
+    assert kinds(array)[-2:] == [EventKind.POOL_SPACE_AVAILABLE, EventKind.VOLUME_ONLINE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -188,6 +189,25 @@ def test_disks_that_more_pools_share_keep_what_waits_for_them() -> None:
             sent.records["nexus"] = 1
             array.exchange(array.now_ns + MS, sent)
     assert int(array.state["destage"]["waiting_bytes"][0]) == 2 * PAGE
+    run(array, 10**9)
+    assert dirty_pages(array) == 0
+
+
+def test_what_waits_for_a_pool_that_is_gone_still_finds_its_disk() -> None:
+    array = make(high=1.0)
+    array.drives.create(DriveGroupSpec("g", 4, 1 << 30))
+    shared = PoolSpec("old", 64 * PAGE, disk_count=2, drive_group="g", media_ns=DISK_NS)
+    array.create_pool(shared)
+    array.create_pool(replace(shared, pool_id="small", disk_count=1))
+    array.create_volume(VolumeSpec("w", "old", 64 * PAGE))
+    array.create_export(ExportSpec("w", "h1", 1))
+    sent = batch(*((array.now_ns, n, Op.WRITE, n * PAGE, PAGE) for n in range(6)))
+    sent.records["nexus"] = 1
+    array.exchange(array.now_ns + MS, sent)
+    array.delete_export("w", "h1")
+    array.delete_volume("w")
+    array.delete_pool("old")
+    array.create_pool(replace(shared, pool_id="large", disk_count=3))
     run(array, 10**9)
     assert dirty_pages(array) == 0
 

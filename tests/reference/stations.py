@@ -252,9 +252,9 @@ class Pool:
     def ease(self) -> None:
         """After it has gained space, takes back what it said of its want."""
         spec = self.spec
-        for volume in self.offline:
+        for volume in self.offline if self.free else ():
             volume.offline = False
-        self.offline = []
+        self.offline = [volume for volume in self.offline if volume.offline]
         if self.warning_pages is not None and self.allocated + self.room < self.warning_pages:
             self.warned = False
         if self.free > spec.conservation_bytes // spec.page_bytes:

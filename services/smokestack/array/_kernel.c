@@ -281,7 +281,22 @@ static PyObject *py_reserve(PyObject *self, PyObject *const *args, Py_ssize_t na
     Py_RETURN_NONE;
 }
 
-/* Tells a pool that it has gained space, or that its settings have changed. */
+/* Looks at a pool's thresholds anew: they have changed, or what it has, and it gained nothing. */
+static PyObject *py_watch(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 2) return PyErr_Format(PyExc_TypeError, "watch(pool, time_ns)");
+    kernel_t *k = (kernel_t *)self;
+    int64_t pool = arg_i64(args[0]), time = arg_i64(args[1]);
+    if (PyErr_Occurred()) return NULL;
+    if (pool < 0 || pool >= k->rows[T_POOL])
+        return PyErr_Format(PyExc_ValueError, "no such pool");
+    array_t a = array_of(k);
+    pool_t *row = &a.pool[pool];
+    if (pool_used(row) < row->warning_pages) row->warned = 0;
+    if (row->watched) pool_watch(&a, (uint32_t)pool, time);
+    Py_RETURN_NONE;
+}
+
+/* Tells a pool that it has gained space. */
 static PyObject *py_ease(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
     if (nargs != 3) return PyErr_Format(PyExc_TypeError, "ease(pool, time_ns, cause)");
     kernel_t *k = (kernel_t *)self;
@@ -413,6 +428,7 @@ static PyMethodDef METHODS[] = {
      "reserve(volume, pages, time_ns)"},
     {"fill", (PyCFunction)(void (*)(void))py_fill, METH_FASTCALL, "fill(volume, pages) -> pages"},
     {"ease", (PyCFunction)(void (*)(void))py_ease, METH_FASTCALL, "ease(pool, time_ns, cause)"},
+    {"watch", (PyCFunction)(void (*)(void))py_watch, METH_FASTCALL, "watch(pool, time_ns)"},
     {"repeat_pages", py_repeat_pages, METH_O, "repeat_pages(notes)"},
     {"share", (PyCFunction)(void (*)(void))py_share, METH_FASTCALL, "share(from, to) -> pages"},
     {"unmap", (PyCFunction)(void (*)(void))py_unmap, METH_FASTCALL,

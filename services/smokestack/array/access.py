@@ -9,6 +9,7 @@ themselves.  The kernel twin is ``access.h``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,17 @@ class Ownership:
             raise FailedPrecondition(
                 f"{array.name} has had more than {GROUPS_MAX} controllers, each a target port "
                 "group: leave it symmetric"
+            )
+
+    def check_group(self) -> None:
+        """Refuses one more controller where answers have no room for its target port group."""
+        array = self._array
+        if array.state.row["access"] and len(array.state.used("controller")) >= GROUPS_MAX:
+            raise FailedPrecondition(
+                f"{array.name} has had {GROUPS_MAX} controllers, each a target port group, and "
+                "there are no more: make its access symmetric, or use those that it has",
+                reason="TOO_MANY_GROUPS",
+                resource=array.name,
             )
 
     def configure(self, spec: AccessSpec) -> None:
@@ -170,6 +182,25 @@ class Ownership:
                 self._move(volume_id, target, at_ns, controllers.newest(owner, wanted))
             elif not target and int(self._row(volume_id)["owner"]) - 1 in lost:
                 self._establish(volume_id, Attention.TRANSITION_FAILED, 0)
+
+    def owned(self, controller_id: str) -> list[str]:
+        """Returns the volumes that a controller owns."""
+        return [name for name in sorted(self._array.volumes) if self.owner(name) == controller_id]
+
+    def leave(self, controller_id: str, owned: Sequence[str], cause: str) -> None:
+        """Has a controller that is gone own nothing any more, now or by anybody's wish."""
+        array = self._array
+        for volume_id, spec in array.volumes.items():
+            if spec.controller_id == controller_id:
+                array.volumes[volume_id] = replace(spec, controller_id="")
+        for volume_id in owned:
+            wanted = self._wanted(volume_id)
+            online = array.links.controllers.online
+            target = wanted if wanted and online(wanted) else self._heir("") or wanted
+            if target:
+                self._move(volume_id, target, array.acts_ns, cause)
+            else:
+                self._row(volume_id)["owner"] = 0
 
     def tell(self, note: Note) -> None:
         """Tells of a volume that a command has pulled over."""

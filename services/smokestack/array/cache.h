@@ -1,10 +1,10 @@
 /* A controller's write cache: what it holds dirty, and how that gets to the media.
  *
- * A write is answered once the cache has it, and the partner's copy of it (`mirror_ns`); then it is
- * destaged at once, behind whatever its disk has to do, or as marks have it (`destage.h`).  Each
- * write is destaged once, nothing is merged.  A cache without room, or without a partner to mirror it, makes a write wait for the
- * media.  What was dirty when a controller was lost its partner destages from the mirror, so
- * destaging goes on.  FACTS 4.7; sizes and times are configured.
+ * A write is answered once the cache has it, and the partner's copy of it (`mirror_ns`); then it
+ * is destaged at once, behind whatever its disk has to do, or as marks have it (`destage.h`).  Each
+ * write is destaged once, nothing is merged.  A cache without room, or without a partner to mirror
+ * it, makes a write wait for the media.  What was dirty when a controller was lost its partner
+ * destages from the mirror, so destaging goes on.  FACTS 4.7; sizes and times are configured.
  */
 #ifndef SMOKESTACK_ARRAY_CACHE_H
 #define SMOKESTACK_ARRAY_CACHE_H

@@ -86,12 +86,12 @@ class Drives:
         """Gives a new pool its disks; pools that name one group lie on the same ones."""
         array = self._array
         group_id = array.pools[pool_id].drive_group
-        others = [
+        others = (
             array.row_of("pools", other.pool_id)
             for other in array.pools.values()
             if group_id and other.drive_group == group_id and other.pool_id != pool_id
-        ]
-        seat_pool(array.state, array.row_of("pools", pool_id), others)
+        )
+        seat_pool(array.state, array.row_of("pools", pool_id), next(others, None))
 
     # --- groups -----------------------------------------------------------------------------
 

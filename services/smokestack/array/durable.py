@@ -17,7 +17,7 @@ from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.events import Event
 from smokestack.engine.records import Attention
 
-from . import snapshot
+from . import hangs, snapshot
 from .state import PAGE_NUMBER_BITS, ArrayState
 
 if TYPE_CHECKING:
@@ -105,9 +105,12 @@ _COUNTERS: Final[Mapping[str, tuple[str, ...]]] = {
         "dropped",
         "rx_bytes",
         "tx_bytes",
+        "handed",
         "target_resets",
     ),
-    "controller": ("hits", "misses", "busy_ns"),
+    "controller": ("hits", "misses", "busy_ns", "forced", "destaged_bytes"),
+    "destage": ("flushes",),
+    "read_cache": ("evictions",),
     "pool": ("copied_pages", "failures", "growths", "media_busy_ns", "steps", "warnings"),
     "attention": ("told",),
     "quota": ("refused",),
@@ -249,6 +252,7 @@ class ArrayDurable:
         model.advertised.diversions.forget_answers()
         state["core"][:] = 0
         model.forget_reads()
+        hangs.end_all(model)
         state["disk"][:] = state["head"][:] = 0
         state.restart(model.now_ns)
         model.faults.link_all()  # chains hang on volumes' rows, too, which are not taken

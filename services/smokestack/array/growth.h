@@ -102,11 +102,10 @@ static int space_take(array_t *a, uint32_t v, uint64_t pages, int64_t now) {
     return 1;
 }
 
-/* After a pool has gained space: what was said of its want is taken back. */
-static void pool_ease(array_t *a, uint32_t p, int64_t now, uint64_t cause) {
+/* Whoever waits for space in a pool that has some goes on. */
+static void pool_resume(array_t *a, uint32_t p, int64_t now, uint64_t cause, uint64_t free) {
     array_state_t *s = a->state;
     pool_t *pool = &a->pool[p];
-    uint64_t free = pool_free(a, pool);
     if (pool->exhausted) {
         pool->exhausted = 0;
         NOTE(s, a->note, .time = now, .kind = NOTE_POOL_SPACE_AVAILABLE, .subject = p,
@@ -120,6 +119,15 @@ static void pool_ease(array_t *a, uint32_t p, int64_t now, uint64_t cause) {
         if (!volume->valid) continue;
         NOTE(s, a->note, .time = now, .kind = NOTE_VOLUME_ONLINE, .subject = v, .cause = cause);
     }
+}
+
+/* After a pool has gained space, as far as its limit and its drives let it: what was said of its
+ * want is taken back. */
+static void pool_ease(array_t *a, uint32_t p, int64_t now, uint64_t cause) {
+    array_state_t *s = a->state;
+    pool_t *pool = &a->pool[p];
+    uint64_t free = pool_free(a, pool);
+    if (free) pool_resume(a, p, now, cause, free);
     if (pool_used(pool) < pool->warning_pages) pool->warned = 0;
     if (pool->conserving && free > pool->conservation_pages) {
         pool->conserving = 0;

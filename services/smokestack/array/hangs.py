@@ -50,6 +50,15 @@ def begin(array: ArrayInventory, port_id: str) -> None:
     row["drop_epoch"] = row["epoch"]
 
 
+def end_all(array: ArrayInventory) -> None:
+    """Has ports begin anew with a power on, but for those that a rule still has hang."""
+    for port_id in array.ports:
+        row = array.state["port"][array.row_of("ports", port_id)]
+        row["refused_in_a_row"] = row["refused_at"] = 0
+        if array.faults.holding(PORT_HANG, f"{array.name}/ports/{port_id}") is None:
+            row["hung"] = 0
+
+
 def join(array: ArrayInventory, port_id: str) -> None:
     """Lets a new port be as the rules in force want it."""
     if array.faults.holding(PORT_HANG, f"{array.name}/ports/{port_id}") is not None:

@@ -18,7 +18,7 @@ from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import NEVER_NS, Attention
 from smokestack.engine.snapshot import Kept
 
-from . import attentions, checks
+from . import attentions, checks, hangs
 from .luns import Luns
 from .rows import append_controller, append_port
 from .sets import Sets
@@ -101,6 +101,7 @@ class ArrayModel(ArraySpace, Kept):
             self.state["port"][column] = self.acts_ns
         self.state["core"][:] = self.state["disk"][:] = self.acts_ns
         self.state["head"][:] = 0
+        hangs.end_all(self)
         self.forget_reads()
         told = self._tell(EventKind.ARRAY_POWERED_ON)
         self.reservations.lose_power(self.acts_ns, told.name)
@@ -188,6 +189,7 @@ class ArrayModel(ArraySpace, Kept):
         """Adds a controller."""
         checks.check_controller(spec)
         self._absent("controllers", self.controllers, spec.controller_id)
+        self.ownership.check_group()
         if spec.partner:
             checks.check_pair("controller", spec.controller_id, spec.partner, self.controllers)
             partner = replace(self.controllers[spec.partner], partner=spec.controller_id)
@@ -206,8 +208,10 @@ class ArrayModel(ArraySpace, Kept):
         self._part(self.controllers, self.controllers[controller_id].partner)
         self.links.forget("controller", controller_id)
         self.links.controllers.forget(controller_id)
+        owned = self.ownership.owned(controller_id)
         del self.controllers[controller_id], self._rows["controllers", controller_id]
-        self._tell(EventKind.CONTROLLER_DELETED, f"controllers/{controller_id}")
+        told = self._tell(EventKind.CONTROLLER_DELETED, f"controllers/{controller_id}")
+        self.ownership.leave(controller_id, owned, told.name)
 
     def set_controller_enabled(self, controller_id: str, enabled: bool, cause: str = "") -> None:
         """Takes a controller down, or lets it come back, which takes its ``reboot_ns``.

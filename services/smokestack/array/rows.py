@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -85,12 +84,16 @@ def append_pool(state: ArrayState, spec: PoolSpec, drive_group: int) -> int:
     return index
 
 
-def seat_pool(state: ArrayState, index: int, others: Sequence[int]) -> None:
-    """Gives a new pool its disks: those that it shares with other pools' rows, or new ones.
+def seat_pool(state: ArrayState, index: int, other: int | None) -> None:
+    """Gives a new pool its disks: those that it shares with another one's row, or new ones.
 
     Pools that share begin at the same disk.  One that has more of them than the others takes all
-    to new rows, with what each disk has to do.
+    to new rows, with what each disk has to do, be it for pools that are gone.
     """
+    others: list[int] = []
+    if other is not None:
+        bases = state.used("pool")["disk_base"]
+        others = [int(row) for row in (bases == bases[other]).nonzero()[0] if row != index]
     pools = state["pool"][[index, *others]]
     had = int(pools["disk_count"][1:].max(initial=0))
     if had < pools["disk_count"][0]:

@@ -84,8 +84,12 @@ class ArraySpace(ArrayInventory):
             EventKind.POOL_RESIZED, f"pools/{pool_id}", capacity_bytes=spec.capacity_bytes
         )
         self.drives.fit(told)
-        if spec.capacity_bytes > had.capacity_bytes or spec.limit_bytes != had.limit_bytes:
+        raised = had.limit_bytes and (not spec.limit_bytes or spec.limit_bytes > had.limit_bytes)
+        if spec.capacity_bytes > had.capacity_bytes or raised:
             self._space_gained(pool_id, told)
+        else:
+            self.state.kernel.watch(self._rows["pools", pool_id], self.acts_ns)
+            self.tell_notes()
 
     # --- volumes ----------------------------------------------------------------------------
 
