@@ -265,7 +265,7 @@ def test_any_flipped_bit_of_a_file_is_noticed(stack: Stack, data: st.DataObject)
 @given(data=st.data())
 def test_nonsense_with_a_right_checksum_is_refused_too(stack: Stack, data: st.DataObject) -> None:
     """A manifest that somebody has edited: its values, or the blobs that it lists."""
-    kept = snapshots.taken(stack.hypervisor.model)
+    kept, known = snapshots.taken(stack.hypervisor.model), inventory(stack.api)
     service = data.draw(st.sampled_from(sorted(kept.pieces)))
     manifest, blobs = container.load(kept.pieces[service].sealed())
     place: Any = manifest
@@ -292,6 +292,7 @@ def test_nonsense_with_a_right_checksum_is_refused_too(stack: Stack, data: st.Da
         stack.hypervisor.model.check(found.pieces)
     except (InvalidArgument, FailedPrecondition):
         pass
+    assert inventory(stack.api) == known
 
 
 def test_whoever_waits_for_an_io_of_the_future_is_told() -> None:

@@ -202,8 +202,12 @@ class Client:
         def change(has: Holdings, answer: Any) -> None:
             has.volumes[name].luns[host] = answer.lun if answer is not None else None
 
-        call = lambda api: api.array.CreateExport(request)  # noqa: E731
-        return Step(f"export {name}", call, change, is_once=True)
+        return Step(
+            f"export {name}",
+            lambda api: api.array.CreateExport(request),
+            change,
+            is_once=True,
+        )
 
     def _hide(self, name: str) -> Step:
         host = self._pick(list(self.ledger.holdings.volumes[name].luns))
