@@ -57,6 +57,8 @@ class Wires:
         """Puts arrays behind a trunk or one switch in its place; gives a link rate and buffers."""
         fabric = self.fabrics[change.fabric]
         if isinstance(change, TrunkSet):
+            if not change.bandwidth_bytes_per_second:  # the next one has sent nothing yet
+                self._later(setattr, fabric.trunk, "free", 0)
             self._later(setattr, fabric, "has_trunk", change.bandwidth_bytes_per_second > 0)
             self._later(setattr, fabric.trunk, "rate", change.bandwidth_bytes_per_second)
         elif isinstance(change, HoldTimeSet):

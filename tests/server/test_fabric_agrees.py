@@ -102,6 +102,16 @@ def readers(*changes: Change) -> StackConfig:
     )
 
 
+def test_a_trunk_that_comes_after_one_was_taken_away_has_sent_nothing_yet() -> None:
+    trunks = (TrunkSet(0, "fa", 10**7), TrunkSet(300_000, "fa", 0), TrunkSet(600_000, "fa", 10**8))
+    config = stack(
+        job("j0", slots=4, read_always=True, block_sizes=((KIB64, 1 << 32),), io_limit=40),
+        job("j1", slots=4, read_always=True, start_ns=700_000, io_limit=40),
+        changes=trunks,
+    )
+    agree(config, 40_000_000, (150_000,))
+
+
 def test_a_slow_receiver_makes_answers_late_by_what_its_frames_take() -> None:
     slow = FaultRule("SLOW_DRAIN", "multipaths/m1/fabrics/fa/links/h1-a", factor_per_mille=10_000)
     plain, drained = (
