@@ -17,8 +17,7 @@ from tests.reference.checkers import FIRST
 from tests.reference.devices import Check, Device, HostIo, Path
 from tests.reference.digest import Completion
 from tests.reference.fabric import Fabric
-
-Key = tuple[int, int]
+from tests.reference.recovery import Key, key_of
 
 
 class Landings:
@@ -40,7 +39,7 @@ class Landings:
     _waits_for: Callable[[Completion], Path | None]
     _cross_at: Callable[[Path, int, int], int | None]
 
-    def _counting(self, array: Array) -> frozenset[Key]:
+    def _counting(self, array: Array) -> frozenset[tuple[int, int]]:
         """Which answers of an array that is lost now will land, of those that are on their way."""
         parts = [part for f in self.fabrics.values() for part in (f, f.trunk, *f.links.values())]
         kept = [(part, dict(vars(part))) for part in parts]
@@ -60,12 +59,18 @@ class Landings:
             vars(part).update(before)
         counted = self._landed(landing, downs)
         for record, (path, frames) in crossed.items():
-            if path.array is array and (record.ident, record.attempt) not in counted:
+            if path.array is array and key_of(record) not in counted:
                 self._strays[record] = path, frames
-        return counted
+        return frozenset(key[:2] for key in counted)
 
     def _foresee_link(
-        self, downs: dict[Path, int], time: int, _: Fabric, link: object, __: bool, since: Key
+        self,
+        downs: dict[Path, int],
+        time: int,
+        _: Fabric,
+        link: object,
+        __: bool,
+        since: tuple[int, int],
     ) -> None:
         for device, path in self._paths.values():
             if path in device.paths and link in self._hops(path) and (path.born, 0) <= since:
@@ -90,13 +95,12 @@ class Landings:
         through = self._cross_at(path, frames, record.time)
         if record.kind != Kind.TASK and record.ident >= FIRST:
             return  # no check of a lost array counts
-        key = record.ident, record.attempt
         crossed[record] = path, frames
         if through is None:
             return
         late = record._replace(time=through)
         if self._in_time(late):
-            landing[key] = path, late
+            landing[key_of(late)] = path, late
 
     def _awaits(self, array: Array, record: Completion) -> tuple[Path | None, int]:
         if record.kind == Kind.TASK:

@@ -47,7 +47,7 @@ from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.landings import Landings
 from tests.reference.losses import Losses
 from tests.reference.mclock import MClock
-from tests.reference.recovery import TIMER, Recoveries
+from tests.reference.recovery import TIMER, Key, Recoveries, key_of
 from tests.reference.stations import Command
 from tests.reference.throttle import Throttle
 from tests.reference.transport import Transport
@@ -79,7 +79,7 @@ class Multipath(Checkers, Landings, Losses, Transport, Wires, Recoveries):
         self.complete: Callable[[Completion], None]  # the hypervisor's, set when it stands
         self.lookahead_ns = min(array.lookahead_ns for array in arrays)
         self.fabrics = {}
-        self._crossing: dict[tuple[int, int], tuple[Path, Completion]] = {}
+        self._crossing: dict[Key, tuple[Path, Completion]] = {}
         self._strays: dict[Completion, tuple[Path, int]] = {}
         self._moves = 0  # of links
         self._rows = 0  # paths found so far
@@ -420,14 +420,14 @@ class Multipath(Checkers, Landings, Losses, Transport, Wires, Recoveries):
         if through > self._agenda.now:
             key = (through, MULTIPATH, ANSWER, record.ident, record.attempt)
             late = record._replace(time=through)
-            self._crossing[record.ident, record.attempt] = io.path, late
+            self._crossing[key_of(late)] = io.path, late
             self._agenda.add(key, self._arrive, late)
         else:
             self._answered(io, record)
 
     def _arrive(self, record: Completion) -> None:
         """Takes an answer that a fabric has held up; its path may be down by now."""
-        self._crossing.pop((record.ident, record.attempt), None)
+        self._crossing.pop(key_of(record), None)
         io = self._ios.get(record.ident)
         if io is not None and io.waits_for(record.attempt):
             self._answered(io, record)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from smokestack.engine.records import RESET_ATTEMPT, Task
+from smokestack.engine.records import RESET_ATTEMPT, Kind, Task
 from smokestack.multipath.specs import Escalation, MultipathSpec
 from tests.reference.agenda import MULTIPATH, Agenda
 from tests.reference.array import Array
@@ -20,6 +20,14 @@ from tests.reference.stations import Command
 RESET, TIMER, COMPLETE = -3, -2, 1
 
 
+Key = tuple[int, int, bool]  # of an answer: whose, to which attempt, and whether to its abort
+
+
+def key_of(record: Completion) -> Key:
+    """What tells an answer from others: those to a command and to its abort may both be out."""
+    return record.ident, record.attempt, record.kind == Kind.TASK
+
+
 class Recoveries:
     """The part of multipath that is about what is not answered."""
 
@@ -27,7 +35,7 @@ class Recoveries:
     _spec: MultipathSpec
     _ios: dict[int, HostIo]
     _by_index: list[Device]
-    _crossing: dict[tuple[int, int], tuple[Path, Completion]]
+    _crossing: dict[Key, tuple[Path, Completion]]
     _lost: set[Array]
     adapters: dict[tuple[str, str], Adapter]
     lookahead_ns: int
@@ -133,7 +141,7 @@ class Recoveries:
             return
         late = record._replace(time=through)
         if self._waits_for(late):
-            self._crossing[record.ident, record.attempt] = path, late
+            self._crossing[key_of(late)] = path, late
             key = (through, MULTIPATH, COMPLETE, record.ident, record.attempt)
             self._agenda.add(key, self._task_complete, late)
 
@@ -150,7 +158,7 @@ class Recoveries:
         return io.path if record.time < io.abort_ends else None
 
     def _task_complete(self, record: Completion) -> None:
-        self._crossing.pop((record.ident, record.attempt), None)
+        self._crossing.pop(key_of(record), None)
         if self._waits_for(record) is None:
             return
         if record.attempt == RESET_ATTEMPT:

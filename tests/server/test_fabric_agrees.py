@@ -16,6 +16,7 @@ from smokestack.multipath.updates import update_fabric
 from tests.reference.agreement import differences, differences_on
 from tests.reference.build import build_models, build_reference
 from tests.reference.config import (
+    ArrayLost,
     Change,
     FaultInjected,
     HoldTimeSet,
@@ -165,6 +166,16 @@ def test_what_a_switch_drops_is_counted_costs_no_rate_and_is_sent_again(step_ns:
     host, target = rows[links["h1-a"].row], rows[links["a1.p0"].row]
     assert target["frames"] == host["frames"] + dropped["h1-a"]
     assert host["busy_ns"] == host["frames"] * host["frame_ns"], "what is dropped takes no time"
+
+
+def test_the_answer_to_an_abort_that_crosses_when_its_array_is_lost_counts() -> None:
+    config = stack(
+        job("j0", slots=2, read_always=True, block_sizes=((KIB64, 1 << 32),)),
+        arrays=(array(read_hit_ratio=0.0),),
+        changes=(TrunkSet(0, "fa", 10**7), ArrayLost(9_000_000, "a1")),
+    )
+    layer = replace(config.multipath, command_timeout_ns=250_000)
+    agree(replace(config, multipath=layer), 20_000_000)
 
 
 def test_a_hold_time_that_nothing_waits_for_changes_nothing() -> None:
