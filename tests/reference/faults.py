@@ -13,9 +13,10 @@ from hashlib import blake2b
 
 from smokestack.engine.fault_rules import FaultRule
 from tests.reference import draws
-from tests.reference.agenda import Agenda
+from tests.reference.agenda import CHANGE, Agenda
 
 BEFORE, AFTER = -1, 1  # all other changes of one time
+FORESEEN_NS = 1_000_000  # of what flaps without end, at a time: more than arrays run ahead of hosts
 
 
 @dataclass(eq=False)
@@ -76,13 +77,25 @@ class Rules:
             if asked.count:
                 last = begin + (asked.count - 1) * period + asked.down_ns
                 end = self.rules[-1].end_ns = last if end is None else min(end, last)
-            if end is None:
-                raise NotImplementedError("what flaps without end is not foreseen here")
-            for time in range(begin, end, period):
-                self.moved(time + asked.down_ns, BEFORE)
-                self.moved(time + period, BEFORE)
+            self._flap(self.rules[-1], begin)
         if end is not None:
             self.moved(end, BEFORE)
+
+    def _flap(self, rule: Rule, since: int) -> None:
+        """Foresees when what flaps comes back and goes down: to its end, or for a while."""
+        end, period = rule.end_ns, rule.asked.down_ns + rule.asked.up_ns
+        until = since + 2 * FORESEEN_NS if end is None else end
+        for time in range(since, until, period):
+            self.moved(time + rule.asked.down_ns, BEFORE)
+            self.moved(since := time + period, BEFORE)
+        if end is None:
+            self._agenda.add(
+                (since - FORESEEN_NS, CHANGE, BEFORE, 0, 0), self._flap_on, rule, since
+            )
+
+    def _flap_on(self, rule: Rule, since: int) -> None:
+        if rule.end_ns is None and rule in self.rules:
+            self._flap(rule, since)
 
     def clear(self, fault_id: str) -> None:
         """Ends a rule now, if it is still there to end."""

@@ -69,7 +69,7 @@ def _fault(
     duration = draw(st.just(0) | st.sampled_from([1, 10_000, 100_000]) | times)
     if kind in FLAPPING and draw(st.booleans()):
         down = draw(st.sampled_from([1_000, 10_000, 77_777]))
-        count = draw(st.integers(0 if duration else 1, 9))
+        count = draw(st.integers(0, 9))
     rule = FaultRule(
         kind,
         target,

@@ -18,6 +18,7 @@ from tests.reference.build import build_models, build_reference
 from tests.reference.config import (
     ArrayLost,
     Change,
+    FaultCleared,
     FaultInjected,
     HoldTimeSet,
     LinkUpdated,
@@ -290,6 +291,16 @@ def test_what_flaps_goes_down_and_up_in_turn_because_of_its_rule(change: FaultIn
     assert [event.cause for event in told] == [started.name] * 5 + [ended.name]
     assert (ended.time_ns, ended.detail["because"]) == (1_100_000, "count")
     assert not differences(readers(change), 3_000_000, (150_000, 250_000, 650_000))
+
+
+@pytest.mark.parametrize("change", [LINK_FLAP, PORT_FLAP], ids=["link", "port"])
+@pytest.mark.parametrize("clears", [(), (2_450_000,), (2_650_000,)], ids=["never", "down", "up"])
+def test_what_flaps_without_end_agrees_until_it_is_cleared(
+    change: FaultInjected, clears: tuple[int, ...]
+) -> None:
+    endless = replace(change, rule=replace(change.rule, count=0))
+    cleared = [FaultCleared(at_ns, change.service, "f") for at_ns in clears]
+    agree(readers(endless, *cleared), 6_000_000, (150_000, 250_000, 2_500_000))
 
 
 H1_A = "multipaths/m1/fabrics/fa/links/h1-a"
