@@ -132,7 +132,7 @@ class Landings:
             for key, (path, record) in landing.items()
             if record.time < downs.get(path, record.time + 1)
         }
-        resets = {k[0] & 0xFFFFFFFF: r.time for k, r in up.items() if k[1] == RESET_ATTEMPT}
+        resets = {k[0] & 0xFFFFFFFF: r for k, r in up.items() if k[1] == RESET_ATTEMPT}
         found = set()
         for key, record in up.items():
             if key[1] == RESET_ATTEMPT:
@@ -142,6 +142,13 @@ class Landings:
             waits = io is not None and io.path is not None and io.attempt == key[1]
             if waits and record.kind != Kind.TASK:
                 waits = self._in_time(record) and io.aborting is None
-            if waits and record.time < resets.get(io.nexus, record.time + 1):
+            if waits and not _outrun(resets.get(io.nexus), record):
                 found.add(key)
         return frozenset(found)
+
+
+def _outrun(reset: Completion | None, record: Completion) -> bool:
+    """Whether a reset of its device lands before an answer does."""
+    if reset is None or reset.time != record.time:
+        return reset is not None and reset.time < record.time
+    return record.kind != Kind.TASK or reset.ident < record.ident

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.engine.fault_rules import FaultRule
 from smokestack.multipath.fabrics import frames, frames_on
-from smokestack.multipath.specs import PathState, Selector
+from smokestack.multipath.specs import PathChecker, PathFailureHandling, PathState, Selector
 from smokestack.multipath.updates import update_fabric
 from tests.reference.agreement import differences, differences_on
 from tests.reference.build import build_models, build_reference
 from tests.reference.config import (
     ArrayLost,
     Change,
+    DeviceReset,
     FaultCleared,
     FaultInjected,
     HoldTimeSet,
@@ -177,6 +178,18 @@ def test_the_answer_to_an_abort_that_crosses_when_its_array_is_lost_counts() -> 
     )
     layer = replace(config.multipath, command_timeout_ns=250_000)
     assert not differences(replace(config, multipath=layer), 20_000_000)
+
+
+@pytest.mark.parametrize("cuts", [(), (60_000,), tuple(range(1_000, 400_000, 7_000))], ids=len)
+def test_what_answers_when_a_reset_is_over_takes_no_place_on_links(cuts: tuple[int, ...]) -> None:
+    # Its word is through at 71,962. A check's answer comes at 84,000, and the check is sent anew.
+    slow = LinkUpdated(0, "fa", "a1.p0", 5 * 10**7, 4)
+    reset = DeviceReset(2, "h1", "a1.v1", target=False)
+    config = stack(job("j0", read_always=True, io_limit=9), changes=(slow, reset))
+    checks = PathFailureHandling(PathChecker.TUR, polling_interval_ns=50_000)
+    [host] = config.multipath_hosts
+    hosts = (replace(host, path_failure_handling=checks),)
+    assert not differences(replace(config, multipath_hosts=hosts), 2_000_000, cuts)
 
 
 def test_a_hold_time_that_nothing_waits_for_changes_nothing() -> None:

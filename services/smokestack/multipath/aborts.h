@@ -307,13 +307,35 @@ static int64_t reset_lands(const mp_t *m, uint32_t device) {
     return down_ns && down_ns <= r->answer_ns ? NEVER_NS : r->answer_ns;
 }
 
+/* Whether a device's reset lands before an answer does: all that is out is taken back then. */
+static int outrun(const mp_t *m, uint32_t device, const completion_t *c) {
+    completion_t reset = {.time = reset_lands(m, device), .id = m->recovery[device].id,
+                          .attempt = RESET_ATTEMPT, .kind = KIND_TASK};
+    return reset.time != NEVER_NS && before(&reset, c);
+}
+
 static int task_landed(const mp_t *m, const completion_t *c) {
     if (c->attempt == RESET_ATTEMPT) {
         uint32_t device = (uint32_t)c->id;
         return ends_reset(m, device, c) && reset_lands(m, device) == c->time;
     }
     const slot_t *s = &m->slot[c->id >> SLOT_SHIFT];
-    return s->id == c->id && s->attempt == c->attempt && s->phase == PHASE_ABORTED;
+    if (s->id != c->id || s->attempt != c->attempt || s->phase != PHASE_ABORTED) return 0;
+    return !m->state->recovering || !outrun(m, s->device, c);
+}
+
+/* Whether nobody waits any more for an answer that comes from its port: a reset of its device has
+ * landed by then; or, if it is an abort's, the reset that was awaited has come to nothing. */
+static __attribute__((noinline, cold)) int overtaken(const mp_t *m, const completion_t *c) {
+    if (c->kind == KIND_TASK && c->attempt == RESET_ATTEMPT) return 0;
+    uint32_t p = c->kind == KIND_CHECK ? check_path(c->id) : m->slot[c->id >> SLOT_SHIFT].path;
+    const recovery_t *r = &m->recovery[m->path[p].device];
+    if (!r->function || outrun(m, m->path[p].device, c)) return r->function != 0;
+    if (c->kind != KIND_TASK) return 0;
+    const path_t *by = &m->path[r->path];
+    int is_last = r->id && r->function == OP_TARGET_RESET;
+    if (by->down_ns && by->down_ns <= c->time && !by->lost) return 1;
+    return is_last && m->state->escalation >= ESCALATE_PATH_DOWN && r->deadline_ns <= c->time;
 }
 
 #endif

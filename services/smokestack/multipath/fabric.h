@@ -131,16 +131,25 @@ static int task_cross(mp_t *m, completion_t *c) {
     return c->time != NEVER_NS;
 }
 
-/* The same of the answer to a command: dropped, it is one that is still waited for. */
+/* Leaves what waits for an answer as it is: nobody hears of that one. */
+static int unheard(mp_t *m, const completion_t *c) {
+    if (c->kind == KIND_CHECK) return 0;
+    slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
+    if (c->kind == KIND_TASK) {
+        slot->phase = PHASE_ABORTING;
+    } else {
+        slot->phase = PHASE_IN_FLIGHT;
+        slot->time = NEVER_NS;
+    }
+    return 0;
+}
+
+/* Sends the answer to a command across: dropped, it is one that is still waited for. */
 static int command_cross(mp_t *m, completion_t *c) {
     slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
     const path_t *path = &m->path[slot->path];
     int64_t time = fabric_cross(m, path, frames_of(slot, c), c->time);
-    if (time == NEVER_NS) {
-        slot->phase = PHASE_IN_FLIGHT;
-        slot->time = NEVER_NS;
-        return 0;
-    }
+    if (time == NEVER_NS) return unheard(m, c);
     damage(m, path, c);
     c->time = time;
     slot->time = retried(c) ? NEVER_NS : time;
@@ -151,6 +160,7 @@ static int command_cross(mp_t *m, completion_t *c) {
 
 static int crosses(mp_t *m, completion_t *c) {
     if (c->kind == KIND_EVENT) return 1;
+    if (m->state->recovering && overtaken(m, c)) return unheard(m, c);
     if (c->kind == KIND_CHECK) return check_cross(m, c);
     return c->kind == KIND_TASK ? task_cross(m, c) : command_cross(m, c);
 }
@@ -165,7 +175,7 @@ static inline int landed(const mp_t *m, const completion_t *c) {
     if (c->kind == KIND_TASK) return task_landed(m, c);
     const slot_t *slot = &m->slot[c->id >> SLOT_SHIFT];
     if (slot->id != c->id || slot->attempt != c->attempt || slot->phase != PHASE_ANSWERED) return 0;
-    return !m->state->recovering || c->time < reset_lands(m, slot->device);
+    return !m->state->recovering || !outrun(m, slot->device, c);
 }
 
 /* Of what is through before `end`, forgets what came too late: those commands are sent again. */
