@@ -70,6 +70,7 @@ def flow(reference: World, models: Models) -> Iterator[Compared]:
     yield "dead paths", dead_in_reference(reference), dead_in_models(models)
     waits = [(len(w), sum(w)) for w in reference.hypervisor.waits]
     yield "waits", waits, waits_of_models(models)
+    yield "recoveries", recoveries_of_reference(reference), recoveries_of_models(models)
 
 
 def times_of_reference(world: World) -> dict[tuple[int, int], tuple[int, ...]]:
@@ -101,6 +102,31 @@ def waits_of_models(models: Models) -> list[tuple[int, int]]:
     """How many commands of each disk waited in the guest, and how long in all."""
     rows = models.hypervisor.state.used("wait")
     return [(int(row["count"]), int(row["sum"])) for row in rows]
+
+
+def recoveries_of_reference(world: World) -> list[tuple[int, ...]]:
+    """What each device did about commands that were not answered, and how often."""
+    return [
+        (
+            d.timed_out,
+            d.aborts,
+            d.unanswered,
+            d.resets - d.target_resets,
+            d.target_resets,
+            d.given_up,
+        )
+        for d in world.multipath.all_devices()
+    ]
+
+
+def recoveries_of_models(models: Models) -> list[tuple[int, ...]]:
+    """The same of the kernel's tables."""
+    state = models.multipath.state
+    counts = ("aborts", "unanswered", "lun_resets", "target_resets", "given_up")
+    return [
+        (int(device["timed_out"]), *(int(row[count]) for count in counts))
+        for device, row in zip(state.used("device"), state["recovery"], strict=False)
+    ]
 
 
 def dead_in_reference(world: World) -> set[tuple[str, str, str]]:

@@ -163,7 +163,7 @@ class Checkers:
     def _hear_check(self, array: Array, record: Completion) -> None:
         """Takes the answer to a check on its way across the fabric."""
         device, path = self._paths[array, record.nexus]
-        if not _awaited(path, record):
+        if not awaited(path, record):
             return
         through = self._cross(path, 1)
         if through is None:
@@ -178,7 +178,9 @@ class Checkers:
 
     def _check_answered(self, device: Device, path: Path, record: Completion) -> None:
         check = path.check
-        if check is None or not _awaited(path, record) or path.array in self._lost:
+        if check is None or not awaited(path, record) or path.array in self._lost:
+            return
+        if path.unchecked_at is not None:
             return
         damaged = record.kind == Kind.HOST
         refused = not damaged and record.status in (Status.TASK_SET_FULL, Status.BUSY)
@@ -207,7 +209,8 @@ class Checkers:
             self._ends(device, check, works=None if record.sense == Sense.TRANSITION else good)
 
     def _refused_again(self, check: Check, then: int) -> None:
-        if check.path.check is check and check.waits_until == then:
+        kept = check.path.check is check and check.path.unchecked_at is None
+        if kept and check.waits_until == then:
             check.waits_until = None
             self._send_check(check)
 
@@ -228,6 +231,9 @@ def _forgive(device: Device, path: Path) -> None:
         path.forget = device.handling.path_error_forget_checks
 
 
-def _awaited(path: Path, record: Completion) -> bool:
-    check = path.check
-    return check is not None and (check.ident, check.attempt) == (record.ident, record.attempt)
+def awaited(path: Path, record: Completion) -> bool:
+    """Whether a path's host waits for this answer to a check."""
+    check, ends = path.check, path.unchecked_at
+    if check is None or (ends is not None and record.time >= ends):
+        return False
+    return (check.ident, check.attempt) == (record.ident, record.attempt)

@@ -95,6 +95,7 @@ class Path:
     failures: int = 0  # times that it has come back, as far as not forgotten
     forget: int = 0  # good checks until one is
     recovers_at: int | None = None  # it is marginal, and set aside until then
+    unchecked_at: int | None = None  # its host let go of it: no check is heard of from then on
 
     @property
     def rank(self) -> int:
@@ -165,6 +166,9 @@ class Device:
     recovery: Recovery | None = None
     aborts: int = 0  # sent
     resets: int = 0
+    target_resets: int = 0  # of them
+    unanswered: int = 0  # aborts and resets
+    given_up: int = 0  # paths, after a target reset
     timed_out: int = 0
     window_ios: int = 0  # answered since the last evaluation of latency
     window_ns: int = 0

@@ -13,8 +13,8 @@ from smokestack.engine.records import RESET_ATTEMPT, EventCode, Kind
 from smokestack.multipath.specs import MultipathSpec
 from tests.reference.agenda import Agenda
 from tests.reference.array import Array
-from tests.reference.checkers import FIRST
-from tests.reference.devices import Check, Device, HostIo, Path
+from tests.reference.checkers import FIRST, awaited
+from tests.reference.devices import Device, HostIo, Path
 from tests.reference.digest import Completion
 from tests.reference.fabric import Fabric
 from tests.reference.recovery import Key, key_of
@@ -107,9 +107,7 @@ class Landings:
             return self._waits_for(record), 1
         if record.ident >= FIRST:
             _, path = self._paths[array, record.nexus]
-            check: Check | None = path.check
-            same = check and (check.ident, check.attempt) == (record.ident, record.attempt)
-            return path if same else None, 1
+            return path if awaited(path, record) else None, 1
         io = self._ios.get(record.ident)
         if io is None or not io.waits_for(record.attempt) or not self._in_time(record):
             return None, 1

@@ -127,6 +127,7 @@ class Multipath(Checkers, Landings, Losses, Transport, Wires, Recoveries):
                 device = self.devices.pop(key)
                 for path in device.paths:
                     path.gone = True
+                    path.unchecked_at = self._agenda.now + self.lookahead_ns  # known until then
                 device.paths.clear()
                 device.state = DeviceState.ON
 

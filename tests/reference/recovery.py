@@ -67,6 +67,7 @@ class Recoveries:
 
     def _send_reset(self, device: Device, path: Path, task: Task) -> None:
         device.resets += 1
+        device.target_resets += task is Task.TARGET_RESET
         ident = device.resets << 32 | device.index
         ends = self._send_task(path, ident, RESET_ATTEMPT, task, 0)
         device.recovery = Recovery(path, task, ident, ends)
@@ -98,6 +99,7 @@ class Recoveries:
         path = io.path
         if path is None or io.aborting != word:
             return
+        device.unanswered += 1
         if device.recovery is not None:
             io.aborting = -1
         elif path.dead:
@@ -114,7 +116,9 @@ class Recoveries:
         if found is None or found.ident != ident:
             return
         task = found.task
+        device.unanswered += ident > 0
         if ident and task is Task.TARGET_RESET and most >= Escalation.PATH_DOWN:
+            device.given_up += 1
             if found.path.checked:
                 self.fails(device, found.path)
             else:

@@ -19,10 +19,12 @@ from tests.reference.config import (
     ArrayLost,
     Change,
     DeviceReset,
+    ExportDeleted,
     FaultCleared,
     FaultInjected,
     HoldTimeSet,
     LinkUpdated,
+    Rescanned,
     StackConfig,
     TrunkSet,
 )
@@ -186,10 +188,30 @@ def test_what_answers_when_a_reset_is_over_takes_no_place_on_links(cuts: tuple[i
     slow = LinkUpdated(0, "fa", "a1.p0", 5 * 10**7, 4)
     reset = DeviceReset(2, "h1", "a1.v1", target=False)
     config = stack(job("j0", read_always=True, io_limit=9), changes=(slow, reset))
+    assert not differences(checked(config), 2_000_000, cuts)
+
+
+def checked(config: StackConfig) -> StackConfig:
+    """The same, with paths that are checked every 50 us."""
     checks = PathFailureHandling(PathChecker.TUR, polling_interval_ns=50_000)
     [host] = config.multipath_hosts
-    hosts = (replace(host, path_failure_handling=checks),)
-    assert not differences(replace(config, multipath_hosts=hosts), 2_000_000, cuts)
+    return replace(config, multipath_hosts=(replace(host, path_failure_handling=checks),))
+
+
+def test_what_answers_a_check_of_a_path_that_its_host_let_go_of_takes_no_place_on_links() -> None:
+    # Both devices' checks leave at 50,000; what is answered before 80,500 is known at the rescan.
+    changes = (
+        LinkUpdated(0, "fa", "a1.p0", 5 * 10**7, 4),
+        ExportDeleted(45_000, "a1", "v1", "h1"),
+        Rescanned(50_500, "h1"),
+    )
+    config = stack(
+        job("j0", read_always=True, io_limit=9),
+        arrays=(array(volume_ids=("v1", "v2")),),
+        devices=("a1.v2",),
+        changes=changes,
+    )
+    assert not differences(checked(config), 2_000_000)
 
 
 def test_a_hold_time_that_nothing_waits_for_changes_nothing() -> None:
