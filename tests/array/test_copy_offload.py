@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smokestack.array.model import ArrayModel
-from smokestack.array.specs import ExportSpec, VolumeSpec, ZeroDetect
+from smokestack.array.specs import ExportSpec, PoolSpec, VolumeSpec, ZeroDetect
 from smokestack.engine.blockdevice import IoBatch
 from smokestack.engine.records import SUBMISSION, Op, Sense, Status, copy_lba
 from tests.array.test_array import PAGE, L, attach, make_array
@@ -68,11 +68,28 @@ def test_a_copy_of_what_is_not_mapped_is_a_write_of_zeros() -> None:
     assert pages(array) == 1
 
 
-def test_a_copy_of_anything_that_is_mapped_writes_all_of_its_range() -> None:
-    array = detecting(ZeroDetect.RECLAIM)
-    assert do(array, Op.WRITE, 3 * PAGE, 512) == GOOD
-    assert copy(array, 0, MIB, 4 * PAGE) == GOOD
-    assert pages(array) == 5
+def test_holes_are_written_unless_the_volume_detects_zeros() -> None:
+    for detect, left in ((ZeroDetect.OFF, 5), (ZeroDetect.SKIP, 2), (ZeroDetect.RECLAIM, 2)):
+        array = detecting(detect)
+        assert do(array, Op.WRITE, 3 * PAGE, 512) == GOOD
+        assert copy(array, 0, MIB, 4 * PAGE) == GOOD
+        assert pages(array) == left
+
+
+def test_a_copy_within_a_page_writes_all_of_its_range() -> None:
+    """Pages of 1.5 MiB: the second one has the end of what is read and the front of the copy."""
+    array = make_array()
+    page = 3 << 19
+    array.create_pool(PoolSpec("p2", 64 * page, page_bytes=page))
+    array.create_volume(VolumeSpec("v2", "p2", 6 * page, zero_detect=ZeroDetect.SKIP))
+    array.create_export(ExportSpec("v2", "h1", 1))
+    attach(array)
+    (nexus,) = array.itls_by_volume["v2"]
+    records = np.zeros(2, SUBMISSION)
+    records["id"], records["op"], records["nexus"] = (1, 2), (Op.WRITE, Op.COPY), nexus
+    records["lba"], records["length"] = (0, copy_lba(0, 4096)), (512, 7 * MIB)
+    assert array.exchange(10**9, IoBatch(records, 2)).count == 2
+    assert array.volume_usage("v2").allocated_bytes == 6 * page
 
 
 def test_both_ranges_lie_within_the_volume() -> None:

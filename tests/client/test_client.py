@@ -108,6 +108,23 @@ def test_a_copy_stays_in_the_array(stack: Stack) -> None:
     assert disk.reload() == before
 
 
+def test_a_copy_goes_from_one_volume_of_an_array_to_another(stack: Stack) -> None:
+    stack.set_clock(autojump=True)
+    array, vm = stack.array("a1"), stack.hypervisor.hosts["h1"].vms["v1"]
+    array.volumes.create("v9", pool="p1", capacity_bytes=GiB)
+    array.exports.create(volume="v9", host="h1")
+    stack.multipath.hosts["h1"].rescan()
+    source, disk = vm.disks["d0"], vm.disks.create("d9", device="a1.v9")
+    assert source.write(64 * KiB).succeeded
+    assert source.compare_and_write(512, 0, 3).succeeded
+    assert disk.copy(64 * KiB, source_offset_bytes=0, offset_bytes=0, source_disk=source).succeeded
+    assert disk.compare_and_write(512, 3, 4).succeeded
+    assert (array.volumes["v9"].copy_count, array.volumes["v1"].copy_count) == (1, 0)
+    device = stack.multipath.hosts["h1"].devices["a1.v9"]
+    worlds = {world.vm_number: world.queue.ios_count for world in device.statistics().worlds}
+    assert worlds == {-1: 1, 0: 1}
+
+
 def test_names_are_short_but_full_ones_are_taken(stack: Stack) -> None:
     array = stack.array("a1")
     full = array.volumes.create("v9", pool="arrays/a1/pools/p1", capacity_bytes=GiB)

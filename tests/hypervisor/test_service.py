@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message
@@ -169,11 +171,11 @@ def test_an_upload_has_a_limit(stack: Stack, monkeypatch: pytest.MonkeyPatch) ->
         stack.hypervisor.UploadTrace(upload("t1", bundled()))
 
 
-def write(**fields: int) -> pb.SubmitIoRequest:
+def write(**fields: Any) -> pb.SubmitIoRequest:
     return pb.SubmitIoRequest(disk=DISK, operation=pb.IO_OPERATION_WRITE, **fields)
 
 
-def copy(**fields: int) -> pb.SubmitIoRequest:
+def copy(**fields: Any) -> pb.SubmitIoRequest:
     fields = {"length_bytes": 4096} | fields
     return pb.SubmitIoRequest(disk=DISK, operation=pb.IO_OPERATION_COPY, **fields)
 
@@ -186,6 +188,25 @@ def test_a_disk_whose_places_cannot_be_named_is_not_copied_of(stack: Stack) -> N
     with pytest.raises(FailedPrecondition, match="begins at byte 512") as caught:
         stack.hypervisor.SubmitIo(request)
     assert caught.value.reason == "COPY_MISALIGNED"
+
+
+def test_a_host_copies_from_disks_of_its_own_on_the_same_array(stack: Stack) -> None:
+    stack.hypervisor.CreateHost(pb.CreateHostRequest(host_id="h2"))
+    stack.hypervisor.CreateVm(pb.CreateVmRequest(parent="hosts/h2", vm_id="vm1"))
+    model = stack.hypervisor_model
+    here = model.disk(*DISK.split("/")[1::2])
+    for host_id, device, refusal in (
+        ("h2", "a1.v1", InvalidArgument),
+        ("h1", "a2.v1", FailedPrecondition),
+    ):
+        spec = replace(here.spec, host_id=host_id, disk_id="d7", device=device)
+        model.disks[host_id, "vm1", "d7"] = replace(here, spec=spec)
+        request = copy(source_offset_bytes=1 << 20)
+        request.source_disk = f"hosts/{host_id}/vms/vm1/disks/d7"
+        with pytest.raises(refusal) as caught:
+            stack.hypervisor.SubmitIo(request)
+        assert caught.value.reason == "COPY_ANOTHER_ARRAY" or caught.value.violations
+    assert not model.jobs
 
 
 def test_io_by_hand_is_refused_while_time_stands_still(stack: Stack) -> None:
@@ -311,6 +332,9 @@ REFUSED: list[tuple[str, Message, type[Refused], list[str]]] = [
             (copy(source_offset_bytes=1 << 20, length_bytes=2 << 20), "source_offset_bytes"),
             (copy(offset_bytes=0), "source_offset_bytes"),
             (write(length_bytes=512, source_offset_bytes=1 << 20), "source_offset_bytes"),
+            (write(length_bytes=512, source_disk=DISK), "source_disk"),
+            (copy(source_disk="d0"), "source_disk"),
+            (copy(source_disk=DISK), "source_offset_bytes"),  # where it goes
         )
     ],
 ]

@@ -456,7 +456,7 @@ class Array(Moves, Limits, Writes, Tasks):
             service = spec.read_ns + spec.write_ns
         service = self._slowed("CONTROLLER_SLOW", where, command, service)
         done = controller.serve(self._agenda.now, service)
-        first_byte = max(command.lba, command.source or 0) * BLOCK_BYTES
+        first_byte = command.lba * BLOCK_BYTES
         blocked = Sense.NONE
         fits = asks or (command.length and first_byte + command.length <= volume.capacity_bytes)
         if command.itl.valid and fits:
@@ -527,7 +527,7 @@ class Array(Moves, Limits, Writes, Tasks):
         if command.aborted:
             self._depart(command)
             return
-        pool = command.itl.volume.pool
+        pool = command.itl.volume.pool if command.source is None else command.read_pool
         disk = command.page % pool.spec.disk_count
         reads = command.op == Op.READ or command.source is not None
         service = pool.access_ns(command.page, reads=reads)

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from smokestack.engine.records import AccessState, Task
+from smokestack.engine.records import COPY_FROM, AccessState, Task
 from smokestack.multipath.specs import (
     DeviceState,
     PathFailureHandling,
@@ -239,3 +239,11 @@ class HostIo:
     def waits_for(self, attempt: int) -> bool:
         """Whether it waits for the answer to an attempt."""
         return self.path is not None and self.attempt == attempt and self.aborting is None
+
+
+def origin_of(io: HostIo, path: Path, devices: list[Device]) -> Itl | None:
+    """By which nexus of its path's array a copy reads: its own, or the first of another device."""
+    if not io.vm & COPY_FROM:
+        return path.itl
+    source = devices[io.vm - COPY_FROM].paths
+    return next((each.itl for each in source if each.array is path.array), None)

@@ -6,6 +6,7 @@ some are odd.  Everything else is small, so that a failure shrinks to something 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -90,7 +91,10 @@ def scenarios(draw: st.DrawFn, with_changes: bool = True) -> Scenario:
     vms, disks = draw(_vms(seen))
     jobs = draw(st.lists(_job_specs(disks), min_size=1, max_size=5, unique_by=lambda j: j.job_id))
     sizes = {(d.host_id, d.vm_id, d.disk_id): _bytes(d, seen[d.host_id]) for d in disks}
-    plans = tuple(draw(_plan(job, sizes[job.host_id, job.vm_id, job.disk_id])) for job in jobs)
+    plans = tuple(
+        draw(_plan(job, sizes[job.host_id, job.vm_id, job.disk_id], _sources(job, disks)))
+        for job in jobs
+    )
     until = draw(st.sampled_from([RUN_NS_MAX, 1_000_000, 123_456]))
     first = len(plans) - (draw(st.integers(0, len(plans) // 2)) if with_changes else 0)
     planned = Plans(arrays, hosts, tuple(seen.items()), plans[first:], plans[:first])
@@ -435,8 +439,15 @@ def _bytes(disk: DiskSpec, devices: dict[str, int]) -> int:
     return disk.capacity_bytes or devices[disk.device] - disk.device_offset_bytes
 
 
+def _sources(job: JobSpec, disks: tuple[DiskSpec, ...]) -> list[tuple[str, str, str]]:
+    """The disks from which a job could copy, of whatever array."""
+    return [(d.host_id, d.vm_id, d.disk_id) for d in disks if d.host_id == job.host_id]
+
+
 @st.composite
-def _plan(draw: st.DrawFn, spec: JobSpec, disk_bytes: int) -> JobPlan:
+def _plan(
+    draw: st.DrawFn, spec: JobSpec, disk_bytes: int, others: Sequence[tuple[str, str, str]] = ()
+) -> JobPlan:
     """Compiles a job; a trace's commands lie within the disk, and some have no length."""
     name = f"hosts/{spec.host_id}/vms/{spec.vm_id}/jobs/{spec.job_id}"
     if not spec.trace:
@@ -447,7 +458,9 @@ def _plan(draw: st.DrawFn, spec: JobSpec, disk_bytes: int) -> JobPlan:
         if kind != (Op.WRITE, 0):
             plan = replace(plan, write_op=int(kind[0]), write_flags=int(kind[1]), zero_threshold=0)
         if kind[0] is Op.COPY:
-            plan = replace(plan, copy_source_bytes=draw(st.sampled_from([0, 0, COPY_UNIT_BYTES])))
+            place = draw(st.sampled_from([0, 0, COPY_UNIT_BYTES]))
+            source = draw(st.sampled_from([None, *others]))
+            plan = replace(plan, copy_source_bytes=place, copy_source_disk=source)
         return plan
     count = draw(st.sampled_from([60, 20, 5, 1]))
     chance = np.random.default_rng(draw(st.integers(0, 1_000)))

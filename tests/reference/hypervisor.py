@@ -10,7 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smokestack.engine.jobplan import JobKind, JobPlan
-from smokestack.engine.records import BLOCK_BYTES, SLOT_SHIFT, Kind, Op, Status, copy_lba
+from smokestack.engine.records import (
+    BLOCK_BYTES,
+    SLOT_SHIFT,
+    Kind,
+    Op,
+    Status,
+    copy_from,
+    copy_lba,
+)
 from smokestack.hypervisor.specs import DiskSpec, VmSpec
 from tests.reference import draws
 from tests.reference.agenda import CHANGE, HYPERVISOR, Agenda
@@ -50,6 +58,7 @@ class Job:
         self.nexus = 0
         self.vm = 0  # its number
         self.first_byte = 0
+        self.source_byte = 0  # where what it copies from begins
         self.content: Content
 
     def is_over(self, count: int, time: int) -> bool:
@@ -123,6 +132,11 @@ class Hypervisor:
         job.disk = list(self._disks).index((plan.host_id, plan.vm_id, plan.disk_id))
         job.content = Content(plan, self._seed, size)
         job.vm = list(self._vms).index((plan.host_id, plan.vm_id))
+        source, job.source_byte, _ = self._disks[
+            plan.copy_source_disk or (plan.host_id, plan.vm_id, plan.disk_id)
+        ]
+        if source != job.nexus:
+            job.vm = copy_from(source)
         self._jobs.append(job)
         self._job_of_slot += [job] * plan.slots
         if plan.kind in OPEN:
@@ -228,7 +242,8 @@ class Hypervisor:
         self._outstanding[slot] = ident
         lba = (job.first_byte + offset) // BLOCK_BYTES
         if op == Op.COPY:
-            lba = copy_lba((job.first_byte + job.plan.copy_source_bytes) // BLOCK_BYTES, lba)
+            source = job.source_byte + job.plan.copy_source_bytes
+            lba = copy_lba(source // BLOCK_BYTES, lba)
         self._multipath.submit(HostIo(ident, lba, length, op, job.nexus, job.vm, flags))
 
     def _expect_arrival(self, job: Job) -> None:

@@ -41,7 +41,7 @@ from tests.reference.config import (
     PathEnabled,
     PathUpdated,
 )
-from tests.reference.devices import Adapter, Device, HostIo, Path, Times
+from tests.reference.devices import Adapter, Device, HostIo, Path, Times, origin_of
 from tests.reference.digest import Completion
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.landings import Landings
@@ -345,6 +345,7 @@ class Multipath(Checkers, Landings, Losses, Transport, Wires, Recoveries):
             asks = path.access in (AccessState.STANDBY, AccessState.UNAVAILABLE)
             flags = io.flags | (Flag.SET_GROUPS if asks else 0)
             command = Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl, flags)
+            command.origin = origin_of(io, path, self._by_index)
             path.array.submit(command)
             io.timeout_ns = self._spec.command_timeout_ns
             if io.timeout_ns:

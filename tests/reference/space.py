@@ -28,7 +28,7 @@ class Space(ABC):
     _fail: Callable[[Command, Sense, int], None]
     _read: Callable[[Command, Volume, range, int], None]
     _write: Callable[[Command, Volume, range, int], None]
-    _copy_range: Callable[[Command, Volume, range, range, int], None]
+    _copy_range: Callable[[Command, Volume, range, int], None]
 
     def _execute(self, command: Command, volume: Volume, done: int) -> None:
         """Has a command find the pages that it is about."""
@@ -36,8 +36,7 @@ class Space(ABC):
         if command.op == Op.READ:
             self._read(command, volume, pages, done)
         elif command.source is not None:
-            source = self._touched(volume, command.source, command.length)
-            self._copy_range(command, volume, source, pages, done)
+            self._copy_range(command, volume, pages, done)
         else:
             self._write(command, volume, pages, done)
 

@@ -436,7 +436,11 @@ class Command:
     first_data_ns: int = 0
     status: int = Status.GOOD
     sense: int = Sense.NONE
-    source: int | None = None  # of a copy: the block from where it is read, until it is
+    read_pool: Pool = field(init=False)  # of a copy that reads from the media
+    origin: Itl | None = None  # of a copy: by which it reads, if the array has any
+    source: int | None = None  # ... and the block from where, until it is read
+    holes: frozenset[int] = frozenset()  # ... and the pages to which nothing comes that is mapped
+    brought: dict[int, int] = field(default_factory=dict)  # ... and values, by block
     target: int = 0  # ... and the page of the pool to which it goes then
     page: int = 0  # of the pool, when it goes to the media
     block: tuple[str, int, int] | None = None  # that a read cache takes in, when they have it

@@ -15,6 +15,7 @@ from smokestack.engine.records import (
     Flag,
     Op,
     Sense,
+    Status,
 )
 from tests.reference.agenda import ARRAY
 from tests.reference.config import (
@@ -44,6 +45,7 @@ class Writes(Space):
     """The part of an array that takes data, and zeros, and gives pages back."""
 
     _go_to_media: Callable[[Command, int, int], None]
+    _hit: Callable[[str, str, Command], bool]
     _media: Callable[[Command], None]
     _words: Callable[[Command], tuple[int, int, int, int]]
 
@@ -105,20 +107,31 @@ class Writes(Space):
         unit = COPY_UNIT_BYTES // BLOCK_BYTES
         command.source, command.lba = source * unit, place * unit
 
-    def _copy_range(
-        self, command: Command, volume: Volume, source: range, pages: range, done: int
-    ) -> None:
-        """Takes the space of a copy, then reads it, then writes it; it may be of zeros alone."""
-        mapped = [page for page in source if page in volume.pages or volume.full]
-        goes_to: int | None = None
+    def _copy_range(self, command: Command, volume: Volume, pages: range, done: int) -> None:
+        """Takes the space of a copy, then reads it, then writes it, if anything of it is mapped."""
+        if self._cannot_read(command, volume, done):
+            return
         assert command.source is not None
+        assert command.origin is not None
+        there, goes_to = command.origin.volume, None
+        source = self._touched(there, command.source, command.length)
+        mapped = [page for page in source if page in there.pages or there.full]
+        command.read_pool = there.pool
         if mapped:
-            there, command.lba = command.lba, command.source
-            if not self._hits(command, volume, mapped[0]):
-                goes_to = volume.place_of(mapped[0])
-            command.lba, command.block = there, None
-        else:
-            command.flags |= Flag.ZEROS
+            goes, command.lba = command.lba, command.source
+            if not self._hits(command, there, mapped[0]):
+                goes_to = there.place_of(mapped[0])
+            command.lba, command.block = goes, None
+        met = there is volume and not set(source).isdisjoint(pages)
+        command.holes = self._holes(command, there, pages)
+        if met and mapped:
+            command.holes = frozenset()
+        shift = command.lba - command.source
+        command.brought = {
+            block + shift: value
+            for block, value in there.values.items()
+            if command.source <= block < command.source + command.length // BLOCK_BYTES
+        }
         page, done = self._take_space(command, volume, pages, done)
         if not command.status:
             volume.counts[Op.COPY] += 1
@@ -131,6 +144,50 @@ class Writes(Space):
         else:
             command.target = page
             self._go_to_media(command, goes_to, done)
+
+    def _cannot_read(self, command: Command, volume: Volume, done: int) -> bool:
+        """Ends a copy whose source does not give what it is of."""
+        origin = command.origin
+        if origin is None or not origin.valid or origin.volume.gone:
+            self._fail(command, Sense.COPY_UNREACHABLE, done)
+            return True
+        there, source = origin.volume, command.source
+        assert source is not None
+        host_id = origin.export.host_id
+        if source * BLOCK_BYTES + command.length > there.capacity_bytes:
+            self._fail(command, Sense.LBA_OUT_OF_RANGE, done)
+        elif origin.own.reservation.conflicts(host_id, writes=False):
+            command.status = Status.RESERVATION_CONFLICT
+            self._at(done, DEPART, command)
+        elif there is not volume and self._fails_copies(command, there):
+            self._fail(command, Sense.COPY_FAILED, done)
+        else:
+            return False
+        return True
+
+    def _fails_copies(self, command: Command, source: Volume) -> bool:
+        """Whether another volume does not serve a copy from it."""
+        where = f"volumes/{source.volume_id}"
+        return source.offline or any(
+            self._hit(kind, where, command) for kind in ("COMMAND_FAILED", "NOT_READY")
+        )
+
+    @staticmethod
+    def _holes(command: Command, source: Volume, pages: range) -> frozenset[int]:
+        """The pages to which a copy brings nothing that is mapped."""
+        assert command.source is not None
+        page_bytes = command.itl.volume.pool.spec.page_bytes
+        begin = command.source * BLOCK_BYTES
+        shift, end = begin - command.lba * BLOCK_BYTES, begin + command.length
+        size = source.pool.spec.page_bytes
+        holes = set()
+        for page in pages:
+            first = max(page * page_bytes + shift, begin)
+            last = min((page + 1) * page_bytes + shift, end) - 1
+            comes = range(first // size, last // size + 1)
+            if not source.full and not any(each in source.pages for each in comes):
+                holes.add(page)
+        return frozenset(holes)
 
     def _copied(self, command: Command) -> None:
         """What a copy is of has been read, and is written, unless its controller is lost."""
@@ -189,6 +246,7 @@ class Writes(Space):
     def _set_values(command: Command, volume: Volume) -> None:
         """What a command that went through leaves in the blocks of its range."""
         volume.clear(range(command.lba, command.lba + command.length // BLOCK_BYTES))
+        volume.values.update(command.brought)
         if command.op == Op.COMPARE_AND_WRITE and command.flags >> 3 & VALUE_MAX:
             volume.values[command.lba] = command.flags >> 3 & VALUE_MAX
 
@@ -307,11 +365,14 @@ class Writes(Space):
         unmaps, same = command.op == Op.UNMAP, command.op == Op.WRITE_SAME
         if volume.thick:
             return ([] if unmaps else pages), []
-        whole = self._whole(command, volume)
-        rest = [page for page in pages if page not in whole]
+        whole: Sequence[int] = self._whole(command, volume)
         detect = ZeroDetect.OFF
         if same or (command.op != Op.UNMAP and command.flags & Flag.ZEROS):
             detect = volume.zero_detect
+        if command.op == Op.COPY:
+            detect = volume.zero_detect
+            whole = [page for page in whole if page in command.holes]
+        rest = [page for page in pages if page not in whole]
         if unmaps:
             return [], whole
         if detect is ZeroDetect.RECLAIM or (same and command.flags & Flag.UNMAP):

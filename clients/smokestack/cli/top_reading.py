@@ -58,7 +58,7 @@ def _worlds(stack: Stack) -> Iterator[tuple[str, Row]]:
     for host in stack.multipath.hosts:
         for device in host.devices:
             for world in device.statistics().worlds:
-                vm = names.get(world.vm_number, f"#{world.vm_number}")
+                vm = names.get(world.vm_number, _unnamed(world.vm_number))
                 yield f"{host.id}/{vm} {device.id}", _queue(world.queue)
 
 
@@ -118,3 +118,8 @@ VIEWS: Mapping[str, Callable[[Stack], Iterator[tuple[str, Row]]]] = {
     "paths": _paths,
     "ports": _ports,
 }
+
+
+def _unnamed(vm_number: int) -> str:
+    """What stands for a world that no VM has: the host, which copies, or one that is gone."""
+    return "(host)" if vm_number < 0 else f"#{vm_number}"

@@ -171,14 +171,26 @@ class Disk(Deletable[Way]):
 
     @operation
     def copy(
-        self, length_bytes: int, *, source_offset_bytes: int, offset_bytes: int
+        self,
+        length_bytes: int,
+        *,
+        source_offset_bytes: int,
+        offset_bytes: int,
+        source_disk: Disk | str = "",
     ) -> Call[pb.SubmitIoResponse]:
         """Has the array copy a range to another place (EXTENDED COPY); the clock must be moving.
 
         The data do not come to the host. Both offsets are multiples of 1 MiB, and the ranges do not
-        overlap.
+        overlap. From another disk it copies if that is of the same host and array.
         """
-        return self._submit(pb.IO_OPERATION_COPY, length_bytes, offset_bytes, source_offset_bytes)
+        source = source_disk if isinstance(source_disk, str) else source_disk.name
+        return self._submit(
+            pb.IO_OPERATION_COPY,
+            length_bytes,
+            offset_bytes,
+            source_offset_bytes,
+            source_disk=source,
+        )
 
     @operation
     def compare_and_write(
@@ -201,6 +213,7 @@ class Disk(Deletable[Way]):
         *,
         expected_value: int = 0,
         new_value: int = 0,
+        source_disk: str = "",
     ) -> Call[pb.SubmitIoResponse]:
         request = pb.SubmitIoRequest(
             disk=self.name,
@@ -210,6 +223,7 @@ class Disk(Deletable[Way]):
             source_offset_bytes=source_offset_bytes,
             expected_value=expected_value,
             new_value=new_value,
+            source_disk=source_disk,
         )
         return Call(
             f"{_SERVICE}.SubmitIo", request, as_it_is, repeatable=False, timeout_seconds=None

@@ -5,6 +5,7 @@
  * when a command joins it, so each station costs one event.  The array runs one forward latency
  * ahead of its submitter: nothing submitted at `until` or later can arrive before that.
  */
+#include "smokestack/submissions.h"
 #include "stations.h"
 
 static inline void take(array_t *a, uint32_t i) {
@@ -34,11 +35,14 @@ static void intake(array_t *a, const submission_t *batch, uint32_t count) {
         s->io_free = io->next;
         const itl_t *itl = &a->itl[in->nexus];
         int64_t arrival = in->time + a->port[itl->port].forward_ns;
+        int copies = in->op == OP_COPY; /* up to the controller it has with it where it reads */
         *io = (io_t){.time = arrival, .id = in->id, .lba = in->lba, .arrival_ns = arrival,
+                     .first_data_ns = copies ? in->vm : 0,
                      .length = in->length, .itl = in->nexus,
                      .sense = page_bound(in) | (uint32_t)in->flags << FLAGS_SHIFT,
                      .attempt = in->attempt, .op = in->op, .kind = ARRIVE};
         s->page_pending += pages_promised(io);
+        if (copies) copy_promised(s, io);
         uint64_t page = page_of(&a->pool[a->volume[itl->volume].pool], in->lba * BLOCK_BYTES);
         __builtin_prefetch(
             &a->page[page_home(page_key(itl->volume, page), a->page_mask)]);
@@ -115,23 +119,30 @@ enum { NEEDS_NOTHING = 0, NEEDS_COMMANDS = 1, NEEDS_PAGES = 2, NEEDS_OUT = 3, NE
 /* What a batch needs before any of it is taken, so that a window never stops half-way. */
 static int needs(const kernel_t *k, const array_t *a, const submission_t *batch, uint32_t count) {
     const array_state_t *s = a->state;
-    uint64_t pages = s->page_pending, compares = 0;
+    uint64_t pages = s->page_pending, compares = 0, copies = s->copies, copied = s->copy_blocks;
     for (uint32_t n = 0; n < count; n++) {
         if (batch[n].nexus >= s->itl_count) return BAD_NEXUS;
         pages += page_bound(&batch[n]);
         compares += batch[n].op == OP_COMPARE_AND_WRITE;
+        if (batch[n].op != OP_COPY) continue;
+        copies++;
+        copied += batch[n].length / BLOCK_BYTES;
+        if (!source_fits(batch[n].vm, s->itl_count, 1)) return BAD_NEXUS;
     }
     uint64_t used = k->rows[T_IO] - s->io_free_count - s->destages; /* each may be destaged yet */
+    a->state->compared |= compares != 0;
+    uint64_t values = s->block_count + used + compares;
+    copied = s->compared || s->block_count ? values_copied_most(values, copies, copied) : 0;
     if (count > s->io_free_count || (s->caching && 2 * count + used > s->io_free_count))
         return NEEDS_COMMANDS;
     if ((s->page_count + pages) * 2 > a->page_mask) return NEEDS_PAGES;
-    if (compares && (s->block_count + used + compares) * 2 > a->block_mask) return NEEDS_BLOCKS;
+    if ((compares | copied) && (values + copied) * 2 > a->block_mask) return NEEDS_BLOCKS;
     if ((s->access == ACCESS_PASSIVE || s->explicit_access) && /* commands may move volumes */
         k->rows[T_NOTE] <
             k->rows[T_POOL] + k->rows[T_FAULT] + 3 * k->rows[T_VOLUME] + used + count)
         return NEEDS_NOTES;
-    if (s->delta_kept && /* a note for each page, and one for the blocks of each command */
-        s->delta_count + pages + used + count + s->snapshot_count > k->rows[T_DELTA])
+    if (s->delta_kept && /* a note for each page, and for the blocks of each command */
+        s->delta_count + pages + used + count + copied + s->snapshot_count > k->rows[T_DELTA])
         return NEEDS_DELTAS;
     if (s->chunk_used + used + count > k->rows[T_CHUNK]) return NEEDS_CHUNKS; /* one an answer */
     uint64_t leaving = (uint64_t)(s->out_end - s->out_start) + used;

@@ -68,7 +68,9 @@ static void count_check(array_t *a, itl_t *itl, const io_t *io) {
     else if (sense == SENSE_UNRECOVERED_READ) itl->media_error++;
     else if (sense == SENSE_INTERNAL_FAILURE) itl->target_failure++;
     else if (sense == SENSE_SPACE_ALLOCATION_FAILED) itl->no_space++;
-    else if (sense != SENSE_WRITE_PROTECTED && sense != SENSE_MISCOMPARE) attention_count(a, io);
+    else if (sense != SENSE_WRITE_PROTECTED && sense != SENSE_MISCOMPARE &&
+             sense != SENSE_COPY_FAILED && sense != SENSE_COPY_UNREACHABLE)
+        attention_count(a, io);
 }
 
 /* A status without sense data: BUSY of a pool that has no space, for the host may try again, or a

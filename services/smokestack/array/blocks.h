@@ -69,6 +69,21 @@ static inline uint64_t blocks_clear(array_t *a, uint32_t v, uint64_t first, uint
     return blocks_find_and_clear(a, from, count);
 }
 
+/* Whether any block of a range has a value, in order or place by place as above. */
+static int blocks_any(const array_t *a, uint32_t v, uint64_t first, uint64_t count) {
+    const array_state_t *s = a->state;
+    uint64_t from = block_key(v, first);
+    if (s->block_count == 0 || from > s->block_high || from + count <= s->block_low) return 0;
+    if (count <= a->block_mask) {
+        for (uint64_t key = from; key < from + count; key++)
+            if (page_find(a->block, a->block_mask, key)->key != 0) return 1;
+        return 0;
+    }
+    for (uint64_t at = 0; at <= a->block_mask; at++)
+        if (a->block[at].key - from < count && a->block[at].key != 0) return 1;
+    return 0;
+}
+
 /* Gives an empty volume or snapshot the values of another; the table has room for twice as many. */
 static void blocks_copy(array_t *a, uint32_t from, uint32_t to) {
     if (a->state->block_count == 0) return;

@@ -31,15 +31,24 @@ static int64_t media_mean(array_t *a, const pool_t *pool, const io_t *io, uint64
     return reads_media(io) ? pool->media_ns : pool->media_write_ns;
 }
 
+/* On its way to the media a copy has where it goes from there: the pool's page, and above it the
+ * row of the pool that it is read from. */
+#define COPY_POOL_SHIFT PAGE_NUMBER_BITS
+
+static inline pool_t *pool_at_media(const array_t *a, const io_t *io) {
+    if (io->op == OP_COPY) return &a->pool[io->first_data_ns >> COPY_POOL_SHIFT];
+    return &a->pool[a->volume[a->itl[io->itl].volume].pool];
+}
+
 /* The disk that an access goes to, counted over those of all pools. */
 static inline uint64_t disk_of(const array_t *a, const io_t *io) {
-    const pool_t *pool = &a->pool[a->volume[a->itl[io->itl].volume].pool];
+    const pool_t *pool = pool_at_media(a, io);
     return pool->disk_base + READ_PAGE(io->lba) % pool->disk_count;
 }
 
 /* Gives an access its place on its disk; returns when that is done with it. */
 static inline int64_t media_commit(array_t *a, io_t *io) {
-    pool_t *pool = &a->pool[a->volume[a->itl[io->itl].volume].pool];
+    pool_t *pool = pool_at_media(a, io);
     uint64_t at = disk_of(a, io);
     int64_t *disk = &a->disk[at], service = pool->media_ns;
     if (pool->media_varies) service = media_mean(a, pool, io, at);

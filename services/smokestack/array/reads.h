@@ -73,8 +73,8 @@ static void read_keep(const array_t *a, uint32_t controller, uint32_t v, uint64_
 }
 
 /* Whether a mapped read is served from the cache of a size that its controller has. */
-static int reads_find(const array_t *a, const io_t *io, uint32_t controller, uint64_t *place) {
-    uint32_t v = a->itl[io->itl].volume;
+static int reads_find(
+    const array_t *a, const io_t *io, uint32_t v, uint32_t controller, uint64_t *place) {
     const read_cache_t *r = &a->read_cache[controller];
     *place = read_place(*place, read_block(a, r, io, v, &a->pool[a->volume[v].pool]));
     return read_hit(a, r, v, *place);

@@ -28,10 +28,10 @@ static inline uint64_t copy_destination(const io_t *io) {
     return (io->lba & ((1u << COPY_PLACE_BITS) - 1)) * COPY_UNIT_BLOCKS;
 }
 
-static uint32_t copy_sense(const volume_t *volume, const io_t *io) {
-    uint64_t from = copy_source(io), to = copy_destination(io); /* no more than 2^38 blocks */
-    uint64_t end = (from > to ? from : to) * BLOCK_BYTES + io->length;
-    return io->length && end <= volume->capacity_bytes ? SENSE_NONE : SENSE_LBA_OUT_OF_RANGE;
+/* Whether a volume has a range that begins below block 2^38, as a copy's do. */
+static inline uint32_t copy_sense(const volume_t *volume, uint64_t block, uint32_t length) {
+    uint64_t end = block * BLOCK_BYTES + length;
+    return length && end <= volume->capacity_bytes ? SENSE_NONE : SENSE_LBA_OUT_OF_RANGE;
 }
 
 /* Where the command ends: the volume has it, or why it cannot. */
@@ -40,7 +40,7 @@ static inline uint32_t io_sense(const array_t *a, const io_t *io) {
     const volume_t *volume = &a->volume[itl->volume];
     if (!itl->valid || !volume->valid) return SENSE_LU_NOT_SUPPORTED;
     if (io->op == OP_TEST_UNIT_READY) return SENSE_NONE;
-    if (io->op == OP_COPY) return copy_sense(volume, io);
+    if (io->op == OP_COPY) return copy_sense(volume, copy_destination(io), io->length);
     uint64_t end;
     if (io->length == 0 || __builtin_mul_overflow(io->lba, (uint64_t)BLOCK_BYTES, &end) ||
         __builtin_add_overflow(end, (uint64_t)io->length, &end) || end > volume->capacity_bytes)
@@ -87,6 +87,10 @@ static __attribute__((cold)) void refuse_space(
 typedef struct {
     uint64_t first, last, whole, after;
     uint32_t zeros; /* as a volume's zero_detect; ZEROS_WRITTEN: no page is special */
+    uint32_t from;  /* of a copy of which something is mapped: row + 1 of what it is read from */
+    uint64_t page_bytes;
+    uint64_t shift; /* ... whose byte is this much more */
+    uint64_t end;   /* ... up to here */
 } cover_t;
 
 static inline cover_t cover_of(const array_t *a, const io_t *io, uint32_t v, uint32_t zeros) {
@@ -99,9 +103,24 @@ static inline cover_t cover_of(const array_t *a, const io_t *io, uint32_t v, uin
     return c;
 }
 
+/* Whether anything is mapped of what a copy brings to a page. */
+static __attribute__((noinline)) int brings_data(
+    const array_t *a, const cover_t *c, uint64_t page) {
+    uint32_t v = c->from - 1;
+    const pool_t *pool = &a->pool[a->volume[v].pool];
+    uint64_t begin = page * c->page_bytes + c->shift, end = begin + c->page_bytes;
+    if (end > c->end) end = c->end; /* the last one is cut short */
+    if (a->volume[v].first_extent) return 1;
+    for (uint64_t p = page_of(pool, begin); p <= page_of(pool, end - 1); p++)
+        if (volume_page(a, v, p)->key != 0) return 1;
+    return 0;
+}
+
 /* Whether a page that a write touches is written; `row` is its place in the map. */
-static inline int is_written(const cover_t *c, uint64_t page, const page_t *row) {
+static inline int is_written(
+    const array_t *a, const cover_t *c, uint64_t page, const page_t *row) {
     if (c->zeros == ZEROS_WRITTEN || page < c->whole || page >= c->after) return 1;
+    if (c->from && brings_data(a, c, page)) return 1;
     return c->zeros == ZEROS_SKIPPED && row->key != 0;
 }
 
@@ -111,7 +130,7 @@ static uint64_t pages_needed(array_t *a, uint32_t v, const cover_t *c) {
     uint64_t needed = 0, unmapped = !a->volume[v].thick;
     for (uint64_t p = c->first; p <= c->last; p++) {
         page_t *row = volume_page(a, v, p);
-        if (!is_written(c, p, row)) continue;
+        if (!is_written(a, c, p, row)) continue;
         needed += row->key == 0 ? unmapped : (uint64_t)page_is_shared(a, v, row);
     }
     return needed;
@@ -121,7 +140,7 @@ static uint64_t pages_needed(array_t *a, uint32_t v, const cover_t *c) {
 static int pages_meet(const array_t *a, uint32_t v, uint32_t other, const cover_t *c) {
     for (uint64_t p = c->first; p <= c->last; p++) {
         const page_t *one = volume_page(a, v, p), *two = volume_page(a, other, p);
-        if (!is_written(c, p, one)) continue;
+        if (!is_written(a, c, p, one)) continue;
         if (one->key != 0 && two->key != 0 && one->physical == two->physical) return 1;
     }
     return 0;
@@ -163,7 +182,7 @@ static int write_space(array_t *a, io_t *io, uint32_t v, const cover_t *c, int64
 static void pages_write(array_t *a, uint32_t v, const cover_t *c) {
     for (uint64_t p = c->first; p <= c->last; p++) {
         page_t *row = volume_page(a, v, p);
-        if (!is_written(c, p, row)) continue;
+        if (!is_written(a, c, p, row)) continue;
         if (row->key == 0) page_map(a, v, row, p);
         else if (row->physical & PAGE_SHARED) page_part(a, v, row);
         else continue;
@@ -199,7 +218,7 @@ static uint64_t unmap_pages(array_t *a, const io_t *io, uint32_t v, const cover_
     uint64_t freed = 0, lost = 0;
     for (uint64_t page = c->whole; page < c->after; page++) {
         page_t *row = volume_page(a, v, page);
-        if (row->key == 0) continue;
+        if (row->key == 0 || (c->from && brings_data(a, c, page))) continue;
         freed += page_unmap(a, v, row);
         lost++;
         page_note(a, page_key(v, page), PAGE_NONE);
@@ -217,7 +236,7 @@ static uint64_t written_page(const array_t *a, uint32_t v, const cover_t *c, uin
     uint64_t found = PAGE_NONE;
     for (uint64_t p = c->first; p <= c->last; p++) {
         const page_t *row = volume_page(a, v, p);
-        if (!is_written(c, p, row)) ++*skipped;
+        if (!is_written(a, c, p, row)) ++*skipped;
         else if (found == PAGE_NONE) found = p;
     }
     return found;
@@ -234,6 +253,25 @@ static uint64_t zero_pages(
         else if (write_space(a, io, v, c, done)) pages_write(a, v, c);
         if (io->sense) return PAGE_NONE;
         physical = volume_page(a, v, page)->physical;
+    }
+    return physical;
+}
+
+/* Writes what is to be written, and skips or gives back what gets zeros.  Returns the physical
+ * number of the first page that was written, or PAGE_NONE. */
+static uint64_t cover_write(
+    array_t *a, io_t *io, uint32_t v, const cover_t *c, int gives, int64_t *done) {
+    unit_t *unit = unit_of(a, v);
+    if (c->zeros == ZEROS_WRITTEN)
+        return write_pages(a, io, v, &a->pool[a->volume[v].pool], done);
+    uint64_t skipped = 0, physical = zero_pages(a, io, v, c, &skipped, done);
+    if (io->sense) return PAGE_NONE;
+    uint64_t lost = c->zeros == ZEROS_FREED ? unmap_pages(a, io, v, c) : 0;
+    if (gives) {
+        unit->unmapped_pages += lost;
+    } else if (skipped) {
+        unit->zero_writes++;
+        unit->zero_pages += skipped;
     }
     return physical;
 }
@@ -281,18 +319,7 @@ static __attribute__((noinline)) uint64_t special_write(
     if (io->op == OP_WRITE_SAME) unit->write_sames++;
     int gives = flags & FLAG_UNMAP;
     c.zeros = volume->thick ? ZEROS_WRITTEN : gives ? ZEROS_FREED : volume->zero_detect;
-    if (c.zeros == ZEROS_WRITTEN)
-        return write_pages(a, io, v, &a->pool[volume->pool], done);
-    uint64_t skipped = 0, physical = zero_pages(a, io, v, &c, &skipped, done);
-    if (io->sense) return PAGE_NONE;
-    uint64_t lost = c.zeros == ZEROS_FREED ? unmap_pages(a, io, v, &c) : 0;
-    if (gives) {
-        unit->unmapped_pages += lost;
-    } else if (skipped) {
-        unit->zero_writes++;
-        unit->zero_pages += skipped;
-    }
-    return physical;
+    return cover_write(a, io, v, &c, gives, done);
 }
 
 /* Repeats what was noted, as far as it is not so already; the table has room.  Sums follow from

@@ -219,6 +219,7 @@ class ArrayState(Tables):
         row = self.row
         row["until_ns"] = now_ns
         row["page_pending"] = row["inbox_count"] = row["destages"] = 0
+        row["copies"] = row["copy_blocks"] = 0
         row["out_start"] = row["out_end"] = row["out_disorder"] = 0
         self["port"]["outstanding"] = 0
         self["itl"]["outstanding"] = 0

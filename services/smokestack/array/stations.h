@@ -7,6 +7,7 @@
 #include "aborts.h"
 #include "answers.h"
 #include "cache.h"
+#include "copies.h"
 #include "media.h"
 #include "reads.h"
 #include "space.h"
@@ -22,6 +23,7 @@ static void turn_away(array_t *a, uint32_t i, int64_t start, uint8_t status) {
     if (status == STATUS_BUSY) port->busy++, itl->busy++;
     else port->task_set_full++, itl->task_set_full++;
     a->state->page_pending -= pages_promised(io);
+    if (io->op == OP_COPY) copy_opened(a, io);
     io->sense = status;
     port_t *wire = &a->port[port->wire];
     wire->rx_free_ns = start + wire->refusal_ns;
@@ -46,6 +48,7 @@ static void port_arrive(array_t *a, uint32_t i) {
     if (!port->up || port->hung) {
         port->dropped++;
         a->state->page_pending -= pages_promised(io);
+        if (io->op == OP_COPY) copy_opened(a, io);
         release(a, i);
         return;
     }
@@ -97,10 +100,11 @@ static inline int64_t core_commit(array_t *a, controller_t *c, int64_t now, int6
 
 /* Whether a controller has what a page's reader wants; `w` is the command's draw. */
 static inline int read_hits(
-    const array_t *a, const io_t *io, controller_t *c, uint64_t w[4], uint64_t *physical) {
+    const array_t *a, const io_t *io, uint32_t v, controller_t *c, uint64_t w[4],
+    uint64_t *physical) {
     media_draw(a, io, w);
     int hit = c->hit_always || w[0] < c->hit_threshold;
-    if (c->caches_reads) hit = reads_find(a, io, (uint32_t)(c - a->controller), physical);
+    if (c->caches_reads) hit = reads_find(a, io, v, (uint32_t)(c - a->controller), physical);
     if (hit) c->hits++;
     else c->misses++;
     return hit;
@@ -116,7 +120,7 @@ static void controller_read(array_t *a, uint32_t i, controller_t *c, int64_t don
         return;
     }
     uint64_t w[4];
-    if (read_hits(a, io, c, w, &physical)) {
+    if (read_hits(a, io, v, c, w, &physical)) {
         schedule(a, i, done, TX);
     } else {
         io->lba = physical;
@@ -157,21 +161,24 @@ static void copy_write(array_t *a, uint32_t i, controller_t *c, uint64_t physica
 }
 
 /* Reads what a copy is of as a read does, and writes it as a write does, one after the other.
- * Where nothing of it is mapped it is of zeros.  Space it takes at once, all or none. */
+ * Space it takes at once, all or none. */
 static __attribute__((noinline, cold)) void controller_copy(
-    array_t *a, uint32_t i, controller_t *c, int64_t done) {
+    array_t *a, uint32_t i, controller_t *c, uint32_t nexus, int64_t done) {
     io_t *io = &a->io[i];
-    uint32_t v = a->itl[io->itl].volume;
-    pool_t *pool = &a->pool[a->volume[v].pool];
-    uint64_t from = copy_source(io), to = copy_destination(io), physical, w[4];
+    uint64_t from = copy_source(io), to = copy_destination(io), w[4];
+    io->sense = source_sense(a, io, nexus, from);
+    if (io->sense) {
+        schedule(a, i, done, DEPART);
+        return;
+    }
+    uint32_t v = a->itl[io->itl].volume, s = a->itl[nexus].volume, pool = a->volume[s].pool;
     io->lba = from;
-    uint64_t source = read_page(a, io, v, pool);
-    int goes = source != PAGE_NONE && !read_hits(a, io, c, w, &source);
+    uint64_t source = read_page(a, io, s, &a->pool[pool]);
+    int mapped = source != PAGE_NONE, goes = mapped && !read_hits(a, io, s, c, w, &source);
     io->lba = to;
-    if (source == PAGE_NONE) physical = special_write(a, io, v, FLAG_ZEROS, &done);
-    else physical = write_pages(a, io, v, pool, &done);
-    if (a->state->block_count) values_lost(a, io, v);
+    uint64_t physical = copy_pages(a, io, v, s, from, mapped, &done);
     if (!io->sense) {
+        if (a->state->block_count) values_copied(a, io, v, s, from);
         unit_of(a, v)->copies++;
         unit_of(a, v)->copied_bytes += io->length;
     }
@@ -179,7 +186,7 @@ static __attribute__((noinline, cold)) void controller_copy(
         schedule(a, i, done, DEPART);
     } else if (goes) {
         io->lba = source;
-        io->first_data_ns = physical; /* where it goes from the media */
+        io->first_data_ns = (uint64_t)pool << COPY_POOL_SHIFT | physical;
         schedule(a, i, done, MEDIA);
     } else {
         copy_write(a, i, c, physical, done);
@@ -191,21 +198,16 @@ static __attribute__((noinline, cold)) void controller_copy(
 static __attribute__((noinline, cold)) void copy_fetched(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     const port_t *port = &a->port[a->itl[io->itl].port];
-    uint64_t physical = io->first_data_ns;
+    uint64_t physical = io->first_data_ns & PAGE_NUMBER_MASK;
     io->first_data_ns = 0;
     if (io->epoch != port->epoch) schedule(a, i, io->time, DEPART);
     else copy_write(a, i, &a->controller[port->controller], physical, io->time);
 }
 
-/* Whether a reservation keeps a command from its volume; TEST UNIT READY always goes through. */
-static inline int is_kept_off(const itl_t *itl, uint8_t op) {
-    uint32_t from = itl->excluded & (EXCLUDED_WRITES | EXCLUDED_ALL);
-    return op == OP_READ ? from == EXCLUDED_ALL : from && op != OP_TEST_UNIT_READY;
-}
-
 static void controller_take(array_t *a, uint32_t i) {
     io_t *io = &a->io[i];
     const itl_t *itl = &a->itl[io->itl];
+    uint32_t from = io->op == OP_COPY ? copy_opened(a, io) : 0;
     if (io->epoch != a->port[itl->port].epoch && /* the controller that had it is gone? */
         (is_aborted(io) || io->epoch < a->port[itl->port].lost_epoch)) {
         a->state->page_pending -= pages_promised(io);
@@ -240,7 +242,7 @@ static void controller_take(array_t *a, uint32_t i) {
     if (faults && !io->sense) spoil(a, faults, FAULT_COMMAND_FAILED, io, SENSE_INTERNAL_FAILURE);
     if (faults && !io->sense) spoil(a, faults, FAULT_NOT_READY, io, SENSE_TRANSITION);
     if (io->sense || asks) schedule(a, i, done, DEPART);
-    else if (io->op == OP_COPY) controller_copy(a, i, c, done);
+    else if (io->op == OP_COPY) controller_copy(a, i, c, from, done);
     else if (writes) controller_write(a, i, c, flags & ~(uint32_t)FLAG_SET_GROUPS, done);
     else controller_read(a, i, c, done);
 }

@@ -20,6 +20,7 @@
     F(uint64_t, block_count)  /* blocks that have a value */                                   \
     F(uint64_t, block_low)    /* none with a key below it has had one ... */                   \
     F(uint64_t, block_high)   /* ... nor above it, since there were none */                    \
+    F(uint64_t, copy_blocks) /* most that accepted copies may still give a value */            \
     F(uint64_t, delta_count)  /* changes of the page map since they were last taken */         \
     F(uint64_t, delta_kept)   /* whether anybody takes them; else none is noted */             \
     F(uint32_t, io_free)      /* head of the free list through io.next */                      \
@@ -43,6 +44,8 @@
     F(uint32_t, chunk_used) /* chunks of histograms; the first stands for none */              \
     F(uint32_t, explicit_access) /* hosts may move volumes */                                   \
     F(uint32_t, read_caches) /* some controller's read cache has a size */                     \
+    F(uint32_t, copies)   /* accepted, and not at their controller yet */                      \
+    F(uint32_t, compared) /* there was ever a COMPARE AND WRITE */                             \
     F(uint32_t, padding)
 
 #define PORT_FIELDS(F)                                                                         \

@@ -70,7 +70,8 @@ class JobPlan:
     read_always: bool = False  # ... or always, since a u64 cannot hold 2 ** 64
     write_op: int = int(Op.WRITE)  # what an I/O does that does not read
     write_flags: int = 0  # ... and its flags
-    copy_source_bytes: int = 0  # Op.COPY: where it copies from, from the disk's start
+    copy_source_bytes: int = 0  # Op.COPY: where it copies from, from the disk's start ...
+    copy_source_disk: tuple[str, str, str] | None = None  # ... or from this one's: host, VM, disk
     zero_threshold: int = 0  # u64: it has Flag.ZEROS, too, if a random word is below this
     region_offset_bytes: int = 0  # from the disk's start, a multiple of 512
     region_bytes: int = 0  # a multiple of 512; 0: to the end of the disk (the model resolves it)

@@ -80,8 +80,9 @@ class Op(IntEnum):
     # WRITE SAME(16) of zeros: takes pages as a WRITE would, unless its UNMAP bit is set; it carries
     # one block of data, whatever its `length` on the medium.
     WRITE_SAME = 0x93
-    # EXTENDED COPY within one logical unit, one segment: the array reads `length` at one place and
-    # writes it at another, and no data cross the wire.  Its `lba` is ``copy_lba``'s.
+    # EXTENDED COPY within one array, one segment: it reads `length` at one place and writes it at
+    # another, and no data cross the wire.  Its `lba` is ``copy_lba``'s, its nexus is where it
+    # writes; where it reads its `vm` says, as ``copy_from`` has it.
     COPY = 0x83
 
 
@@ -93,6 +94,16 @@ def copy_lba(source_lba: int, destination_lba: int) -> int:
     """Returns what a copy has as its ``lba``: both places, in units, rounded down."""
     unit = COPY_UNIT_BYTES // BLOCK_BYTES
     return source_lba // unit * COPY_PLACES | destination_lba // unit
+
+
+COPY_FROM: Final = 1 << 31
+COPY_NOWHERE: Final = COPY_FROM - 1  # to an array: what it was to be read from is not there
+
+
+def copy_from(nexus: int) -> int:
+    """Returns the ``vm`` of a copy that reads from another nexus than its own: of the same kind,
+    a device above multipath and an I_T_L nexus below.  It is no VM's then, but its host's."""
+    return COPY_FROM | nexus
 
 
 class Flag(IntEnum):
@@ -204,6 +215,8 @@ class Sense(IntEnum):
     INQUIRY_CHANGED = 0x063F03
     IDENTIFIER_CHANGED = 0x063F05
     LUNS_CHANGED = 0x063F0E
+    COPY_FAILED = 0x0A0D01  # third party device failure: what it copies from does not serve it
+    COPY_UNREACHABLE = 0x0A0D02  # copy target device not reachable: not by this host, or not here
     MISCOMPARE = 0x0E1D00  # during verify: COMPARE AND WRITE found another value
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from smokestack.engine.records import (
     NEVER_NS,
     SLOTS_MAX,
     TIME_NS_MAX,
+    copy_from,
 )
 from smokestack.engine.snapshot import Piece, Pieces, check_one, piece_of, refuse_others
 
@@ -425,9 +426,8 @@ class HypervisorModel:
         row = self.state["job"][index]
         first = disk.spec.device_offset_bytes + plan.region_offset_bytes
         row["first_block"] = first // BLOCK_BYTES
-        source = disk.spec.device_offset_bytes + plan.copy_source_bytes
-        row["copy_source"] = source // BLOCK_BYTES
         row["nexus"], row["vm"], row["disk"] = disk.nexus, vm.index, disk.row
+        self._set_source(row, plan, disk)
         row["unlisted"] = not listed
         self.state.limit_job(index)
         self.faults.started(plan.host_id, plan.vm_id, index)
@@ -436,6 +436,14 @@ class HypervisorModel:
         if listed:
             start_ns = int(row["base_ns"])
             self.events.tell(EventKind.JOB_CREATED, plan.name, disk=disk.name, start_ns=start_ns)
+
+    def _set_source(self, row: Any, plan: JobPlan, disk: Disk) -> None:
+        """Says where a job copies from; from another device it is the host that does it."""
+        source = self.disk(*plan.copy_source_disk) if plan.copy_source_disk else disk
+        first_byte = source.spec.device_offset_bytes + plan.copy_source_bytes
+        row["copy_source"] = first_byte // BLOCK_BYTES
+        if source.nexus != disk.nexus:
+            row["vm"] = copy_from(source.nexus)
 
     def stop_job(self, host_id: str, vm_id: str, job_id: str) -> None:
         """Makes a job issue nothing more; what is outstanding completes."""
@@ -467,7 +475,7 @@ class HypervisorModel:
         users = [
             j
             for (h, v, j), job in self.jobs.items()
-            if (h, v, job.plan.disk_id) == (host_id, vm_id, disk_id)
+            if (host_id, vm_id, disk_id) in ((h, v, job.plan.disk_id), job.plan.copy_source_disk)
         ]
         unused(disk.name, users, "has jobs")
         del self.disks[host_id, vm_id, disk_id]

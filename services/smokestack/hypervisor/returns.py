@@ -17,7 +17,7 @@ import numpy as np
 from smokestack.engine.blockdevice import BlockDevice, Nexus, Reply, Returning
 from smokestack.engine.errors import FailedPrecondition, Unavailable
 from smokestack.engine.event_kinds import EventKind
-from smokestack.engine.records import COMPLETION, HostStatus, Kind
+from smokestack.engine.records import COMPLETION, HostStatus, Kind, copy_from
 
 if TYPE_CHECKING:
     from .model import HypervisorModel
@@ -62,11 +62,13 @@ def fit_disks(model: HypervisorModel, device: BlockDevice) -> None:
             resource=missing[0],
         )
     jobs = model.state.used("job")
+    was = jobs["vm"].copy()
     for key, disk in list(model.disks.items()):
         index = found[disk.spec.host_id, disk.spec.device].index
         if index != disk.nexus:
             model.disks[key] = replace(disk, nexus=index)
             jobs["nexus"][jobs["disk"] == disk.row] = index
+            jobs["vm"][was == copy_from(disk.nexus)] = copy_from(index)
 
 
 def catch_up(model: HypervisorModel, to_ns: int) -> None:

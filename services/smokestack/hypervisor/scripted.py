@@ -16,6 +16,7 @@ from smokestack.engine.jobplan import JobKind, JobPlan
 from smokestack.engine.records import BLOCK_BYTES, COPY_PLACES, COPY_UNIT_BYTES, Kind, Op
 from smokestack.engine.streams import job_uid
 
+from .inventory import Disk
 from .model import HypervisorModel
 
 LENGTH_BYTES_MAX = 16 << 20
@@ -58,6 +59,7 @@ class ScriptedIos:
         *,
         flags: int = 0,
         source_offset_bytes: int = 0,
+        source_disk: tuple[str, str, str] | None = None,
     ) -> Submitted:
         """Submits one checked I/O at the border's time; returns what asks for its outcome."""
         host_id, vm_id, disk_id = disk
@@ -77,6 +79,7 @@ class ScriptedIos:
             write_op=int(Op.WRITE if op is Op.READ else op),
             write_flags=flags,
             copy_source_bytes=source_offset_bytes,
+            copy_source_disk=source_disk,
             region_offset_bytes=offset_bytes,
             region_bytes=length_bytes,
             block_sizes=((length_bytes, _CERTAIN),),
@@ -100,29 +103,26 @@ class ScriptedIos:
     def check_copy(
         self,
         disk: tuple[str, str, str],
+        source_disk: tuple[str, str, str],
         source_offset_bytes: int,
         offset_bytes: int,
         length_bytes: int,
     ) -> None:
-        """Refuses what no copy within that disk can be; ``check`` has passed the destination."""
-        found = self._model.disk(*disk)
-        begin = found.spec.device_offset_bytes
-        if begin % COPY_UNIT_BYTES:
-            raise FailedPrecondition(
-                f"{found.name} begins at byte {begin} of its device: only of a disk that begins at "
-                f"a multiple of {COPY_UNIT_BYTES} can be copied; create one there",
-                reason="COPY_MISALIGNED",
-                resource=found.name,
-            )
-        last = min(found.capacity_bytes - length_bytes, COPY_PLACES * COPY_UNIT_BYTES - begin - 1)
-        for field, value in (
-            ("source_offset_bytes", source_offset_bytes),
-            ("offset_bytes", offset_bytes),
+        """Refuses what no array copies from disk to disk; ``check`` has passed the destination."""
+        source, found = self._model.disk(*source_disk), self._model.disk(*disk)
+        _check_pair(source, found)
+        places = []
+        for of, field, value in (
+            (source, "source_offset_bytes", source_offset_bytes),
+            (found, "offset_bytes", offset_bytes),
         ):
+            begin = _copy_begin(of)
+            last = min(of.capacity_bytes - length_bytes, COPY_PLACES * COPY_UNIT_BYTES - begin - 1)
             if value:
                 multiple_of(field, value, COPY_UNIT_BYTES)
             in_range(field, value, 0, last)
-        if abs(source_offset_bytes - offset_bytes) < length_bytes:
+            places.append(begin + value)
+        if source.nexus == found.nexus and abs(places[0] - places[1]) < length_bytes:
             raise InvalidArgument.at(
                 "source_offset_bytes",
                 f"{source_offset_bytes} is less than {length_bytes} from {offset_bytes}: the "
@@ -187,3 +187,34 @@ class ScriptedIos:
 def succeeded(outcome: IoOutcome) -> bool:
     """Returns whether an I/O did what it was to do."""
     return outcome.kind == Kind.RESPONSE and outcome.status == 0
+
+
+def _check_pair(source: Disk, found: Disk) -> None:
+    """Refuses disks of which no array copies one to the other for a host."""
+    host_id = found.spec.host_id
+    if source.spec.host_id != host_id:
+        raise InvalidArgument.at(
+            "source_disk",
+            f"{source.name} is another host's: name a disk of a VM of hosts/{host_id}",
+        )
+    arrays = [disk.spec.device.partition(".")[0] for disk in (source, found)]
+    if arrays[0] != arrays[1]:
+        raise FailedPrecondition(
+            f"{source.name} lies on arrays/{arrays[0]}, {found.name} on arrays/{arrays[1]}: an "
+            "array copies within itself alone; read and write instead",
+            reason="COPY_ANOTHER_ARRAY",
+            resource=source.name,
+        )
+
+
+def _copy_begin(disk: Disk) -> int:
+    """Where a disk begins on its device, if copies can name that."""
+    begin = disk.spec.device_offset_bytes
+    if begin % COPY_UNIT_BYTES:
+        raise FailedPrecondition(
+            f"{disk.name} begins at byte {begin} of its device: only of a disk that begins at "
+            f"a multiple of {COPY_UNIT_BYTES} can be copied; create one there",
+            reason="COPY_MISALIGNED",
+            resource=disk.name,
+        )
+    return begin

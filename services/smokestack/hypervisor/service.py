@@ -408,12 +408,10 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
         with self._requests.read():
             recorder.begin()
             self._ios.check(disk, request.offset_bytes, request.length_bytes)
-            source = request.source_offset_bytes
+            source, source_disk = request.source_offset_bytes, _source_disk(request)
             if op is Op.COPY:
-                self._ios.check_copy(disk, source, request.offset_bytes, request.length_bytes)
-            elif source:
-                raise InvalidArgument.at(
-                    "source_offset_bytes", f"{source} is of a COPY alone: leave it out"
+                self._ios.check_copy(
+                    disk, source_disk or disk, source, request.offset_bytes, request.length_bytes
                 )
             if waits:
                 self._timekeeper.check_wait("it would never complete; submit it while time moves")
@@ -424,6 +422,7 @@ class HypervisorService(hypervisor_pb2_grpc.HypervisorServiceServicer):
                 request.length_bytes,
                 flags=flags,
                 source_offset_bytes=source,
+                source_disk=source_disk,
             )
             number = recorder.record(request)
         recorder.settle(number)
@@ -464,6 +463,18 @@ def _with_summaries(found: dict[str, Any]) -> dict[str, Any]:
     """Returns statistics with their latencies as messages."""
     names = ("latency", "guest_queue_wait")
     return found | {name: types_pb2.LatencySummary(**found[name]) for name in names}
+
+
+def _source_disk(request: pb.SubmitIoRequest) -> tuple[str, str, str] | None:
+    """Returns the disk that a COPY names, and refuses what else names a source."""
+    if request.operation != pb.IO_OPERATION_COPY:
+        for name in ("source_disk", "source_offset_bytes"):
+            if value := getattr(request, name):
+                raise InvalidArgument.at(name, f"{value} is of a COPY alone: leave it out")
+    if not request.source_disk:
+        return None
+    host_id, vm_id, disk_id = DISK.parse(request.source_disk, "source_disk")
+    return host_id, vm_id, disk_id
 
 
 def _compared(request: pb.SubmitIoRequest) -> int:

@@ -27,6 +27,19 @@ static inline submission_t *wire_place(mp_t *m, uint32_t array, uint64_t id, int
     return &batch[at];
 }
 
+/* The vm of a copy from another device, as its path's array is to have it: with a nexus of it. */
+static __attribute__((noinline, cold)) uint32_t copy_nexus(
+    const mp_t *m, uint32_t vm, uint32_t array) {
+    uint32_t device = vm & ~COPY_FROM;
+    if (device >= m->state->device_count) return COPY_FROM | COPY_NOWHERE;
+    const device_t *d = &m->device[device];
+    for (uint32_t n = 0; n < d->path_count; n++) {
+        const path_t *path = &m->path[m->order[d->order_base + n].sorted];
+        if (path->array == array) return COPY_FROM | path->itl;
+    }
+    return COPY_FROM | COPY_NOWHERE;
+}
+
 /* Puts a command on the wire. */
 static void send(mp_t *m, uint32_t i, int64_t now) {
     slot_t *s = &m->slot[i];
@@ -34,6 +47,7 @@ static void send(mp_t *m, uint32_t i, int64_t now) {
     uint64_t id = s->id, lba = lba_of(s);
     uint32_t length = s->length, itl = path->itl, vm = m->world[s->world].vm;
     uint8_t flags = (uint8_t)(s->lba >> LBA_BITS);
+    if (s->op == OP_COPY && vm & COPY_FROM) vm = copy_nexus(m, vm, path->array);
     if (path->access == ACCESS_STATE_STANDBY || path->access == ACCESS_STATE_UNAVAILABLE)
         flags |= FLAG_SET_GROUPS; /* there is no better one */
     *wire_place(m, path->array, id, now) =

@@ -7,12 +7,16 @@ difference of I/Os is an average (DAVG, KAVG, QAVG, GAVG: FACTS 2.3).  GAVG = DA
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from smokestack.engine.records import COPY_FROM
+
 from .inventory import Device
 from .state import HEARD_ROWS, NIL, MultipathState
+
+HOST_WORLD: Final = -1  # of all copies between devices, whatever they copy from
 
 
 @dataclass(frozen=True)
@@ -114,23 +118,29 @@ def _over_paths(paths: Any, depth: int, queue: Any) -> QueueStatistics:
     )
 
 
+_NO_WORLD: Final = QueueStatistics(0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
 def _worlds(state: MultipathState, device: Any, limit: int) -> dict[int, QueueStatistics]:
-    found = {}
+    found: dict[int, QueueStatistics] = {}
     at = int(device["world_head"])
     while at != NIL:
         world = state["world"][at]
         device_ns, kernel_ns = int(world["device_ns"]), int(world["kernel_ns"])
-        found[int(world["vm"])] = QueueStatistics(
-            ios_count=int(world["ios"]),
-            io_bytes=int(world["bytes"]),
-            guest_total_ns=device_ns + kernel_ns,
-            device_total_ns=device_ns,
-            kernel_total_ns=kernel_ns,
-            queue_total_ns=int(world["queue_ns"]),
+        vm = int(world["vm"])
+        vm = HOST_WORLD if vm & COPY_FROM else vm
+        other = found.get(vm, _NO_WORLD)
+        found[vm] = QueueStatistics(
+            ios_count=other.ios_count + int(world["ios"]),
+            io_bytes=other.io_bytes + int(world["bytes"]),
+            guest_total_ns=other.guest_total_ns + device_ns + kernel_ns,
+            device_total_ns=other.device_total_ns + device_ns,
+            kernel_total_ns=other.kernel_total_ns + kernel_ns,
+            queue_total_ns=other.queue_total_ns + int(world["queue_ns"]),
             queue_depth=limit,
-            active_count=int(world["active"]),
-            queued_count=int(world["outstanding"]) - int(world["active"]),
-            aborts_count=int(world["aborts"]),
+            active_count=other.active_count + int(world["active"]),
+            queued_count=other.queued_count + int(world["outstanding"]) - int(world["active"]),
+            aborts_count=other.aborts_count + int(world["aborts"]),
         )
         at = int(world["next"])
     return dict(sorted(found.items()))

@@ -21,6 +21,8 @@ _WRONG: Final = (
     "flags {record[flags]:#x} do not go with opcode {record[op]:#x}",
     "lba {record[lba]} is beyond 2^54",
     "length {record[length]} of a COMPARE_AND_WRITE is not 512",
+    "vm {record[vm]:#x} of a COPY reads from a nexus that has never been reported: there are "
+    "{nexus_count}",
 )
 
 

@@ -47,6 +47,10 @@ enum { FLAG_ZEROS = 0x01, FLAG_UNMAP = 0x08, FLAG_SET_GROUPS = 0x80 }; /* as rec
 /* A copy's lba says from where and to where, in MiB: source << 27 | destination. */
 #define COPY_UNIT_BLOCKS 2048u
 #define COPY_PLACE_BITS 27
+/* With this bit in its vm it reads from the nexus in the other bits, not from its own; what is
+ * below may have no such nexus, and says so. */
+#define COPY_FROM 0x80000000u
+#define COPY_NOWHERE 0x7fffffffu
 /* The flags of a COMPARE AND WRITE: values from 0 to 7. */
 #define COMPARE_EXPECTED(flags) ((flags) & 7u)
 #define COMPARE_NEW(flags) ((flags) >> 3 & 7u)
@@ -86,6 +90,8 @@ enum {
     SENSE_INQUIRY_CHANGED = 0x063F03,
     SENSE_IDENTIFIER_CHANGED = 0x063F05,
     SENSE_LUNS_CHANGED = 0x063F0E,
+    SENSE_COPY_FAILED = 0x0A0D01,
+    SENSE_COPY_UNREACHABLE = 0x0A0D02,
     SENSE_MISCOMPARE = 0x0E1D00
 };
 enum { STREAM_WORKLOAD = 1, STREAM_THINK = 2, STREAM_ARRIVAL = 3, STREAM_MEDIA = 4,

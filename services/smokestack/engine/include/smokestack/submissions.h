@@ -14,7 +14,8 @@ enum {
     SUBMISSIONS_OP,
     SUBMISSIONS_FLAGS,
     SUBMISSIONS_LBA,
-    SUBMISSIONS_LENGTH /* a COMPARE AND WRITE of more or less than a block */
+    SUBMISSIONS_LENGTH, /* a COMPARE AND WRITE of more or less than a block */
+    SUBMISSIONS_SOURCE  /* a copy from where nobody can read */
 };
 
 static inline int submission_follows(const submission_t *a, const submission_t *b) {
@@ -28,6 +29,12 @@ static inline int flags_fit(uint8_t op, uint8_t flags) {
     if (op == OP_COMPARE_AND_WRITE) return flags < 1 << 6;
     if (op == OP_WRITE) return !(flags & ~FLAG_ZEROS);
     return op == OP_WRITE_SAME ? !(flags & ~FLAG_UNMAP) : !flags;
+}
+
+/* Whether a copy names where it reads from; an array may be told that there is no such place. */
+static inline int source_fits(uint32_t vm, uint64_t nexus_count, int takes_tasks) {
+    uint32_t nexus = vm & ~COPY_FROM;
+    return !(vm & COPY_FROM) || nexus < nexus_count || (takes_tasks && nexus == COPY_NOWHERE);
 }
 
 /* What is wrong with the first record that is wrong, and its index in `at`. */
@@ -49,6 +56,8 @@ static inline int submissions_check(const submission_t *in, uint64_t count, int6
         if (!flags_fit(s->op, s->flags)) return SUBMISSIONS_FLAGS;
         if (s->lba > SUBMISSION_LBA_MAX) return SUBMISSIONS_LBA;
         if (s->op == OP_COMPARE_AND_WRITE && s->length != BLOCK_BYTES) return SUBMISSIONS_LENGTH;
+        if (s->op == OP_COPY && !source_fits(s->vm, nexus_count, takes_tasks))
+            return SUBMISSIONS_SOURCE;
     }
     return SUBMISSIONS_GOOD;
 }
