@@ -33,6 +33,7 @@ from .listing import list_resources
 from .reboot import reboot
 from .replay import recording, replay
 from .rescan import rescan
+from .reservation import reservation
 from .reset_device import reset_device
 from .run import run
 from .scenario import scenario
@@ -134,6 +135,7 @@ for _command in (
     reboot,
     reset_device,
     stop,
+    reservation,
     watch,
     fault,
     snapshot,

@@ -25,6 +25,13 @@ def duration(text: str) -> int:
     return int(exact)
 
 
+def reservation_key(text: str) -> int:
+    """Returns a key, decimal or as clusters write it: 1234 or 0x4d2."""
+    if not re.fullmatch(r"\d+|0x[0-9a-fA-F]+", text):
+        raise click.BadParameter(f"{text!r} is no key: write a number, such as 1234 or 0x4d2")
+    return int(text, 16 if text.startswith("0x") else 10)
+
+
 def address(text: str) -> str:
     """Returns HOST:PORT as it is, an IPv6 host in brackets."""
     match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):(\d{1,5})", text)
