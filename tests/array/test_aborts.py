@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from smokestack.array.model import ArrayModel
+from smokestack.array.reservations import ReservationAction, ReservationType, ReserveOut
 from smokestack.array.specs import (
     ArrayHostSpec,
     ControllerSpec,
@@ -202,3 +203,34 @@ def test_a_port_hangs_until_the_last_rule_that_says_so_ends() -> None:
     assert exchange(array, (3 * MS, 1, Op.WRITE, 0, 0), until_ns=4 * MS + 50_000) == []
     told = exchange(array, (5 * MS, 2, Op.WRITE, 0, 0), until_ns=20 * MS)
     assert told == [(*GOOD, 2, 0, 0)]
+
+
+@pytest.mark.parametrize("tas", [True, False])
+def test_who_is_preempted_and_aborted_hears_only_where_tas_is_set(tas: bool) -> None:
+    array = make_array(tas=tas)
+    for host, key in (("h1", 1), ("h2", 2)):
+        array.reservations.carry_out("v1", ReserveOut(host, ReservationAction.REGISTER, 0, key))
+    kind = ReservationType.WRITE_EXCLUSIVE
+    rows = (0, 1, Op.WRITE, 0, 0), (0, 2, Op.WRITE, 1, 0), (0, 3, Op.WRITE, 2, 0)
+    assert exchange(array, *rows, until_ns=MS // 2) == []
+    preempts = ReserveOut("h2", ReservationAction.PREEMPT_AND_ABORT, 2, 1, kind)
+    array.reservations.carry_out("v1", preempts)
+    assert task(array, 0) == (0, 0, 0, 0)  # the driver has been promised silence
+    assert exchange(array, until_ns=MS // 2) == []
+    assert task(array, 0) == (0, 0, 1, tas)
+    aborted = exchange(array, until_ns=MS // 2 + 1)
+    assert aborted == ([(Kind.RESPONSE, Status.TASK_ABORTED, 1, 0, 0)] if tas else [])
+    assert exchange(array, until_ns=20 * MS) == [(*GOOD, 2, 0, 0), (*GOOD, 3, 0, 0)]
+    told = exchange(array, (20 * MS, 4, Op.WRITE, 0, 0), until_ns=40 * MS)
+    assert told == [(Kind.RESPONSE, Status.CHECK_CONDITION, 4, 0, Sense.REGISTRATIONS_PREEMPTED)]
+
+
+def test_who_preempts_without_a_driver_aborts_nothing() -> None:
+    array = make_array()
+    array.detach()
+    for host, key in (("h1", 1), ("h2", 2)):
+        array.reservations.carry_out("v1", ReserveOut(host, ReservationAction.REGISTER, 0, key))
+    kind = ReservationType.WRITE_EXCLUSIVE
+    preempts = ReserveOut("h2", ReservationAction.PREEMPT_AND_ABORT, 2, 1, kind)
+    assert array.reservations.carry_out("v1", preempts).keys == (("h2", 2),)
+    assert not array.links.waiting

@@ -68,6 +68,8 @@ def test_a_host_preempts_its_own_reservation(invoke: Invoke) -> None:
     said(invoke("reserve", "v1.h1", "write_exclusive", "--key", "5"))
     taken = said(invoke("preempt", "v1.h1", "5", "EXCLUSIVE_ACCESS", "--key", "5"))
     assert "EXCLUSIVE_ACCESS" in taken
+    words = ("preempt", "v1.h1", "9", "EXCLUSIVE_ACCESS", "--key", "5", "--abort")
+    assert "nobody else is registered with key 9" in refusal(invoke(*words))
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,16 @@ class Tasks:
             if itl.valid and itl.volume is volume and itl is not task.itl:
                 itl.establish(Attention.LUN_RESET)
 
+    def _abort_nexuses(self, volume: Volume, host_id: str) -> None:
+        """Aborts what a host has at a volume, because another one wants so."""
+        for command in self._inside:
+            itl = command.itl
+            if itl.own is not volume or itl.export.host_id != host_id or command.aborted:
+                continue
+            if itl.volume.tas and command.port_epoch == itl.port.epoch:
+                self._send(self._word(command, Kind.RESPONSE, Status.TASK_ABORTED))
+            command.aborted = True
+
     def _reset_target(self, task: Command, port: Port) -> None:
         port.hung = False
         behind = {itl.volume.volume_id: itl.volume for itl in self.itls if itl.port is port}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from smokestack.array.reservations import ReserveOut
+from smokestack.array.reservations import ReservationAction, ReserveOut
 from smokestack.array.specs import OutOfSpace, ZeroDetect
 from smokestack.engine.records import (
     BLOCK_BYTES,
     COPY_PLACES,
     COPY_UNIT_BYTES,
     VALUE_MAX,
+    Attention,
     Flag,
     Op,
     Sense,
@@ -46,6 +47,7 @@ class Writes(Space):
 
     _go_to_media: Callable[[Command, int, int], None]
     _hit: Callable[[str, str, Command], bool]
+    _abort_nexuses: Callable[[Volume, str], None]
     _media: Callable[[Command], None]
     _words: Callable[[Command], tuple[int, int, int, int]]
 
@@ -69,7 +71,12 @@ class Writes(Space):
 
     def _reserve(self, volume: Volume, out: ReserveOut) -> None:
         with suppress(Refused):
-            self._hear(volume, volume.reservation.out(out))
+            told = volume.reservation.out(out)
+            self._hear(volume, told)
+            if out.action is ReservationAction.PREEMPT_AND_ABORT:
+                for host_id, attention in told.items():
+                    if attention is Attention.REGISTRATIONS_PREEMPTED:
+                        self._abort_nexuses(volume, host_id)
 
     def _leave(self, volume: Volume, host_id: str) -> None:
         self._hear(volume, volume.reservation.leave(host_id))

@@ -114,9 +114,11 @@ def release(export: str, kind: str, key: int, **shown: Any) -> None:
 @click.argument("victim", metavar="VICTIM_KEY", type=reservation_key)
 @_kind_argument
 @_key_option
-def preempt(export: str, victim: int, kind: str, key: int, **shown: Any) -> None:
+@click.option("--abort", is_flag=True, help="And end the commands of those who are registered so.")
+def preempt(export: str, victim: int, kind: str, key: int, *, abort: bool, **shown: Any) -> None:
     """End registrations with VICTIM_KEY, and take a reservation that they hold as TYPE."""
-    _carry_out(export, "PREEMPT", shown, key=key, service_key=victim, kind=kind)
+    action = "PREEMPT_AND_ABORT" if abort else "PREEMPT"
+    _carry_out(export, action, shown, key=key, service_key=victim, kind=kind)
 
 
 @reservation.command()

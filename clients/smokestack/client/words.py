@@ -33,6 +33,7 @@ ReservationAction = Literal[
     "RELEASE",
     "CLEAR",
     "PREEMPT",
+    "PREEMPT_AND_ABORT",
     "REGISTER_AND_IGNORE_EXISTING_KEY",
 ]
 ReservationType = Literal[

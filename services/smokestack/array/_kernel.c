@@ -425,12 +425,29 @@ static PyObject *py_flush(PyObject *self, PyObject *const *args, Py_ssize_t narg
     Py_RETURN_NONE;
 }
 
+/* Aborts what a nexus has; its answers leave the array at a time.  Returns how many there are. */
+static PyObject *py_abort_nexus(PyObject *self, PyObject *const *args, Py_ssize_t nargs) {
+    if (nargs != 2) return PyErr_Format(PyExc_TypeError, "abort_nexus(itl, time_ns)");
+    kernel_t *k = (kernel_t *)self;
+    array_t a = array_of(k);
+    int64_t itl = arg_i64(args[0]), time = arg_i64(args[1]);
+    if (PyErr_Occurred()) return NULL;
+    uint64_t inside = k->rows[T_IO] - a.state->io_free_count;
+    if (itl < 0 || itl >= a.state->itl_count || a.state->out_end + inside > k->rows[T_OUT])
+        return PyErr_Format(PyExc_ValueError, "no such ITL, or no room for its answers");
+    uint32_t answered = abort_nexus(&a, (uint32_t)itl, time);
+    if (a.state->out_disorder) out_sort(&a);
+    return PyLong_FromUnsignedLong(answered);
+}
+
 static PyMethodDef METHODS[] = {
     {"exchange", (PyCFunction)(void (*)(void))py_exchange, METH_FASTCALL,
      "exchange(until_ns, batch, count) -> (need, ready, next_ns, notes)"},
     {"run_to", (PyCFunction)(void (*)(void))py_run_to, METH_FASTCALL,
      "run_to(time_ns, batch, count) -> (need, notes)"},
     {"start", py_start, METH_O, "start(now_ns)"},
+    {"abort_nexus", (PyCFunction)(void (*)(void))py_abort_nexus, METH_FASTCALL,
+     "abort_nexus(itl, time_ns) -> answers"},
     {"grow", py_grow, METH_O, "grow(first_new_row)"},
     {"copy_pages", py_copy_pages, METH_O, "copy_pages(table)"},
     {"copy_shares", py_copy_shares, METH_O, "copy_shares(table)"},

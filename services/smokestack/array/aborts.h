@@ -79,6 +79,20 @@ static void reset_unit(array_t *a, const io_t *task, uint32_t volume, uint64_t c
             attention_establish(a, itl, ATTENTION_LUN_RESET, cause);
 }
 
+/* Aborts what a nexus has, whose registration another one has preempted (PREEMPT AND ABORT);
+ * returns how many were answered. */
+static uint32_t abort_nexus(array_t *a, uint32_t itl, int64_t now) {
+    uint32_t answered = 0;
+    for (uint32_t i = 0; i < a->io_rows; i++) {
+        if (a->io[i].itl != itl || !is_task(&a->io[i])) continue;
+        uint32_t before = a->state->out_end;
+        if (a->volume[a->itl[itl].volume].task_aborted_status) respond_aborted(a, i, now);
+        answered += a->state->out_end - before;
+        abort_io(a, i);
+    }
+    return answered;
+}
+
 /* Resets what a port serves: each volume once, in order of its row. */
 static void reset_target(array_t *a, const io_t *task, uint32_t port, uint64_t cause) {
     a->port[port].target_resets++;

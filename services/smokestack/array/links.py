@@ -65,6 +65,8 @@ class Links:
     def change(self, what: str, resource_id: str, enabled: bool, cause: str = "") -> None:
         """Takes a "port" or "controller" down or up by hand, or reboots it ("reboot").
 
+        Or it aborts ("abort") what a host has at a volume, which it may answer: volume.host.
+
         It is done at the end of the running window, or of the next one.
         """
         self._changes.append((what, resource_id, enabled, cause))
@@ -125,9 +127,21 @@ class Links:
         elif what == "controller":
             self.controllers.enable(resource_id, enabled, cause)
             self._fit(at_ns)
+        elif what == "abort":
+            self._abort(resource_id, at_ns)
         else:
             self.controllers.restart(resource_id)
             self._fit(at_ns)
+
+    def _abort(self, export_id: str, at_ns: int) -> None:
+        array, (volume_id, _, host_id) = self._array, export_id.partition(".")
+        state = array.state
+        inside = len(state["io"]) - int(state.row["io_free_count"])
+        state.reserve("out", int(state.row["out_end"]) + inside)
+        for itl in array.itls_of_host.get(host_id, ()):
+            if array.itls[itl][0] == volume_id and state.kernel.abort_nexus(itl, at_ns):
+                port = state["port"][int(state["itl"]["port"][itl])]
+                self._heard_ns = min(self._heard_ns, at_ns + int(port["return_ns"]))
 
     def usable(self, port_id: str) -> bool:
         """Whether a port answers, once all that was changed by now acts."""

@@ -6,7 +6,9 @@ I_T nexus registers by the standard; here a host does, with all its nexuses at o
 that send the same key through every path.  Commands of nexuses that a reservation excludes are
 answered RESERVATION CONFLICT (18h); the kernel knows only which nexuses that are.
 
-The old RESERVE(6) and RELEASE(6) are not modelled, nor is PREEMPT AND ABORT.
+PREEMPT AND ABORT is PREEMPT, and ends the commands of those who lose their registrations: they are
+answered TASK ABORTED where the volume's TAS is set, else not at all (SAM-5 5.6).  The old
+RESERVE(6) and RELEASE(6) are not modelled.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ class ReservationAction(IntEnum):
     RELEASE = 3
     CLEAR = 4
     PREEMPT = 5
+    PREEMPT_AND_ABORT = 6
     REGISTER_AND_IGNORE_EXISTING_KEY = 7
 
 
@@ -83,7 +86,7 @@ class ReserveOut:
     action: ReservationAction
     key: int = 0  # the host's, as it is registered
     service_key: int = 0  # to be registered, or to be preempted
-    kind: ReservationType | None = None  # RESERVE, RELEASE, PREEMPT
+    kind: ReservationType | None = None  # all but the REGISTER actions and CLEAR
     aptpl: bool = False  # REGISTER: activate persist through power loss
 
 
@@ -231,7 +234,12 @@ class ReservationBook:
         ):
             in_range(field, key, 0, KEY_MAX)
         new, told = carried_out(self.of(volume_id), out)
-        return self._put(volume_id, new, told, by=out.host_id, action=out.action.name)
+        done = self._put(volume_id, new, told, by=out.host_id, action=out.action.name)
+        if out.action is ReservationAction.PREEMPT_AND_ABORT and array.driver is not None:
+            for host_id, attention in sorted(told.items()):
+                if attention is Attention.REGISTRATIONS_PREEMPTED:
+                    array.links.change("abort", f"{volume_id}.{host_id}", enabled=False)
+        return done
 
     def leave(self, volume_id: str, host_id: str) -> None:
         """Forgets a host that the volume is not shown to any more."""
