@@ -27,3 +27,4 @@ def test_two_hundred_kills() -> None:
     assert summary.kills_of_a_start > 0
     assert summary.acknowledged_calls > 2_000
     assert summary.unanswered_calls > 200
+    assert summary.answered_locks > 200

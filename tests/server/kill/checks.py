@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from smokestack.array.model import ArrayModel
+from smokestack.array.state import BLOCK_NUMBER_BITS
 from smokestack.server.recovery import kept_in
 from smokestack.server.rooms import array_room
 from tests.server.durable_array import check_sums
 
 from .clients import Api, Client, holdings_of
-from .driver import Written
+from .driver import Lock, Written
 from .ledger import Holdings
 
 # Pages survive from half a second on, and one second is promised; a busy machine gets some more,
@@ -48,6 +49,7 @@ def check(
             lost = LOST_SECONDS_MAX + _WAITS * beat_seconds
             safe = max([killed - lost, *(client.answered_from for client in clients)])
             _check_written(room.model, written, killed, safe, found)
+            _check_locks(room.model, written, safe, found)
     return found
 
 
@@ -79,8 +81,30 @@ def _check_inside(model: ArrayModel, found: Checked) -> None:
             model.row_of("ports", port),
         ):
             found.wrong.append(f"a nexus of {volume} leads elsewhere")
-    if model.events.get(model.events.last).kind != "RECOVERED":
+    newest = model.events.last
+    while model.events.get(newest).kind == "RESERVATIONS_CHANGED":  # which a power-on ends
+        newest -= 1
+    if model.events.get(newest).kind != "RECOVERED":
         found.wrong.append("nothing was told of the recovery")
+
+
+def _check_locks(model: ArrayModel, written: Written, safe: float, found: Checked) -> None:
+    """Checks the values of blocks: the last one that was safe is there, or one asked for since."""
+    names = {model.row_of("volumes", volume): volume for volume in model.volumes}
+    values = {
+        (names[(key >> BLOCK_NUMBER_BITS) - 1], key & ((1 << BLOCK_NUMBER_BITS) - 1)): value
+        for key, value in model.state["block"].tolist()
+        if key and (key >> BLOCK_NUMBER_BITS) - 1 in names  # else it is a snapshot's
+    }
+    of_io = {place for place in values if place[0].startswith("io-")}
+    strange = of_io - written.locks.keys()
+    found.wrong += [f"{len(strange)} blocks have values that nobody gave"] * bool(strange)
+    found.wrong += [f"{written.missed} locks were not as they were told"] * bool(written.missed)
+    for place, lock in written.locks.items():
+        value = values.get(place, 0)
+        if value not in lock.allowed(safe):
+            found.wrong.append(f"block {place} has {value}, not of {lock}")
+        written.locks[place] = Lock([value])
 
 
 def _check_written(

@@ -13,7 +13,7 @@ import grpc
 from smokestack.v1 import array_pb2 as pb
 from smokestack.v1 import array_pb2_grpc, faults_pb2, simulation_pb2_grpc, types_pb2
 
-from .ledger import Holdings, Ledger, Step, Volume
+from .ledger import Holdings, Ledger, Reserved, Step, Volume
 
 ARRAY: Final = "arrays/a1"
 POOL: Final = f"{ARRAY}/pools/p1"
@@ -135,6 +135,7 @@ class Client:
                 steps += [self._clone]
         if exported:
             steps += [lambda: self._hide(self._pick(exported))] * 2
+            steps += [lambda: self._reserve(self._pick(exported))] * 3
             steps += [lambda: self._delete(self._pick(exported), _IN_USE)]
         return self._rng.choice([*steps, self._resize_pool])()
 
@@ -215,11 +216,45 @@ class Client:
 
         def change(has: Holdings, _: Any) -> None:
             del has.volumes[name].luns[host]
+            has.volumes[name].reserved.leave(host)
 
         return Step(
             f"hide {name}",
             lambda api: api.array.DeleteExport(request),
             change,
+        )
+
+    def _reserve(self, name: str) -> Step:
+        """A host registers, reserves if it is registered and nobody has, or clears all."""
+        held = self.ledger.holdings.volumes[name]
+        host, now = self._pick(list(held.luns)), held.reserved
+        key = now.keys.get(host, 0)
+        actions = ["REGISTER"] * 2 + ["CLEAR"] * bool(key) + ["RESERVE"] * 2 * bool(key)
+        action = self._rng.choice(actions)
+        if action == "RESERVE" and now.holder:
+            action = "REGISTER"
+        new, aptpl = self._rng.randrange(1, 1 << 40), self._rng.random() < 0.7
+        request = pb.PersistentReserveOutRequest(
+            name=f"{ARRAY}/exports/{name}.{host}",
+            action=f"RESERVATION_ACTION_{action}",
+            reservation_key=key,
+            service_action_reservation_key=new if action == "REGISTER" else 0,
+            type="RESERVATION_TYPE_WRITE_EXCLUSIVE" if action == "RESERVE" else None,
+            aptpl=aptpl and action == "REGISTER",
+        )
+
+        def change(has: Holdings, _: Any) -> None:
+            reserved = has.volumes[name].reserved
+            if action == "REGISTER":
+                reserved.keys[host], reserved.aptpl = new, aptpl
+            elif action == "RESERVE":
+                reserved.holder = host
+            else:
+                reserved.keys, reserved.holder = {}, ""
+
+        # Not to be asked again: what it did a loss of power may have undone.
+        return Step(
+            f"{action.lower()} {name}", lambda api: api.array.PersistentReserveOut(request), change
         )
 
     def _delete(self, name: str, code: str = "") -> Step:
@@ -323,6 +358,7 @@ def holdings_of(api: Api, clients: list[Client]) -> dict[str, Holdings]:
         listed[name] = Volume(volume.capacity_bytes)
         if name.partition("-")[0] in found:
             found[name.partition("-")[0]].volumes[name] = listed[name]
+            listed[name].reserved = _reserved(api, volume.name)
     for made in _all(
         api.array.ListVolumeSnapshots, pb.ListVolumeSnapshotsRequest, "volume_snapshots"
     ):
@@ -340,6 +376,12 @@ def holdings_of(api: Api, clients: list[Client]) -> dict[str, Holdings]:
         name = fault.name.rpartition("/")[2]
         found[name.partition("-")[0]].faults.add(name)
     return found
+
+
+def _reserved(api: Api, volume: str) -> Reserved:
+    now = api.array.GetVolumeReservations(pb.GetVolumeReservationsRequest(name=volume))
+    keys = {each.host.rpartition("/")[2]: each.reservation_key for each in now.registrations}
+    return Reserved(keys, now.holder.rpartition("/")[2], now.aptpl)
 
 
 def _all(call: Any, request: Any, listing: str) -> list[Any]:

@@ -13,11 +13,27 @@ from typing import Any
 
 
 @dataclass
+class Reserved:
+    """What a volume knows of registrations: keys by host, who holds it, and if that persists."""
+
+    keys: dict[str, int] = field(default_factory=dict)
+    holder: str = ""
+    aptpl: bool = False
+
+    def leave(self, host: str) -> None:
+        """Forgets a host."""
+        self.keys.pop(host, None)
+        if self.holder == host:
+            self.holder = ""
+
+
+@dataclass
 class Volume:
     """One volume: its size, and the LUN under which each host sees it (None: not told yet)."""
 
     capacity_bytes: int
     luns: dict[str, int | None] = field(default_factory=dict)
+    reserved: Reserved = field(default_factory=Reserved)
 
 
 @dataclass
@@ -28,6 +44,12 @@ class Holdings:
     snapshots: dict[str, tuple[str, int | None]] = field(default_factory=dict)  # of what; its size
     faults: set[str] = field(default_factory=set)
     pool_bytes: int = 0  # of the pool that is the client's own; 0: it has none
+
+    def lose_power(self) -> None:
+        """Forgets what does not outlive a kill, which is a loss of power."""
+        for volume in self.volumes.values():
+            if not volume.reserved.aptpl:
+                volume.reserved = Reserved()
 
     def same(self, found: Holdings) -> bool:
         """Whether this is what was found; a LUN that was never told may be any."""
@@ -44,7 +66,7 @@ class Holdings:
             other = found.volumes[name]
             if volume.capacity_bytes != other.capacity_bytes:
                 return False
-            if volume.luns.keys() != other.luns.keys():
+            if volume.luns.keys() != other.luns.keys() or volume.reserved != other.reserved:
                 return False
             if any(lun not in (None, other.luns[host]) for host, lun in volume.luns.items()):
                 return False
@@ -87,6 +109,8 @@ class Ledger:
         after = deepcopy(before)
         if step is not None and not step.code:
             step.change(after, None)
+        before.lose_power()
+        after.lose_power()
         if not before.same(found) and not after.same(found):
             return f"after {step.name if step else 'no call'}: {before} became {found}"
         self.holdings = deepcopy(found)

@@ -45,6 +45,7 @@ class Summary:
     refused_calls: int = 0
     unanswered_calls: int = 0
     answered_writes: int = 0
+    answered_locks: int = 0
     pages: int = 0
     virtual_ns: int = 0
     lost_io_seconds_max: float = 0.0
@@ -125,6 +126,7 @@ class Lane:
         done.acknowledged_calls = sum(client.ledger.acknowledged for client in self.clients)
         done.refused_calls = sum(client.ledger.refused for client in self.clients)
         done.answered_writes = self.driver.written.count
+        done.answered_locks = self.driver.written.locked
         done.start_seconds_mean = sum(self.starts) / max(len(self.starts), 1)
         done.start_seconds_max = max(self.starts, default=0.0)
         return done
