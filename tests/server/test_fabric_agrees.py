@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.engine.fault_rules import FaultRule
 from smokestack.multipath.fabrics import frames, frames_on
-from smokestack.multipath.specs import PathChecker, PathFailureHandling, PathState, Selector
+from smokestack.multipath.specs import (
+    Escalation,
+    PathChecker,
+    PathFailureHandling,
+    PathState,
+    Selector,
+)
 from smokestack.multipath.updates import update_fabric
 from tests.reference.agreement import differences, differences_on
 from tests.reference.build import build_models, build_reference
@@ -180,6 +186,17 @@ def test_the_answer_to_an_abort_that_crosses_when_its_array_is_lost_counts() -> 
     )
     layer = replace(config.multipath, command_timeout_ns=250_000)
     assert not differences(replace(config, multipath=layer), 20_000_000)
+
+
+@pytest.mark.parametrize("cuts", [(), (230_000,)], ids=len)
+def test_an_abort_that_was_answered_too_late_ends_nothing(cuts: tuple[int, ...]) -> None:
+    # A write's answer has the trunk until 152,203. Its abort leaves at 62,000; the word would be
+    # through at 262,310, but times out at 212,000. The next one's is known before, and comes later.
+    trunk = TrunkSet(0, "fa", 18_600_000), TrunkSet(150_000, "fa", 10**9)
+    config = stack(job("j0", io_limit=1), changes=trunk)
+    timeouts = {"command_timeout_ns": 60_000, "task_management_timeout_ns": 150_000}
+    layer = replace(config.multipath, escalation=Escalation.ABORT_TASK, **timeouts)
+    assert not differences(replace(config, multipath=layer), 500_000, cuts)
 
 
 @pytest.mark.parametrize("cuts", [(), (60_000,), tuple(range(1_000, 400_000, 7_000))], ids=len)

@@ -159,6 +159,12 @@ static __attribute__((noinline, cold)) void recovery_lost(mp_t *m, const complet
     if (r->function && r->path == c->nexus) end_recovery(m, device, c->time, 0);
 }
 
+/* Whether an answer to an abort is to the last one: those to others come too late. */
+static inline int ends_abort(const slot_t *s, const completion_t *c) {
+    return s->phase == PHASE_ABORTED && s->id == c->id && s->attempt == c->attempt &&
+           s->next == c->sense;
+}
+
 /* A function is complete, of which a host still waits to hear. */
 static __attribute__((noinline, cold)) void task_answered(mp_t *m, const completion_t *c) {
     if (c->attempt == RESET_ATTEMPT) {
@@ -171,9 +177,7 @@ static __attribute__((noinline, cold)) void task_answered(mp_t *m, const complet
         return;
     }
     uint32_t i = (uint32_t)(c->id >> SLOT_SHIFT);
-    const slot_t *s = &m->slot[i];
-    if (s->phase == PHASE_ABORTED && s->id == c->id && s->attempt == c->attempt)
-        give_back(m, i, c->time);
+    if (ends_abort(&m->slot[i], c)) give_back(m, i, c->time);
 }
 
 /* --- what does not come -------------------------------------------------------------------- */
@@ -320,7 +324,7 @@ static int task_landed(const mp_t *m, const completion_t *c) {
         return ends_reset(m, device, c) && reset_lands(m, device) == c->time;
     }
     const slot_t *s = &m->slot[c->id >> SLOT_SHIFT];
-    if (s->id != c->id || s->attempt != c->attempt || s->phase != PHASE_ABORTED) return 0;
+    if (!ends_abort(s, c)) return 0;
     return !m->state->recovering || !outrun(m, s->device, c);
 }
 

@@ -194,8 +194,8 @@ static inline int holds_slot(const mp_t *m, uint32_t n) {
     if (c->kind >= KIND_EVENT && (c->kind != KIND_TASK || c->attempt == RESET_ATTEMPT)) return 0;
     const slot_t *s = &m->slot[c->id >> SLOT_SHIFT];
     if (n >= m->state->hand_told) return landed(m, c);
-    return s->id == c->id && s->attempt == c->attempt &&
-           s->phase == (c->kind == KIND_TASK ? PHASE_ABORTED : PHASE_ANSWERED);
+    if (c->kind == KIND_TASK) return ends_abort(s, c);
+    return s->id == c->id && s->attempt == c->attempt && s->phase == PHASE_ANSWERED;
 }
 
 /* An array is about to be given up: of what it has answered that counts which is known to get
