@@ -11,6 +11,7 @@ from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.internal.conjecture import providers
 
 # Each run draws the same examples: a change is not refused for what another one brought in. New
 # ones are looked for on purpose: pytest --hypothesis-profile=hunt
@@ -26,6 +27,10 @@ settings.register_profile(
 )
 settings.register_profile("hunt", deadline=None, print_blob=True)
 settings.load_profile("house")
+if hasattr(providers, "_get_local_constants"):
+    # It also draws numbers that it finds in whatever modules have been imported by then: which
+    # these are depends on the tests that ran before, and with workers on chance.
+    providers._get_local_constants = providers.Constants
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
