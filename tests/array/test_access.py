@@ -152,11 +152,14 @@ def test_a_host_moves_a_volume_where_it_may(access: Access) -> None:
     assert event.detail["by"] == "arrays/a1/hosts/h1"
 
 
-def test_the_longer_way_is_no_reason_to_move_a_volume() -> None:
+def test_a_volume_moves_from_the_longer_way_for_a_host_that_asks_and_for_no_other() -> None:
     array = make_array(Access.ALUA)
+    assert write(array, 1, 1, Flag.SET_GROUPS)["status"] == Status.GOOD, "it may not"
     array.ownership.configure(replace(array.ownership.spec, explicit_access=True))
-    assert write(array, 1, 1, Flag.SET_GROUPS)["status"] == Status.GOOD
+    assert write(array, 1, 2)["status"] == Status.GOOD
     assert array.ownership.owner("v1") == "c0"
+    assert write(array, 1, 3, Flag.SET_GROUPS)["sense"] == Sense.TRANSITION
+    assert array.ownership.owner("v1") == "c1"
 
 
 def test_moves_that_cannot_be_are_refused() -> None:

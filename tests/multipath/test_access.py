@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from smokestack.array.specs import (
     Access,
@@ -15,15 +18,31 @@ from smokestack.array.specs import (
     ExportSpec,
     InitiatorSpec,
 )
-from smokestack.engine.errors import FailedPrecondition
+from smokestack.engine.errors import FailedPrecondition, InvalidArgument
 from smokestack.engine.event_kinds import EventKind
 from smokestack.engine.records import AccessState
 from smokestack.hypervisor.specs import HostSpec, VmSpec
-from smokestack.multipath.specs import ClaimRule, MultipathSpec, PathState, Selector
+from smokestack.multipath.specs import (
+    ClaimRule,
+    Failback,
+    MultipathSpec,
+    PathFailureHandling,
+    PathState,
+    Selector,
+)
 from smokestack.multipath.updates import update_host
+from tests.reference.agreement import differences
 from tests.reference.build import Models, build_models
-from tests.reference.config import ControllerEnabled, PortEnabled, StackConfig, VolumeAssigned
+from tests.reference.config import (
+    Change,
+    ControllerEnabled,
+    PathEnabled,
+    PortEnabled,
+    StackConfig,
+    VolumeAssigned,
+)
 from tests.reference.samples import array, job, port, stack
+from tests.server.test_snapshot_pieces import sealed, taken
 
 TRANSITION_NS = 200_000
 
@@ -215,3 +234,144 @@ def test_a_rescan_takes_fixed_from_what_has_become_active_passive() -> None:
     )
     models.multipath.rescan("h1")
     assert policy(models) is Selector.MOST_RECENTLY_USED
+
+
+AWAY = (
+    ControllerEnabled(500_000, "a1", "c0", False),
+    ControllerEnabled(2_000_000, "a1", "c0", True),
+)
+
+
+def home(access: Access, *changes: Change, explicit: bool = True, **failback: Any) -> StackConfig:
+    """The owner is lost and comes back, on an array that leaves volumes where they are."""
+    one = config(access, changes=changes)
+    array_access = replace(one.arrays[0].access, explicit_access=explicit)
+    handling = PathFailureHandling(**failback)
+    hosts = tuple(replace(host, path_failure_handling=handling) for host in one.multipath_hosts)
+    arrays = (replace(one.arrays[0], access=array_access),)
+    return replace(one, arrays=arrays, multipath_hosts=hosts)
+
+
+def failing_back(access: Access, *changes: Change, **fields: Any) -> Models:
+    return build_models(home(access, *changes, **fields))
+
+
+def trespasses(models: Models) -> list[int]:
+    events = models.arrays["a1"].events.after(0, 999)
+    return [event.time_ns for event in events if event.kind == EventKind.VOLUME_TRESPASSED]
+
+
+@pytest.mark.parametrize("access", [Access.ALUA, Access.STANDBY, Access.UNAVAILABLE])
+@pytest.mark.parametrize("failback", [Failback.IMMEDIATE, Failback.FOLLOWOVER])
+def test_a_host_has_a_volume_moved_back_when_its_controller_returns(
+    access: Access, failback: Failback
+) -> None:
+    models = failing_back(access, *AWAY, failback=failback)
+    models.run(1_900_000)
+    assert models.arrays["a1"].ownership.owner("v1") == "c1"
+    models.run(5_000_000)
+    assert models.arrays["a1"].ownership.owner("v1") == "c0"
+    assert paths(models)[0] == (PathState.ACTIVE, AccessState.OPTIMIZED)
+    assert paths(models)[1][0] is PathState.STANDBY
+    [moved] = trespasses(models)
+    assert 2_000_000 < moved < 2_300_000
+    assert all(record.status == 0 for record in models.completions)
+
+
+def test_by_hand_a_volume_stays_where_it_is() -> None:
+    models = failing_back(Access.ALUA, *AWAY)
+    models.run(5_000_000)
+    assert models.arrays["a1"].ownership.owner("v1") == "c1"
+    assert not trespasses(models)
+
+
+def test_a_delay_passes_before_a_volume_is_moved_back() -> None:
+    models = failing_back(
+        Access.ALUA, *AWAY, failback=Failback.DELAYED, failback_delay_ns=1_000_000
+    )
+    models.run(6_000_000)
+    [moved] = trespasses(models)
+    assert 3_000_000 < moved < 3_300_000
+
+
+def test_a_delay_ends_with_its_reason() -> None:
+    again = ControllerEnabled(2_500_000, "a1", "c0", False)
+    models = failing_back(
+        Access.ALUA, *AWAY, again, failback=Failback.DELAYED, failback_delay_ns=1_000_000
+    )
+    models.run(6_000_000)
+    assert not trespasses(models)
+
+
+def test_an_array_whose_volumes_hosts_may_not_move_is_used_the_longer_way() -> None:
+    lost = PortEnabled(500_000, "a1", "p0", False)
+    models = failing_back(Access.ALUA, lost, explicit=False, failback=Failback.IMMEDIATE)
+    models.run(3_000_000)
+    assert not trespasses(models)
+    assert ios(models)[1] > 10
+
+
+@pytest.mark.parametrize(
+    ("failback", "moves"), [(Failback.IMMEDIATE, True), (Failback.FOLLOWOVER, False)]
+)
+def test_what_another_host_has_moved_stays_there_for_who_follows_over(
+    failback: Failback, moves: bool
+) -> None:
+    models = failing_back(Access.ACTIVE_PASSIVE, failback=failback)
+    models.run(1_000_000)
+    array = models.arrays["a1"]
+    array.ownership._move("v1", "c1", array.acts_ns, "")  # as a command of its would
+    models.run(5_000_000)
+    assert (array.ownership.owner("v1") == "c0") == moves
+    assert bool(trespasses(models)) == moves
+
+
+@settings(max_examples=10)
+@given(
+    access=st.sampled_from([Access.ALUA, Access.STANDBY, Access.ACTIVE_PASSIVE]),
+    failback=st.sampled_from(
+        [{"failback": f} for f in Failback if f is not Failback.DELAYED]
+        + [{"failback": Failback.DELAYED, "failback_delay_ns": 300_000}]
+    ),
+    times=st.lists(st.integers(1, 4_000_000), min_size=6, max_size=6),
+    cuts=st.lists(st.integers(1, 5_000_000), max_size=3),
+)
+def test_failback_agrees_with_the_reference(
+    access: Access, failback: dict[str, Any], times: list[int], cuts: list[int]
+) -> None:
+    whats = itertools.cycle(
+        [
+            lambda at: ControllerEnabled(at, "a1", "c0", False),
+            lambda at: ControllerEnabled(at, "a1", "c0", True),
+            lambda at: PortEnabled(at, "a1", "p1", False),
+            lambda at: PortEnabled(at, "a1", "p1", True),
+            lambda at: PathEnabled(at, "h1", "a1.v1", "h1-a.p0", False),
+            lambda at: PathEnabled(at, "h1", "a1.v1", "h1-a.p0", True),
+        ]
+    )
+    changes = [next(whats)(at) for at in sorted(times)]
+    assert not differences(home(access, *changes, **failback), 5_000_000, tuple(sorted(cuts)))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"failback": Failback.DELAYED}, {"failback_delay_ns": 1}], ids=["delay", "policy"]
+)
+def test_a_delay_goes_with_its_policy(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument, match="set both, or neither"):
+        failing_back(Access.ALUA, **wrong)
+
+
+def test_a_snapshot_amid_a_delay_leads_to_the_same_end() -> None:
+    models, ends = (
+        failing_back(Access.ALUA, *AWAY, failback=Failback.DELAYED, failback_delay_ns=1_000_000),
+        [],
+    )
+    models.run(2_500_000)
+    pieces = sealed(taken(models.hypervisor))
+    for _ in range(2):
+        assert not trespasses(models)
+        models.hypervisor.advance(6_000_000)
+        ends.append((models.digest(), trespasses(models)))
+        models.hypervisor.restore(pieces)
+    assert ends[0] == ends[1]
+    assert len(ends[0][1]) == 1

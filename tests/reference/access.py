@@ -67,11 +67,11 @@ class Ownership:
             return Sense.TRANSITION, 0
         if state <= AccessState.OPTIMIZED or itl.attentions:
             return Sense.NONE, 0
-        if state is AccessState.NON_OPTIMIZED:
+        asked = self.spec.explicit_access and command.flags & Flag.SET_GROUPS
+        if state is AccessState.NON_OPTIMIZED and (asks or not asked):
             return Sense.NONE, 0 if asks else self.spec.non_optimized_ns
         if state is AccessState.PASSIVE and asks:
             return Sense.STANDBY, 0
-        asked = self.spec.explicit_access and command.flags & Flag.SET_GROUPS
         if state is AccessState.PASSIVE or (asked and not asks):
             self.move(itl.volume, itl.port.controller, now)
             return Sense.TRANSITION, 0

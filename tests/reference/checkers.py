@@ -39,6 +39,9 @@ class Checkers:
     def check_paths(self, device: Device, settings: PathFailureHandling) -> None:
         """Takes settings: paths are checked from now on, or known at once."""
         device.handling = settings
+        device.back_seen, device.back_owed, device.back_due = 0, False, None
+        for path in device.paths:
+            path.goes_back = False
         for path in device.paths:
             if not path.checked:
                 path.failed = (path.silent or path.given_up) and not path.blocked

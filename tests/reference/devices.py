@@ -94,15 +94,30 @@ class Path:
     removed: bool = False
     failures: int = 0  # times that it has come back, as far as not forgotten
     forget: int = 0  # good checks until one is
+    goes_back: bool = False  # its device's volume is to be moved back to where it should be
     recovers_at: int | None = None  # it is marginal, and set aside until then
     unchecked_at: int | None = None  # its host let go of it: no check is heard of from then on
 
     @property
     def rank(self) -> int:
         """Which target port group is used before others."""
+        if self.brings_back:
+            return 0
         if self.access == AccessState.NON_OPTIMIZED and self.preferred_group:
             return 2
         return RANKS[self.access]
+
+    @property
+    def brings_back(self) -> bool:
+        """Whether it is used before others, to have the volume moved."""
+        return self.preferred_group and any(path.goes_back for path in self.peers)
+
+    @property
+    def asks(self) -> bool:
+        """Whether SET TARGET PORT GROUPS goes before a command."""
+        if self.access == AccessState.NON_OPTIMIZED:
+            return self.brings_back
+        return self.access in (AccessState.STANDBY, AccessState.UNAVAILABLE)
 
     @property
     def pulls(self) -> bool:
@@ -169,6 +184,9 @@ class Device:
     target_resets: int = 0  # of them
     unanswered: int = 0  # aborts and resets
     given_up: int = 0  # paths, after a target reset
+    back_seen: int = 0  # what its host knew last of the group that should serve it
+    back_owed: bool = False
+    back_due: int | None = None
     timed_out: int = 0
     window_ios: int = 0  # answered since the last evaluation of latency
     window_ns: int = 0

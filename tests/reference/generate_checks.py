@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
-from smokestack.multipath.specs import NoPathRetry, PathChecker, PathFailureHandling
+from smokestack.multipath.specs import Failback, NoPathRetry, PathChecker, PathFailureHandling
 
 NONE, TUR = PathChecker
 COUNT, QUEUE, FAIL = NoPathRetry.COUNT, NoPathRetry.QUEUE, NoPathRetry.FAIL
@@ -30,7 +32,15 @@ HANDLING = (
     PathFailureHandling(NONE, 90_000, 0, 10**9, 250_000, 0, COUNT, 3),
 )
 
+FAILBACK = st.sampled_from(
+    (
+        *({"failback": kind} for kind in Failback if kind is not Failback.DELAYED),
+        {"failback": Failback.DELAYED, "failback_delay_ns": 50_000},
+    )
+)
+
 
 def path_failure_handling() -> st.SearchStrategy[PathFailureHandling]:
     """Draws whether, how often and how patiently paths are checked, and what waits for them."""
-    return st.sampled_from(HANDLING[:1] * 5 + HANDLING)
+    handling = st.sampled_from(HANDLING[:1] * 5 + HANDLING)
+    return st.tuples(handling, FAILBACK).map(lambda drawn: replace(drawn[0], **drawn[1]))

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, cast
 
 from smokestack.engine.records import (
-    AccessState,
     EventCode,
     Flag,
     HostStatus,
@@ -43,6 +42,7 @@ from tests.reference.config import (
 )
 from tests.reference.devices import Adapter, Device, HostIo, Path, Times, origin_of
 from tests.reference.digest import Completion
+from tests.reference.failback import Failbacks
 from tests.reference.faults import AFTER, BEFORE, Rules
 from tests.reference.landings import Landings
 from tests.reference.losses import Losses
@@ -59,7 +59,7 @@ UNIT_ATTENTION = 6  # the sense key
 ANSWER, RETRY = 2, 3  # links change at -1
 
 
-class Multipath(Checkers, Landings, Losses, Transport, Wires, Recoveries):
+class Multipath(Checkers, Failbacks, Landings, Losses, Transport, Wires, Recoveries):
     """The multipath layer of every host."""
 
     def __init__(
@@ -201,6 +201,7 @@ class Multipath(Checkers, Landings, Losses, Transport, Wires, Recoveries):
 
     def _turn(self, device: Device) -> None:
         """Tells the policy which paths are usable now and were not, or the other way round."""
+        self.judge_failback(device)
         for path in device.paths:
             if path.usable != path.was_usable:
                 path.was_usable = path.usable
@@ -342,8 +343,7 @@ class Multipath(Checkers, Landings, Losses, Transport, Wires, Recoveries):
             io.waited_ns += io.sent_ns - io.queued_ns
             path = io.path
             assert path is not None
-            asks = path.access in (AccessState.STANDBY, AccessState.UNAVAILABLE)
-            flags = io.flags | (Flag.SET_GROUPS if asks else 0)
+            flags = io.flags | (Flag.SET_GROUPS if path.asks else 0)
             command = Command(io.ident, io.attempt, io.lba, io.length, io.op, path.itl, flags)
             command.origin = origin_of(io, path, self._by_index)
             path.array.submit(command)

@@ -19,6 +19,7 @@ from .words import (
     DeviceState,
     Escalation,
     FabricLinkKind,
+    Failback,
     NoPathRetry,
     PathChecker,
     PathState,
@@ -141,6 +142,8 @@ class PathFailureHandling(TypedDict, total=False):
     path_error_threshold: int
     path_error_forget_checks: int
     path_error_recovery_ns: int
+    failback: Failback
+    failback_delay_ns: int
 
 
 class WorldShares(TypedDict, total=False):

@@ -5,8 +5,8 @@
  * `transition_ns`, every command meets 2/04/0A.  Through other groups it is non-optimized and
  * takes longer, or on standby (2/04/0B), or unavailable (2/04/0C); or, on an active/passive array,
  * the first command pulls the volume over: a trespass (FACTS 2.1, 3.2, 4.7; times are configured).
- * With `explicit_access` a command does so, too, on standby or unavailable, if its host says that
- * SET TARGET PORT GROUPS goes before it.
+ * With `explicit_access` a command does so, too, through any other group, if its host says that SET
+ * TARGET PORT GROUPS goes before it.
  *
  * An answer that tells of a change carries what REPORT TARGET PORT GROUPS would say: a nibble for
  * each of the first 16 controllers in `first_data_ns`, which such an answer has no use for.
@@ -52,7 +52,7 @@ static inline int tells_of_access(uint32_t sense) {
 /* Whether a command moves its volume to the controller that it has come to. */
 static inline int moves(const array_t *a, uint32_t state, uint32_t flags) {
     if (state == STATE_PASSIVE) return 1;
-    return a->state->explicit_access && flags & FLAG_SET_GROUPS && state != STATE_NON_OPTIMIZED;
+    return a->state->explicit_access && flags & FLAG_SET_GROUPS;
 }
 
 /* It pulls its volume over; every nexus is to hear of it. */
@@ -77,8 +77,9 @@ static __attribute__((noinline, cold)) int64_t access_check(
     if (state == STATE_OPTIMIZED) return 0;
     if (state != STATE_TRANSITIONING) {
         if (itl->attentions) return 0; /* that is told first, without effect */
-        if (state == STATE_NON_OPTIMIZED)
-            return io->op == OP_TEST_UNIT_READY ? 0 : a->state->non_optimized_ns;
+        if (state == STATE_NON_OPTIMIZED && io->op == OP_TEST_UNIT_READY) return 0;
+        if (state == STATE_NON_OPTIMIZED && !moves(a, state, flags))
+            return a->state->non_optimized_ns;
         if (io->op == OP_TEST_UNIT_READY) { /* who only asks pulls nothing over */
             if (state == STATE_PASSIVE) state = STATE_STANDBY;
         } else if (moves(a, state, flags)) {

@@ -367,6 +367,7 @@ static PyMethodDef METHODS[] = {
 #define LINK_ROW(type, field) ROW("link", link_t, field)
 #define TAP_ROW(type, field) ROW("tap", tap_t, field)
 #define RECOVERY_ROW(type, field) ROW("recovery", recovery_t, field)
+#define FAILBACK_ROW(type, field) ROW("failback", failback_t, field)
 #define CONTROL_ROW(type, field) ROW("control", control_t, field)
 #define CARE_ROW(type, field) ROW("care", care_t, field)
 #define HEALTH_ROW(type, field) ROW("health", health_t, field)
@@ -383,6 +384,7 @@ static const field_decl_t FIELDS[] = {STATE_FIELDS(STATE_ROW) DEVICE_FIELDS(DEVI
                                                               CARE_FIELDS(CARE_ROW)
                                                               HEALTH_FIELDS(HEALTH_ROW)
                                                               RECOVERY_FIELDS(RECOVERY_ROW)
+                                                              FAILBACK_FIELDS(FAILBACK_ROW)
                                                               FAULT_FIELDS(FAULT_ROW)
                                                               CHAIN_FIELDS(CHAIN_ROW)};
 

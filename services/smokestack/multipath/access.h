@@ -11,14 +11,55 @@
 #include "selection.h"
 
 /* By engine/records.py's AccessState; the least is used. */
-static inline uint32_t access_rank(const path_t *path) {
+static inline uint32_t access_rank(const mp_t *m, const path_t *path) {
     static const uint8_t RANK[] = {0, 1, 3, 5, 7, 4, 6};
+    if (path->preferred && m->failback[path->device].on) return 0;
     uint32_t rank = path->access < sizeof RANK ? RANK[path->access] : 7;
     return rank == 3 && path->preferred ? 2 : rank;
 }
 
 static inline int is_alive(uint32_t state) {
     return state == PATH_ACTIVE || state == PATH_STANDBY;
+}
+
+/* What a host knows of the group that its volume should be served by. */
+enum { BACK_GONE, BACK_HOME, BACK_MOVING, BACK_AWAY };
+
+static uint32_t back_seen(const mp_t *m, const device_t *d) {
+    const order_t *order = &m->order[d->order_base];
+    uint32_t seen = BACK_GONE;
+    for (uint32_t i = 0; i < d->path_count; i++) {
+        const path_t *path = &m->path[order[i].sorted];
+        if (!path->preferred || !is_alive(path->want)) continue;
+        uint32_t one = path->access == ACCESS_STATE_OPTIMIZED       ? BACK_HOME
+                       : path->access == ACCESS_STATE_TRANSITIONING ? BACK_MOVING
+                                                                    : BACK_AWAY;
+        if (one > seen) seen = one;
+    }
+    return seen;
+}
+
+/* Decides whether the preferred group is to be used before others although it does not serve the
+ * volume well, so that the first command there has it moved: dm-multipath's failback.  It acts on
+ * what changes alone. */
+static void judge_failback(const mp_t *m, uint32_t device, int64_t now) {
+    failback_t *f = &m->failback[device];
+    uint32_t was = f->seen;
+    f->seen = back_seen(m, &m->device[device]);
+    if (f->seen == was) return;
+    if (was == BACK_GONE) f->owed = 1;
+    if (f->seen <= BACK_HOME) {
+        f->on = f->owed = 0;
+        f->due_ns = 0;
+    }
+    if (f->seen != BACK_AWAY || f->policy == FAILBACK_MANUAL || f->on || f->due_ns) return;
+    if (f->policy == FAILBACK_FOLLOWOVER && !f->owed) return;
+    if (f->policy != FAILBACK_DELAYED) {
+        f->on = 1;
+        return;
+    }
+    f->due_ns = now + f->delay_ns;
+    if (f->due_ns < m->state->timer_ns) m->state->timer_ns = f->due_ns;
 }
 
 /* Brings a device's paths into the states that they are wanted in, those of the best group in use;
@@ -30,12 +71,16 @@ static void regroup(const mp_t *m, uint32_t device, int64_t now) {
     for (uint32_t i = 0; i < d->path_count; i++) {
         path_t *path = &m->path[order[i].sorted];
         if (!path->want) path->want = path->state;
-        if (is_alive(path->want) && access_rank(path) < best) best = access_rank(path);
+    }
+    judge_failback(m, device, now);
+    for (uint32_t i = 0; i < d->path_count; i++) {
+        const path_t *path = &m->path[order[i].sorted];
+        if (is_alive(path->want) && access_rank(m, path) < best) best = access_rank(m, path);
     }
     for (uint32_t i = 0; i < d->path_count; i++) {
         path_t *path = &m->path[order[i].sorted];
         if (is_alive(path->want))
-            path->want = access_rank(path) == best ? PATH_ACTIVE : PATH_STANDBY;
+            path->want = access_rank(m, path) == best ? PATH_ACTIVE : PATH_STANDBY;
         path->turning = (path->state == PATH_ACTIVE) != (path->want == PATH_ACTIVE);
         path->state = path->want;
         path->want = 0;

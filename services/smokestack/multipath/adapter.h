@@ -40,6 +40,13 @@ static __attribute__((noinline, cold)) uint32_t copy_nexus(
     return COPY_FROM | COPY_NOWHERE;
 }
 
+/* Whether SET TARGET PORT GROUPS goes before: there is no better group, or it is to be this one. */
+static inline int asks_for_volume(const mp_t *m, const path_t *path) {
+    if (path->access == ACCESS_STATE_STANDBY || path->access == ACCESS_STATE_UNAVAILABLE) return 1;
+    return path->access == ACCESS_STATE_NON_OPTIMIZED && path->preferred &&
+           m->failback[path->device].on;
+}
+
 /* Puts a command on the wire. */
 static void send(mp_t *m, uint32_t i, int64_t now) {
     slot_t *s = &m->slot[i];
@@ -48,8 +55,8 @@ static void send(mp_t *m, uint32_t i, int64_t now) {
     uint32_t length = s->length, itl = path->itl, vm = m->world[s->world].vm;
     uint8_t flags = (uint8_t)(s->lba >> LBA_BITS);
     if (s->op == OP_COPY && vm & COPY_FROM) vm = copy_nexus(m, vm, path->array);
-    if (path->access == ACCESS_STATE_STANDBY || path->access == ACCESS_STATE_UNAVAILABLE)
-        flags |= FLAG_SET_GROUPS; /* there is no better one */
+    if (path->access > ACCESS_STATE_OPTIMIZED && asks_for_volume(m, path))
+        flags |= FLAG_SET_GROUPS;
     *wire_place(m, path->array, id, now) =
         (submission_t){now, id, lba, length, itl, vm, s->attempt, s->op, flags};
     s->phase = PHASE_IN_FLIGHT;

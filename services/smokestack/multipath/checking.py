@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .inventory import Device
 from .selection import set_path_state
-from .specs import CheckerState, NoPathRetry, PathChecker, PathFailureHandling, PathState
+from .specs import CheckerState, Failback, NoPathRetry, PathChecker, PathFailureHandling, PathState
 from .state import MultipathState
 
 _COLUMNS = {
@@ -33,10 +33,15 @@ def set_handling(state: MultipathState, device: Device, settings: PathFailureHan
     row["checker"], row["no_path_retry"] = settings.checker, settings.no_path_retry
     for name, column in _COLUMNS.items():
         row[column] = getattr(settings, name)
+    back = state["failback"][device.row]
+    back["policy"], back["delay_ns"] = settings.failback, settings.failback_delay_ns
+    back["seen"] = back["owed"] = back["on"] = back["due_ns"] = 0
     row["polling_max_ns"] = settings.max_polling_interval_ns or 4 * settings.polling_interval_ns
     for path in device.paths.values():
         if settings.checker is PathChecker.NONE:
             hear(state, path.row)
+    if any(state["path"]["access"][path.row] for path in device.paths.values()):
+        state.kernel.regroup(device.row)
     care, health = state["care"], state["health"]
     cares = (care["checker"] == PathChecker.TUR) | (care["fast_fail_ns"] + care["loss_ns"] > 0)
     pending = (health["out"] > 0) | (health["fail_ns"] + health["loss_ns"] > 0)
@@ -102,11 +107,14 @@ def resume(state: MultipathState, now_ns: int) -> None:
 def handling_of(state: MultipathState, device: int) -> PathFailureHandling:
     """Returns a device's settings."""
     row = state["care"][device]
+    back = state["failback"][device]
     times = {name: int(row[column]) for name, column in _COLUMNS.items()}
     return PathFailureHandling(
         PathChecker(int(row["checker"])),
         **times,
         no_path_retry=NoPathRetry(int(row["no_path_retry"])),
+        failback=Failback(int(back["policy"])),
+        failback_delay_ns=int(back["delay_ns"]),
     )
 
 

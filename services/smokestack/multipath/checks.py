@@ -15,6 +15,7 @@ from .specs import (
     DepthRule,
     DeviceSettings,
     Escalation,
+    Failback,
     MultipathHostSpec,
     MultipathSpec,
     NoPathRetry,
@@ -199,6 +200,7 @@ _HANDLING: Final = {
     "path_error_threshold": (0, 65_535),
     "path_error_forget_checks": (0, 65_535),
     "path_error_recovery_ns": (0, 86_400 * 10**9),
+    "failback_delay_ns": (0, 86_400 * 10**9),
 }
 
 
@@ -213,6 +215,7 @@ def _check_handling(field: str, settings: PathFailureHandling) -> None:
             f"{settings.polling_interval_ns}",
         )
     one_of(f"{field}.no_path_retry", settings.no_path_retry, NoPathRetry)
+    one_of(f"{field}.failback", settings.failback, Failback)
     counts = settings.no_path_retry is NoPathRetry.COUNT
     if counts != (settings.no_path_retry_count > 0):
         raise InvalidArgument.at(
@@ -220,6 +223,11 @@ def _check_handling(field: str, settings: PathFailureHandling) -> None:
             "is 0: say how many polling intervals, or use FAIL"
             if counts
             else "is set, but no_path_retry is not COUNT: leave one out",
+        )
+    if (settings.failback is Failback.DELAYED) != (settings.failback_delay_ns > 0):
+        raise InvalidArgument.at(
+            f"{field}.failback_delay_ns",
+            "goes with failback DELAYED: set both, or neither",
         )
     if 0 < settings.dev_loss_ns <= settings.fast_io_fail_ns:
         raise InvalidArgument.at(

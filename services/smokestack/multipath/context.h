@@ -19,7 +19,7 @@ enum { T_STATE, T_DEVICE, T_PATH, T_ORDER, T_SLOT, T_HAND, T_BORN, T_OUT, T_DISP
        T_KERNEL_HISTOGRAM, T_PATH_HISTOGRAM, T_CALENDAR, T_BUCKET, T_NOTE, T_HEARD, T_POLICY,
        T_MEASURE, T_ADAPTER, T_WORLD, T_DETOUR, T_DETOUR_HISTOGRAM, T_LINK, T_TAP,
        T_PROBE, T_CHUNK, T_CONTROL, T_FAULT, T_CHAIN, T_CARE, T_HEALTH,
-       T_WIDE_CHUNK, T_RECOVERY, T_TIMEOUT, T_COUNT };
+       T_WIDE_CHUNK, T_RECOVERY, T_TIMEOUT, T_FAILBACK, T_COUNT };
 static const table_decl_t TABLES[T_COUNT] = {
     {"state", sizeof(mp_state_t)}, {"device", sizeof(device_t)},
     {"path", sizeof(path_t)}, {"order", sizeof(order_t)},
@@ -38,7 +38,7 @@ static const table_decl_t TABLES[T_COUNT] = {
     {"fault", sizeof(fault_t)}, {"chain", sizeof(chain_t)},
     {"care", sizeof(care_t)}, {"health", sizeof(health_t)},
     {"wide_chunk", sizeof(wide_chunk_t)}, {"recovery", sizeof(recovery_t)},
-    {"timeout", sizeof(int64_t)}};
+    {"timeout", sizeof(int64_t)}, {"failback", sizeof(failback_t)}};
 
 /* What an answer to a path's check is in hand; it never leaves. */
 enum { KIND_CHECK = KIND_TASK + 1 };
@@ -77,6 +77,7 @@ typedef struct {
     care_t *care;     /* by device */
     health_t *health; /* by path */
     recovery_t *recovery; /* by device */
+    failback_t *failback; /* by device */
     const int64_t *timeout; /* those that commands have left with; 0: none */
     uint32_t health_rows;
     uint32_t slot_rows;
@@ -102,7 +103,8 @@ static inline mp_t mp_of(const kernel_t *k) {
                   k->table[T_WIDE_CHUNK], k->table[T_CONTROL],
                   k->table[T_FAULT],    k->table[T_CHAIN],
                   k->table[T_CARE],     k->table[T_HEALTH],
-                  k->table[T_RECOVERY], k->table[T_TIMEOUT],
+                  k->table[T_RECOVERY], k->table[T_FAILBACK],
+                  k->table[T_TIMEOUT],
                   k->rows[T_HEALTH],    k->rows[T_SLOT],
                   k->rows[T_WORLD],
                   NEVER_NS,             0};

@@ -96,6 +96,7 @@ def add_device(
     state.append("control")
     state.append("care")
     state.append("recovery")
+    state.append("failback")
     queues.fit_limit(device)
     return Device(
         name=nexus.volume,
@@ -163,6 +164,8 @@ def update_paths(
         device.identifier = nexuses[0].identifier
     if gone or added:
         set_order(state, device)
+        if any(nexus.access for nexus in nexuses):
+            state.kernel.regroup(device.row)
     return len(added), len(gone)
 
 

@@ -60,14 +60,16 @@ def group_paths(state: MultipathState, paths: Sequence[int]) -> None:
     """Lets only the best target port group of new paths be in use; no policy knows them yet."""
     rows = state["path"]
     alive = [p for p in paths if rows["state"][p] in (PathState.ACTIVE, PathState.STANDBY)]
-    best = min((_rank(rows[p]) for p in alive), default=0)
+    best = min((_rank(state, rows[p]) for p in alive), default=0)
     for path in alive:
-        in_use = _rank(rows[path]) == best
+        in_use = _rank(state, rows[path]) == best
         rows["state"][path] = PathState.ACTIVE if in_use else PathState.STANDBY
 
 
-def _rank(path: Any) -> int:
+def _rank(state: MultipathState, path: Any) -> int:
     """Which target port group is used before others; ``access.h`` has the same ranks."""
+    if path["preferred"] and state["failback"]["on"][path["device"]]:
+        return 0
     access = AccessState(int(path["access"]))
     if access is AccessState.NON_OPTIMIZED and path["preferred"]:
         return 2

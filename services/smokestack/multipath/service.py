@@ -31,6 +31,7 @@ from .specs import (
     ClaimRule,
     DepthRule,
     Escalation,
+    Failback,
     MultipathHostSpec,
     MultipathSpec,
     NoPathRetry,
@@ -544,15 +545,19 @@ def _handling(
     )
     if message.no_path_retry and not message.HasField("no_path_retry_count"):
         defaults = replace(defaults, no_path_retry_count=0)
-    chosen = {"checker": checker, "no_path_retry": retry}
+    back = member(Failback, message.failback, f"{at}.failback", defaults.failback)
+    if message.failback and not message.HasField("failback_delay_ns"):
+        defaults = replace(defaults, failback_delay_ns=0)
+    chosen = {"checker": checker, "no_path_retry": retry, "failback": back}
     return replace(defaults, **present(message) | chosen)
 
 
 def _handling_message(handling: PathFailureHandling) -> pb.PathFailureHandling:
     checker = f"PATH_CHECKER_{handling.checker.name}"
     retry = f"NO_PATH_RETRY_{handling.no_path_retry.name}"
-    others = settings(handling, "checker", "no_path_retry")
-    return pb.PathFailureHandling(checker=checker, no_path_retry=retry, **others)
+    back = f"FAILBACK_{handling.failback.name}"
+    others = settings(handling, "checker", "no_path_retry", "failback")
+    return pb.PathFailureHandling(checker=checker, no_path_retry=retry, failback=back, **others)
 
 
 def _host_spec(host_id: str, message: pb.MultipathHost) -> MultipathHostSpec:

@@ -21,6 +21,7 @@ from .specs import (
     ClaimRule,
     DepthRule,
     Escalation,
+    Failback,
     MultipathHostSpec,
     MultipathSpec,
     NoPathRetry,
@@ -82,6 +83,7 @@ _CLASSES: Final = (
     DepthRule,
     QueueControl,
     NoPathRetry,
+    Failback,
     PathChecker,
     PathFailureHandling,
 )

@@ -148,6 +148,15 @@ class NoPathRetry(IntEnum):
     QUEUE = 4  # they wait for a path (queue_if_no_path)
 
 
+class Failback(IntEnum):
+    """When a host has a volume moved back to its preferred controller (dm-multipath: FACTS 3.2)."""
+
+    MANUAL = 1  # never by itself
+    IMMEDIATE = 2
+    FOLLOWOVER = 3  # when the first path there comes back, not when another host moved it away
+    DELAYED = 4
+
+
 class CheckerState(IntEnum):
     """What the last check of a path has found; multipathd's words."""
 
@@ -176,6 +185,8 @@ class PathFailureHandling:
     path_error_threshold: int = 0  # failures that are not too many; 0: no path is marginal
     path_error_forget_checks: int = 0  # good checks that make up for one
     path_error_recovery_ns: int = 0  # how long a marginal path is set aside
+    failback: Failback = Failback.MANUAL
+    failback_delay_ns: int = 0  # of DELAYED
 
 
 @dataclass(frozen=True)

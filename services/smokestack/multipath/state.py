@@ -51,6 +51,7 @@ _ORDER: Final = (
     "wide_chunk",
     "recovery",
     "timeout",
+    "failback",
 )
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "hand": COMPLETION,

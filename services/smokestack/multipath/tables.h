@@ -247,6 +247,15 @@
     F(uint16_t, error_forget) /* good checks that make up for one */                           \
     F(int64_t, error_recovery_ns) /* how long a marginal path is set aside */
 
+/* Whether a host has a volume moved back to where it should be: failback.h. */
+#define FAILBACK_FIELDS(F)                                                                     \
+    F(int64_t, delay_ns)                                                                       \
+    F(int64_t, due_ns)  /* when the delay is over, or 0 */                                     \
+    F(uint32_t, policy) /* a specs.Failback */                                                 \
+    F(uint32_t, seen)   /* what was known last of the preferred group */                       \
+    F(uint32_t, owed)   /* its first path has come back since the volume was there */          \
+    F(uint32_t, on)     /* the group is used before others, to have the volume moved */
+
 /* What that software knows of a path.  Two cache lines. */
 #define HEALTH_FIELDS(F)                                                                       \
     F(int64_t, due_ns)      /* when its next check begins, or 0 */                             \
@@ -339,6 +348,7 @@ DECLARE_STRUCT(link_t, LINK_FIELDS)
 DECLARE_STRUCT(tap_t, TAP_FIELDS)
 DECLARE_STRUCT(slot_t, SLOT_FIELDS)
 DECLARE_STRUCT(care_t, CARE_FIELDS)
+DECLARE_STRUCT(failback_t, FAILBACK_FIELDS)
 DECLARE_STRUCT(health_t, HEALTH_FIELDS)
 DECLARE_STRUCT(recovery_t, RECOVERY_FIELDS)
 
@@ -376,13 +386,15 @@ enum { PHASE_FREE, PHASE_QUEUED, PHASE_IN_FLIGHT, PHASE_ANSWERED, PHASE_RETRYING
        PHASE_MARK = 0x80 /* beside another, while a batch is checked */ };
 /* As specs.PathChecker, and specs.CheckerState. */
 enum { CHECKER_NONE = 1, CHECKER_TUR = 2 };
+enum { FAILBACK_MANUAL = 1, FAILBACK_IMMEDIATE, FAILBACK_FOLLOWOVER, FAILBACK_DELAYED };
 enum { NO_PATH_LAYER = 1, NO_PATH_FAIL = 2, NO_PATH_COUNT = 3, NO_PATH_QUEUE = 4 };
 enum { CHECK_UNCHECKED = 1, CHECK_UP, CHECK_GHOST, CHECK_DOWN, CHECK_TIMEOUT, CHECK_PENDING,
        CHECK_DELAYED };
 /* As specs.PathState. */
 enum { PATH_ACTIVE = 1, PATH_DEAD = 2, PATH_DISABLED = 3, PATH_STANDBY = 4 };
 /* As engine/records.py's AccessState. */
-enum { ACCESS_STATE_STANDBY = 3, ACCESS_STATE_UNAVAILABLE = 4, ACCESS_STATE_PASSIVE = 6 };
+enum { ACCESS_STATE_OPTIMIZED = 1, ACCESS_STATE_NON_OPTIMIZED = 2, ACCESS_STATE_STANDBY = 3,
+       ACCESS_STATE_UNAVAILABLE = 4, ACCESS_STATE_TRANSITIONING = 5, ACCESS_STATE_PASSIVE = 6 };
 /* As specs.DeviceState and specs.ApdHandling. */
 enum { DEVICE_ON = 1, DEVICE_APD = 2, DEVICE_APD_TIMEOUT = 3, DEVICE_PDL = 4 };
 enum { APD_FAIL = 1, APD_UNTIL_TIMEOUT = 2, APD_HOLD = 3 };

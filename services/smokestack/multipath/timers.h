@@ -24,6 +24,13 @@ static __attribute__((noinline, cold)) void run_timers(mp_t *m, int64_t now) {
             pump(m, device, now);
         }
         if (d->wake_ns) next_timer(m, d->wake_ns);
+        failback_t *f = &m->failback[device];
+        if (f->due_ns && f->due_ns <= now) {
+            f->due_ns = 0;
+            f->on = 1;
+            regroup(m, device, now);
+        }
+        if (f->due_ns) next_timer(m, f->due_ns);
         if (d->state != DEVICE_APD) continue;
         if (d->apd_ends_ns <= now) apd_times_out(m, device, now);
         else next_timer(m, d->apd_ends_ns);
