@@ -13,6 +13,7 @@ from tests.multipath.test_checkers import MS, checked, path, told
 from tests.reference.agreement import differences
 from tests.reference.build import build_models
 from tests.reference.config import PortEnabled
+from tests.server.test_snapshot_pieces import sealed, taken
 
 SHAKY = PathFailureHandling(
     PathChecker.TUR,
@@ -48,6 +49,20 @@ def test_a_marginal_path_is_used_when_no_other_can_be() -> None:
     models.run(22 * MS)
     assert path(models).state is PathState.ACTIVE
     assert path(models, "h1-b.p1").state is PathState.DEAD
+
+
+def test_a_marginal_path_is_set_aside_as_long_after_a_restore() -> None:
+    models, later = build_models(checked(*FLAP, handling=SHAKY)), []
+    models.run(20 * MS)
+    pieces = sealed(taken(models.hypervisor))
+    for _ in range(2):
+        assert path(models).checker_state is CheckerState.DELAYED
+        models.hypervisor.advance(50 * MS)
+        later.append((models.digest(), path(models), list(models.multipath.events.after(0, 999))))
+        models.hypervisor.restore(pieces)
+    assert later[0] == later[1]
+    assert later[0][1].state is PathState.ACTIVE
+    assert later[0][1].checker_state is CheckerState.UP
 
 
 @pytest.mark.parametrize("step_ns", [50 * MS, 9_000])

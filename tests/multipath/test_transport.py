@@ -186,3 +186,19 @@ def test_what_blocked_paths_tell_is_told_by_path() -> None:
     models = build_models(checked(DOWN, handling=BLOCKING, **BUSY))
     models.run(9 * MS)
     assert told(models, EventKind.PATH_BLOCKED)[0][1]["port"] == "p0"
+
+
+def test_links_that_come_up_together_each_name_the_end_of_their_own_rule() -> None:
+    models = build_models(checked(**BUSY))
+    faults, links = models.multipath.faults, ("fa/links/h1-a", "fb/links/h1-b")
+    for number, link in enumerate(links):
+        name = f"multipaths/m1/fabrics/{link}"
+        faults.inject(FaultRule("LINK_DOWN", name, f"f{number}"))
+    models.run(4 * MS)
+    for number in range(2):
+        faults.clear(f"f{number}")
+    models.run(8 * MS)
+    ended = [e.name for e in models.multipath.events.after(0, 999) if e.kind == "FAULT_ENDED"]
+    ups = [e for e in models.multipath.events.after(0, 999) if e.kind == "LINK_UP"]
+    assert [event.cause for event in ups] == ended
+    assert len(ended) == 2

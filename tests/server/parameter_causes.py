@@ -237,10 +237,6 @@ def _busy_link_down(small: Small) -> None:
     _link_down(small)
 
 
-def _stays_down(small: Small) -> None:
-    small.inject("LINK_DOWN", LINK)
-
-
 def _login_rejected(small: Small) -> None:
     small.inject("LINK_DOWN", LINK, duration_ns=5 * MS)
     small.inject("LOGIN_REJECTED", LINK)
@@ -385,9 +381,14 @@ CAUSES = (
         does=_link_down,
     ),
     Cause(
+        "LINK_DOWN that flaps, three times",
+        {"port_state_changes_total": 6, "port_logins_total": 3, "path_failovers_total": 3},
+        does=lambda s: s.inject("LINK_DOWN", LINK, down_ns=2 * MS, up_ns=2 * MS, count=3),
+    ),
+    Cause(
         "LINK_DOWN that stays",
         {"path_state[dead]": 1, "path_state[active]": -1, "fabric_logged_in_ports": -1},
-        does=_stays_down,
+        does=lambda s: s.inject("LINK_DOWN", LINK),
     ),
     Cause(
         "LOGIN_REJECTED, and LINK_DOWN for 5 ms",

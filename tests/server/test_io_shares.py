@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -69,6 +71,42 @@ def test_a_vm_gets_its_share_by_name_and_others_keep_theirs(stack: Stack) -> Non
     assert 2.8 < gold / other < 3.2
     set_shares(stack)
     assert [w.shares for w in worlds(stack)] == [1_000]
+
+
+class Balking:
+    """A multipath layer that refuses one device's update, once the others have been made."""
+
+    def __init__(self, api: Any, device: str) -> None:
+        self._api, self._device = api, device
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._api, name)
+
+    def UpdateDevice(self, request: multipath_pb2.UpdateDeviceRequest) -> multipath_pb2.Device:
+        if request.device.name == self._device:
+            raise Unavailable("the layer is gone")
+        return self._api.UpdateDevice(request)
+
+
+def test_a_device_that_refuses_leaves_all_others_as_they_were() -> None:
+    scenario = two_vms()
+    scenario.arrays[0].exports.add(volume="v2", host="h1", lun=9)
+    [gold] = [vm for vm in scenario.hosts[0].vms if vm.name == "gold"]
+    gold.disks.add(name="d1", device="a1.v2")
+    with Stack(scenario) as stack:
+        set_shares(stack, io_shares=multipath_pb2.IoShares(shares=2_000), devices=[DEVICE])
+        before = worlds(stack)
+        peers = [
+            replace(peer, api=Balking(peer.api, DEVICE.replace("v1", "v2")))
+            if peer.kind == "multipaths"
+            else peer
+            for peer in local_peers(stack.rooms)
+        ]
+        request = pb.SetIoSharesRequest(vm="hosts/h1/vms/gold")
+        request.io_shares.shares = 500
+        with pytest.raises(Unavailable, match="the layer is gone"):
+            EstateService(peers).SetIoShares(request)
+        assert worlds(stack) == before
 
 
 def test_a_scenario_gives_it_too() -> None:

@@ -77,7 +77,7 @@ class MultipathFaults(FaultBook):
         super().__init__(model.name, KINDS, model.events)
         self._model = model
         self.chains = FaultChains(model.state, _CODES)
-        self._ended: list[Fault] = []  # those that ended last
+        self._ended: list[Fault] = []  # those whose end links have not acted on yet
 
     @property
     def now_ns(self) -> int:
@@ -101,8 +101,12 @@ class MultipathFaults(FaultBook):
 
     def freed(self, kind: str, link: str) -> str:
         """Returns the event that let a link be as it was, if the end of a rule of a kind did."""
-        ended = (fault for fault in self._ended if fault.rule.kind == kind)
+        ended = (fault for fault in reversed(self._ended) if fault.rule.kind == kind)
         return next((fault.told for fault in ended if fault.matches(link)), "")
+
+    def acted(self) -> None:
+        """Forgets rules that have ended, now that links are as those in force want them."""
+        self._ended = []
 
     def rescanned(self) -> None:
         """Puts paths that a rescan has found under the rules in force."""
@@ -116,7 +120,7 @@ class MultipathFaults(FaultBook):
                 fault.hits = sum(map(fault.matches, self.subjects(fault.kind)))
         self.fit_links()
         if any(fault.rule.kind in (LINK_DOWN, LOGIN_REJECTED) for fault in changed):
-            self._ended = [fault for fault in changed if not fault.holds]
+            self._ended += [fault for fault in changed if not fault.holds]
             self._model.wires.fit(at_ns)
         for device in self._model.all_devices():
             for path in device.paths.values():

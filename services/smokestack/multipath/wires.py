@@ -131,6 +131,7 @@ class Wires:
                 told = self._model.events.add(at_ns, EventKind.LOGIN_ACCEPTED, name, cause)
                 self._move(link, False, at_ns, told)
                 moved = True
+        faults.acted()
         return moved
 
     def _refuse(self, link: Link, key: tuple[str, str], at_ns: int, cause: str) -> None:

@@ -6,6 +6,7 @@ gets of a device.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -35,14 +36,49 @@ def set_io_shares(request: pb.SetIoSharesRequest, parts: list[Part]) -> pb.SetIo
             raise InvalidArgument.at(
                 f"devices[{index}]", f"{name!r} has no disk of {request.vm}: it uses {known}"
             )
-    done = []
+    apis = {}
     for name in sorted(set(request.devices) or devices):
         layer = layers.get("/".join(name.split("/")[:2]))
         if layer is None or not layer.answered:
             raise Unavailable(f"{name} is not known: {layer.message if layer else 'no such layer'}")
-        if set_on(layer.api, name, number, _given(request)):
-            done.append(name)
-    return pb.SetIoSharesResponse(vm_number=number, devices=done)
+        apis[name] = layer.api
+    return pb.SetIoSharesResponse(vm_number=number, devices=_set_on_all(apis, number, request))
+
+
+def _set_on_all(apis: dict[str, Any], number: int, request: pb.SetIoSharesRequest) -> list[str]:
+    """Sets it on all devices that are there; when one refuses, the others get back what they had.
+
+    All are asked before one is changed, so that little is left to go wrong.
+    """
+    before = {name: _shares_of(api, name, number) for name, api in apis.items()}
+    done: list[str] = []
+    try:
+        for name, api in apis.items():
+            if set_on(api, name, number, _given(request)):
+                done.append(name)
+    except Exception:
+        for name in reversed(done):
+            with suppress(Refused, grpc.RpcError):  # it is gone by now
+                set_on(apis[name], name, number, before[name])
+        raise
+    return done
+
+
+def _shares_of(multipath: Any, device: str, number: int) -> multipath_pb2.IoShares | None:
+    """Returns what a VM of this number gets of a device; None: nothing is said of it."""
+    try:
+        found = multipath.GetDevice(multipath_pb2.GetDeviceRequest(name=device))
+    except (Refused, grpc.RpcError) as error:
+        refused = error if isinstance(error, Refused) else refused_from(error)
+        if refused.code == "NOT_FOUND":
+            return None
+        raise refused from error
+    for world in found.world_shares:
+        if world.vm_number == number:
+            return multipath_pb2.IoShares(
+                **{d.name: value for d, value in world.ListFields() if d.name != "vm_number"}
+            )
+    return None
 
 
 def set_on(multipath: Any, device: str, number: int, wanted: multipath_pb2.IoShares | None) -> bool:
