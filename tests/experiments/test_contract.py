@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def workers() -> Iterator[Executor]:
         yield executor
 
 
+@cache
 def ran(name: str, size: str = "small", executor: Executor | None = None) -> Result:
     experiment = find(name)
     return run(experiment, plan(experiment, seed=3, size=size), executor)
@@ -48,8 +50,7 @@ def test_it_can_be_drawn(name: str, tmp_path: Path) -> None:
     from smokestack.experiments import plots
 
     experiment = find(name)
-    planned = plan(experiment, size="small")
-    plots.save(experiment, planned, run(experiment, planned), tmp_path / "plot.png")
+    plots.save(experiment, plan(experiment, seed=3, size="small"), ran(name), tmp_path / "plot.png")
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
