@@ -20,7 +20,7 @@ def test_a_few_kills(tmp_path: Path) -> None:
 
 @pytest.mark.full
 def test_two_hundred_kills() -> None:
-    summary = run(kills=200, seed=1, lanes=2)
+    summary = run(kills=200, seed=1, lanes=4)
     print(summary)
     assert not summary.wrong
     assert summary.kills == 200
