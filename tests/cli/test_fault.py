@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from click.testing import CliRunner, Result
 
-from smokestack.cli.failures import explain
-from smokestack.cli.main import main
 from smokestack.server.stack import Stack
+from tests.cli.invoking import Invoke, invoking, refusal, said
 from tests.server.scenarios import small_scenario
-
-Invoke = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
@@ -25,24 +21,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def invoke(stack: Stack) -> Invoke:
-    runner = CliRunner(env={"SMOKESTACK_ADDRESS": stack.endpoints[0].address})
-
-    def invoke(*words: str) -> Result:
-        return runner.invoke(main, ["fault", *words], standalone_mode=False)
-
-    return invoke
-
-
-def said(done: Result) -> str:
-    assert done.exception is None, done.exception
-    return done.output
-
-
-def refusal(done: Result) -> str:
-    assert done.exception is not None, done.output
-    failure = explain(done.exception)
-    assert failure is not None, done.exception
-    return failure.line
+    return invoking(stack, "fault")
 
 
 def test_what_is_broken_is_shown_and_mended(stack: Stack, invoke: Invoke) -> None:

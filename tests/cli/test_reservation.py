@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
-from smokestack.cli.failures import explain
-from smokestack.cli.main import main
+from smokestack.cli.reservation import KINDS
+from smokestack.client.words import ReservationType
 from smokestack.server.stack import Stack
+from tests.cli.invoking import Invoke, invoking, refusal, said
 from tests.server.scenarios import small_scenario
 
-Invoke = Callable[..., Result]
 TYPE = "WRITE_EXCLUSIVE_REGISTRANTS_ONLY"
 
 
@@ -27,24 +27,11 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def invoke(stack: Stack) -> Invoke:
-    runner = CliRunner(env={"SMOKESTACK_ADDRESS": stack.endpoints[0].address})
-
-    def invoke(*words: str) -> Result:
-        return runner.invoke(main, ["reservation", *words], standalone_mode=False)
-
-    return invoke
+    return invoking(stack, "reservation")
 
 
-def said(done: Result) -> str:
-    assert done.exception is None, done.exception
-    return done.output
-
-
-def refusal(done: Result) -> str:
-    assert done.exception is not None, done.output
-    failure = explain(done.exception)
-    assert failure is not None, done.exception
-    return failure.line
+def test_the_types_are_those_of_the_sdk() -> None:
+    assert get_args(ReservationType) == KINDS
 
 
 def test_a_host_registers_reserves_and_lets_go(invoke: Invoke) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from smokestack.engine import clock
 
 
@@ -20,8 +22,12 @@ def test_a_stopwatch_stops_at_the_end_of_its_block() -> None:
     assert watch.elapsed_seconds == first_ns / clock.NS_PER_SECOND
 
 
-def test_a_negative_rest_is_none() -> None:
+def test_a_negative_rest_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(clock.time, "sleep", asked.append)
     clock.sleep_ns(-5)
+    clock.sleep_ns(2_500_000)
+    assert asked == [0, 0.0025]
 
 
 def test_the_calendars_time_is_of_this_century() -> None:
